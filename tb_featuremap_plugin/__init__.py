@@ -1,0 +1,35 @@
+"""Feature Maps for TensorBoard: log what a network sees, what it has learnt, and whether it is learning.
+
+Importing this package imports no framework and no TensorFlow; each public name is loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from tb_featuremap_plugin._version import __version__
+
+if TYPE_CHECKING:
+    from tb_featuremap_plugin import summary
+    from tb_featuremap_plugin.integrations import keras, torch
+    from tb_featuremap_plugin.layer import Layer
+    from tb_featuremap_plugin.monitor import Monitor
+    from tb_featuremap_plugin.writer import Writer
+
+__all__ = ["Layer", "Monitor", "Writer", "__version__", "keras", "summary", "torch"]
+
+_MODULES = {"summary": "summary", "keras": "integrations.keras", "torch": "integrations.torch"}
+_CLASSES = {"Layer": "layer", "Monitor": "monitor", "Writer": "writer"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"{__name__}.{_MODULES[name]}")
+    if name in _CLASSES:
+        return getattr(importlib.import_module(f"{__name__}.{_CLASSES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,103 @@
+"""What is known of a layer, and of a run: the contents of the run record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, asdict, dataclass, field
+from typing import Any
+
+ROLES = ("hidden", "output", "auxiliary")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What is known of one layer. Layers are listed in order of depth; unknown is None, and what needs it is then not judged.
+
+    Attributes:
+        name: as in the mapping of activations.
+        kind: "conv2d", "depthwise_conv2d", "dense", "batch_normalization", ...; any spelling, lower-case.
+        activation: "relu", "softmax", ...; None if unknown, "linear" if there is none.
+        weights: names of its trainable variables, as in the mapping of weights.
+        state: names of its other variables: moving statistics and the like.
+        trainable: False for a layer that is frozen on purpose.
+        role: "hidden", "output" or "auxiliary".
+        inputs: names of the layers before it.
+        kernel_size, strides, dilation: one number an axis of space.
+        padding: "same", "valid", "causal", or one number an axis of space (before and after).
+        groups: groups of a grouped convolution.
+
+    Raises:
+        ValueError: `role` is none of the three.
+    """
+
+    name: str
+    _: KW_ONLY
+    kind: str | None = None
+    activation: str | None = None
+    weights: tuple[str, ...] = ()
+    state: tuple[str, ...] = ()
+    trainable: bool = True
+    role: str = "hidden"
+    inputs: tuple[str, ...] = ()
+    kernel_size: tuple[int, ...] | None = None
+    strides: tuple[int, ...] | None = None
+    padding: str | tuple[int, ...] | None = None
+    dilation: tuple[int, ...] | None = None
+    groups: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.role not in ROLES:
+            raise ValueError(f"role is {self.role!r}; allowed are {list(ROLES)}")
+        for name in ("weights", "state", "inputs", "kernel_size", "strides", "dilation"):
+            value = getattr(self, name)
+            if value is not None:
+                object.__setattr__(self, name, (value,) if isinstance(value, (int, str)) else tuple(value))
+
+
+@dataclass(frozen=True)
+class Probe:
+    """The inputs on which feature maps were computed from `step` on."""
+
+    step: int
+    digest: str
+    shapes: Mapping[str, tuple[int, ...]]
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """All that a run says of itself, cumulative: the latest record of a run contains the earlier ones.
+
+    Attributes:
+        layers: in order of depth.
+        layer_rows, variable_rows: names of the rows of the packed tables.
+        layer_columns, variable_columns, progress_columns: names of their columns.
+        variable_shapes, variable_dtypes: by variable name.
+        loss, from_logits, optimizer, weight_decay: as given; None if unknown.
+        probes: one entry each time the probe inputs changed.
+        inputs_private: True if the probe inputs were left out on purpose.
+        every: the schedule in words: "every 100 steps".
+        versions: of this package and of the frameworks in use.
+        notes: what the logger wants the reader to know, such as a gap between steps that it could not avoid.
+    """
+
+    layers: tuple[Layer, ...] = ()
+    layer_rows: tuple[str, ...] = ()
+    layer_columns: tuple[str, ...] = ()
+    variable_rows: tuple[str, ...] = ()
+    variable_columns: tuple[str, ...] = ()
+    progress_columns: tuple[str, ...] = ()
+    variable_shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    variable_dtypes: Mapping[str, str] = field(default_factory=dict)
+    loss: str | None = None
+    from_logits: bool | None = None
+    optimizer: str | None = None
+    weight_decay: float | None = None
+    probes: tuple[Probe, ...] = ()
+    inputs_private: bool = False
+    every: str | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record as plain JSON values."""
+        return asdict(self)

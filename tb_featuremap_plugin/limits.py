@@ -1,0 +1,28 @@
+"""Every bound on what is read from a logdir, each with its reason. Sizes are checked before anything is allocated."""
+
+MAX_HEADER_BYTES = 1_000_000
+"""A picture's JSON header. Real ones take 1 KB; a list of 65,536 channel numbers takes 400 KB."""
+
+MAX_BLOB_BYTES = 256 * 2**20
+"""A stored picture. The native data server refuses larger tensors, and no browser tab wants one."""
+
+MAX_SECTION_BYTES = 512 * 2**20
+"""One section after it is inflated: 2,048 channels of 128 x 128 pixels for 4 images in float32."""
+
+MAX_DIMENSIONS = 8
+"""Axes of a stored array: images, channels, three of space, and some to spare."""
+
+MAX_SECTIONS = 32
+"""Sections of a picture. The format names fewer than ten."""
+
+MAX_TABLE_CELLS = 4_000_000
+"""Rows times columns of one packed tensor: 50,000 variables by 80 statistics."""
+
+MAX_SERIES_CELLS = 256_000_000
+"""Rows times columns times steps that are read of one packed series: 1 GB of float32."""
+
+MAX_RUN_RECORD_BYTES = 16 * 2**20
+"""A run record after it is inflated: 10,000 layers at 1.6 KB each."""
+
+MAX_NAME_CHARACTERS = 4_096
+"""A layer's, variable's or run's name. Longer ones are shown cut off."""
