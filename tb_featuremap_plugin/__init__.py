@@ -6,7 +6,7 @@ Importing this package imports no framework and no TensorFlow; each public name 
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tb_featuremap_plugin._version import __version__
 
@@ -23,7 +23,7 @@ _MODULES = {"summary": "summary", "keras": "integrations.keras", "torch": "integ
 _CLASSES = {"Layer": "layer", "Monitor": "monitor", "Writer": "writer"}
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name in _MODULES:
         return importlib.import_module(f"{__name__}.{_MODULES[name]}")
     if name in _CLASSES:
