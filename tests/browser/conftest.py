@@ -1,0 +1,139 @@
+"""Fixtures for tests that look at the tab as a person does: a real TensorBoard, a real Chromium, the plugin's own frame."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.browser import chromium
+from tests.servers import Server, start_tensorboard
+
+playwright_api = pytest.importorskip("playwright.sync_api")
+
+HERE = Path(__file__).parent
+RESULTS = Path(os.environ.get("TEST_RESULTS", HERE.parent.parent / "test-results"))
+OPEN_SERVERS = 4
+TIMEOUT_MS = 60_000
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks every test in this folder, and says of each why it cannot run where there is no browser."""
+    missing = chromium.find() is None
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+            if missing:
+                item.add_marker(pytest.mark.skip(reason="no Chromium: install `chromium`, or set CHROMIUM to the path of one"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Remembers on the item whether its call failed, for the fixtures that clean up after it."""
+    report = yield
+    if report.when == "call":
+        item.stash[_FAILED] = report.failed
+    return report
+
+
+_FAILED = pytest.StashKey[bool]()
+
+
+@dataclass
+class Servers:
+    """TensorBoards by what they serve: tests of one logdir share one, and only the last few are kept."""
+
+    running: OrderedDict[tuple[object, ...], Server] = field(default_factory=OrderedDict)
+
+    def get(self, logdir: str | Path | None, *flags: str, load_fast: bool = True) -> Server:
+        key = (str(logdir), flags, load_fast)
+        if key not in self.running:
+            while len(self.running) >= OPEN_SERVERS:
+                self.running.popitem(last=False)[1].stop()
+            self.running[key] = start_tensorboard(logdir, *flags, load_fast=load_fast)
+        self.running.move_to_end(key)
+        return self.running[key]
+
+    def close(self) -> None:
+        for server in self.running.values():
+            server.stop()
+
+
+@dataclass
+class Tab:
+    """The plugin's tab: the page around it, the frame it lives in, and the server behind it."""
+
+    page: playwright_api.Page
+    frame: playwright_api.Frame
+    server: Server
+    messages: list[str]
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Servers]:
+    pool = Servers()
+    yield pool
+    pool.close()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[playwright_api.Browser]:
+    with playwright_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium.find(), args=list(chromium.ARGUMENTS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_tab(request: pytest.FixtureRequest, browser: playwright_api.Browser, servers: Servers) -> Iterator[Callable[..., Tab]]:
+    """`open_tab(logdir, hash="", *flags, load_fast=True, size=(1400, 900), dark=False, **context_options) -> Tab`.
+
+    `hash` is what follows `#featuremaps` in the address. When the test fails, a picture of every tab it opened, what the browser's
+    console said and what the server printed are left in `test-results/`.
+    """
+    opened: list[Tab] = []
+
+    def open_(
+        logdir: str | Path | None, hash: str = "", *flags: str, load_fast: bool = True, size=(1400, 900), dark=False, **options
+    ) -> Tab:
+        server = servers.get(logdir, *flags, load_fast=load_fast)
+        context = browser.new_context(viewport={"width": size[0], "height": size[1]}, **options)
+        context.set_default_timeout(TIMEOUT_MS)
+        if dark:
+            context.add_init_script("window.localStorage.setItem('_tb_global_settings', JSON.stringify({theme: 'dark'}))")
+        page = context.new_page()
+        messages: list[str] = []
+        page.on("console", lambda message: messages.append(f"{message.type}: {message.text}"))
+        page.on("pageerror", lambda error: messages.append(f"pageerror: {error}"))
+        tab = Tab(page, page.main_frame, server, messages)
+        opened.append(tab)
+        page.goto(f"{server.url}#featuremaps{hash}")
+        tab.frame = plugin_frame(page)
+        return tab
+
+    yield open_
+    failed = request.node.stash.get(_FAILED, True)
+    for number, tab in enumerate(opened):
+        if failed:
+            _leave_evidence(tab, f"{request.node.name}-{number}")
+        tab.page.context.close()
+
+
+def plugin_frame(page: playwright_api.Page) -> playwright_api.Frame:
+    """The frame of the plugin, once it has loaded."""
+    element = page.wait_for_selector("iframe[src*='featuremaps']", state="attached", timeout=TIMEOUT_MS)
+    frame = element.content_frame()
+    frame.wait_for_load_state()
+    return frame
+
+
+def _leave_evidence(tab: Tab, name: str) -> None:
+    RESULTS.mkdir(exist_ok=True)
+    stem = RESULTS / re.sub(r"[^\w.-]+", "_", name)[:120]
+    tab.page.screenshot(path=f"{stem}.png")
+    Path(f"{stem}.log").write_text("\n".join(tab.messages) + "\n--- server ---\n" + tab.server.log(), encoding="utf-8")
