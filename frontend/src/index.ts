@@ -1,0 +1,41 @@
+/** The module that TensorBoard loads: render() puts the dashboard into the page. */
+import { effect } from "@preact/signals";
+import { createElement, render as mount } from "preact";
+import { Api } from "./api";
+import { App } from "./app/App";
+import { onHashChange, readHash, watchDark, watchReloads, watchVisible, writeHash } from "./host";
+import { EMBEDDED_ID, findSource, STYLE_ID } from "./source";
+import { Store, StoreProvider } from "./store";
+
+export function render(): void {
+  const api = new Api(findSource(document));
+  const store = new Store(api, readHash());
+  watchDark((dark) => {
+    store.dark.value = dark;
+    document.body.classList.toggle("dark", dark);
+  });
+  watchVisible((visible) => {
+    store.visible.value = visible;
+  });
+  watchReloads(() => void store.reload());
+  onHashChange(() => store.restore(readHash()));
+  effect(() => writeHash(store.texts()));
+  document.title = "Feature Maps for TensorBoard";
+  document.documentElement.lang = "en";
+  linkStyle();
+  const root = document.body.appendChild(document.createElement("div"));
+  root.id = "featuremaps";
+  mount(createElement(StoreProvider, { value: store }, createElement(App, null)), root);
+  void store.reload();
+}
+
+function linkStyle(): void {
+  if (document.getElementById(STYLE_ID)) return;
+  const link = document.createElement("link");
+  link.rel = "stylesheet";
+  link.href = "./style.css";
+  document.head.appendChild(link);
+}
+
+// An exported page has nobody to call render().
+if (document.getElementById(EMBEDDED_ID)) render();

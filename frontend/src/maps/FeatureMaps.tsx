@@ -1,0 +1,3 @@
+export function FeatureMaps() {
+  return <section class="maps" />;
+}

@@ -1,0 +1,3 @@
+export function WeightChange() {
+  return <section class="weights" />;
+}
