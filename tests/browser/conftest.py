@@ -14,7 +14,10 @@ import pytest
 from tests.browser import chromium
 from tests.servers import Server, start_tensorboard
 
-playwright_api = pytest.importorskip("playwright.sync_api")
+try:
+    from playwright import sync_api
+except ImportError:
+    sync_api = None
 
 HERE = Path(__file__).parent
 RESULTS = Path(os.environ.get("TEST_RESULTS", HERE.parent.parent / "test-results"))
@@ -24,12 +27,12 @@ TIMEOUT_MS = 60_000
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks every test in this folder, and says of each why it cannot run where there is no browser."""
-    missing = chromium.find() is None
+    missing = _what_is_missing()
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.browser)
             if missing:
-                item.add_marker(pytest.mark.skip(reason="no Chromium: install `chromium`, or set CHROMIUM to the path of one"))
+                item.add_marker(pytest.mark.skip(reason=missing))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -68,8 +71,8 @@ class Servers:
 class Tab:
     """The plugin's tab: the page around it, the frame it lives in, and the server behind it."""
 
-    page: playwright_api.Page
-    frame: playwright_api.Frame
+    page: sync_api.Page
+    frame: sync_api.Frame
     server: Server
     messages: list[str]
 
@@ -82,15 +85,15 @@ def servers() -> Iterator[Servers]:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[playwright_api.Browser]:
-    with playwright_api.sync_playwright() as playwright:
+def browser() -> Iterator[sync_api.Browser]:
+    with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium.find(), args=list(chromium.ARGUMENTS))
         yield browser
         browser.close()
 
 
 @pytest.fixture
-def open_tab(request: pytest.FixtureRequest, browser: playwright_api.Browser, servers: Servers) -> Iterator[Callable[..., Tab]]:
+def open_tab(request: pytest.FixtureRequest, browser: sync_api.Browser, servers: Servers) -> Iterator[Callable[..., Tab]]:
     """`open_tab(logdir, hash="", *flags, load_fast=True, size=(1400, 900), dark=False, **context_options) -> Tab`.
 
     `hash` is what follows `#featuremaps` in the address. When the test fails, a picture of every tab it opened, what the browser's
@@ -124,12 +127,20 @@ def open_tab(request: pytest.FixtureRequest, browser: playwright_api.Browser, se
         tab.page.context.close()
 
 
-def plugin_frame(page: playwright_api.Page) -> playwright_api.Frame:
+def plugin_frame(page: sync_api.Page) -> sync_api.Frame:
     """The frame of the plugin, once it has loaded."""
     element = page.wait_for_selector("iframe[src*='featuremaps']", state="attached", timeout=TIMEOUT_MS)
     frame = element.content_frame()
     frame.wait_for_load_state()
     return frame
+
+
+def _what_is_missing() -> str:
+    if sync_api is None:
+        return "browser tests need playwright: `make test` installs it"
+    if chromium.find() is None:
+        return "browser tests need Chromium: install it (Debian: `apt-get install chromium`), or set CHROMIUM to its path"
+    return ""
 
 
 def _leave_evidence(tab: Tab, name: str) -> None:
