@@ -26,3 +26,21 @@ MAX_RUN_RECORD_BYTES = 16 * 2**20
 
 MAX_NAME_CHARACTERS = 4_096
 """A layer's, variable's or run's name. Longer ones are shown cut off."""
+
+MAX_STEP = 2**53
+"""Steps beyond it cannot be told apart once they are numbers in a browser."""
+
+MAX_PROBLEMS = 100
+"""Problems told of one run. A logdir made to annoy could hold one a series."""
+
+MAX_EVENT_BYTES = MAX_BLOB_BYTES + 2**20
+"""One record of an event file: the largest picture with its tag and metadata. Longer ones are skipped unread."""
+
+MAX_BLOBS_PER_STEP = 1_000
+"""Length of a blob sequence; ours hold one. The Python loader makes a reference for each that a shape claims."""
+
+MAX_REMEMBERED_SERIES = 50_000
+"""Picture series whose versions are remembered; beyond it all are forgotten, and browsers fetch again."""
+
+MAX_REMEMBERED_STEPS = 10_000
+"""Steps remembered of one of them."""

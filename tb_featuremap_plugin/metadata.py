@@ -24,6 +24,7 @@ LAYERS_TAG = "featuremaps/layers"
 VARIABLES_TAG = "featuremaps/variables"
 LOSSES_TAG = "featuremaps/losses"
 PROGRESS_TAG = "featuremaps/progress"
+START_TAG = "featuremaps/start"
 
 PICTURE_KINDS = ("maps", "filters", "inputs")
 _FIRST_PREFIX = "featuremaps/first/"
@@ -73,6 +74,6 @@ def _metadata(plugin_name: str, data_class: int, description: str | None) -> Sum
     content = json.dumps({"version": CONTENT_VERSION}, separators=(",", ":")).encode("ascii")
     return SummaryMetadata(
         plugin_data=SummaryMetadata.PluginData(plugin_name=plugin_name, content=content),
-        data_class=data_class,  # type: ignore[arg-type]
+        data_class=data_class,
         summary_description=description or "",
     )

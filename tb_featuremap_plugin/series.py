@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from tb_featuremap_plugin.layer import RunRecord
+
+T = TypeVar("T")
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
@@ -103,11 +105,57 @@ class Run:
     scalars: Mapping[str, Points] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Outline:
+    """What there is in a run, found without reading its pictures and its large tables.
+
+    Attributes:
+        name, title, record, pictures, problems: as in `Run`; problems of tables that were not read are not among them.
+        steps: union of the kept steps, strictly increasing.
+        logged_steps: how many steps were logged, of which `steps` are left; None if unknown.
+        layer_rows, variable_rows: names of the rows of the tables.
+    """
+
+    name: str
+    title: str
+    record: RunRecord | None
+    steps: Int64
+    logged_steps: int | None
+    pictures: Sequence[PictureSeries]
+    layer_rows: Sequence[str]
+    variable_rows: Sequence[str]
+    problems: Sequence[Problem]
+
+
 class Source(Protocol):
     """Where runs are read from: TensorBoard's data provider or event files. Both give the same runs."""
 
+    def outlines(self) -> Sequence[Outline]:
+        """What there is of every run that holds something of ours, by natural sort of their titles."""
+
     def runs(self) -> Sequence[Run]:
-        """All runs that hold something of ours, by natural sort of their titles."""
+        """All runs that hold something of ours, in the same order."""
+
+    def run(self, name: str) -> Run:
+        """One run.
+
+        Raises:
+            KeyError: there is no such run, or it holds nothing of ours.
+        """
+
+    def scalar_names(self, run: str) -> Mapping[str, Sequence[str]]:
+        """Names of the scalar series of this run and of its siblings, by run.
+
+        Raises:
+            KeyError: there is no such run.
+        """
+
+    def scalar(self, run: str, tag: str) -> Points:
+        """A scalar series of any run.
+
+        Raises:
+            KeyError: there is no such series.
+        """
 
     def picture(self, run: str, kind: str, name: str, step: int) -> bytes:
         """A stored picture's bytes, as they are.
@@ -115,3 +163,6 @@ class Source(Protocol):
         Raises:
             KeyError: there is no such picture (any more).
         """
+
+    def map_pictures(self, run: str, kind: str, name: str, steps: Iterable[int], function: Callable[[bytes], T]) -> list[T | None]:
+        """Applies a pure function to the pictures of some steps; None where one is gone."""

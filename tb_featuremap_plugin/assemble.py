@@ -1,0 +1,271 @@
+"""Raw series to runs: in order, without what a resumed run wrote again, checked against the format and its limits.
+
+Nothing here raises for what a logdir holds: whatever cannot be read becomes a `Problem` of its run.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import numpy as np
+
+from tb_featuremap_plugin import limits, metadata, run_record, schema, tables
+from tb_featuremap_plugin.errors import FormatError
+from tb_featuremap_plugin.layer import RunRecord
+from tb_featuremap_plugin.raw import Problems, RawRun, RawSeries
+from tb_featuremap_plugin.series import Int64, Outline, PictureSeries, Points, Run, Table
+
+MONITOR_RUN = "featuremaps"
+"""The folder into which a Monitor writes unless told otherwise; such a run is shown under its parent's name."""
+
+_PACKED = {metadata.LAYERS_TAG, metadata.VARIABLES_TAG, metadata.LOSSES_TAG, metadata.PROGRESS_TAG, metadata.START_TAG}
+_ROW_PREFIXES = (f"{metadata.LAYERS_TAG}/", f"{metadata.VARIABLES_TAG}/")
+
+
+def run(raw: RawRun, scalars: Mapping[str, Points] | None = None) -> Run:
+    """Everything of a run, numbers included."""
+    problems = Problems(raw.name, raw.problems)
+    record = _record(raw, problems)
+    usable = _usable(raw, problems)
+    return Run(
+        name=raw.name,
+        title=title(raw.name),
+        record=record,
+        layers=_table(usable, metadata.LAYERS_TAG, record, problems),
+        variables=_table(usable, metadata.VARIABLES_TAG, record, problems),
+        losses=_losses(usable, problems),
+        progress=_progress(usable, record, problems),
+        pictures=_pictures(usable, record, problems),
+        problems=problems.all(),
+        scalars=scalars or {},
+    )
+
+
+def outline(raw: RawRun) -> Outline:
+    """What there is in a run. Series of numbers that were not read (`values` is None) add no steps."""
+    problems = Problems(raw.name, raw.problems)
+    record = _record(raw, problems)
+    usable = _usable(raw, problems)
+    pictures = _pictures(usable, record, problems)
+    progress = _progress(usable, record, problems)
+    return Outline(
+        name=raw.name,
+        title=title(raw.name),
+        record=record,
+        steps=_all_steps(usable, pictures),
+        logged_steps=_logged_steps(progress),
+        pictures=pictures,
+        layer_rows=_row_names(usable, metadata.LAYERS_TAG, record),
+        variable_rows=_row_names(usable, metadata.VARIABLES_TAG, record),
+        problems=problems.all(),
+    )
+
+
+def title(name: str) -> str:
+    """The name under which a run is shown: its parent's, if a Monitor wrote into a folder of its own."""
+    parent, separator, last = _last_part(name)
+    return (parent if separator else ".") if last == MONITOR_RUN else name
+
+
+def natural_key(name: str) -> list[tuple[int, int, str]]:
+    """Sorts `conv2` before `conv10`."""
+    return [(0, int(part), "") if part.isdecimal() and len(part) < 20 else (1, 0, part) for part in re.split(r"([0-9]+)", name)]
+
+
+def run_order(name: str) -> tuple[list[tuple[int, int, str]], str]:
+    """Sorts runs by their titles, and runs of one title by their names."""
+    return natural_key(title(name)), name
+
+
+def latest(series: RawSeries | None, starts: RawSeries | None) -> int | None:
+    """Index of the last point of a series that a resumed run has left standing; None if there is none."""
+    if series is None or metadata.content_version(series.content) not in range(1, metadata.CONTENT_VERSION + 1):
+        return None
+    kept = surviving(series, starts)
+    return kept[-1] if kept else None
+
+
+def surviving(series: RawSeries, starts: RawSeries | None) -> list[int]:
+    """Indices of the points that stand, in the order of their strictly increasing steps.
+
+    A point goes when a later one has its step or a smaller one, or when its run was started again at its step or before.
+    """
+    kept: list[int] = []
+    for index, step in enumerate(series.steps):
+        while kept and series.steps[kept[-1]] >= step:
+            kept.pop()
+        kept.append(index)
+    return [index for index in kept if not _restarted(series, index, starts)]
+
+
+def points(steps: Sequence[int], values: Sequence[float]) -> Points:
+    """A series of plain numbers, given in the order in which it was written."""
+    kept = surviving(RawSeries(b"", steps, ()), None)
+    return Points(np.array([steps[index] for index in kept], np.int64), np.array([values[index] for index in kept], np.float32))
+
+
+def sibling_scalars(name: str, scalars: Mapping[str, Iterable[str]]) -> dict[str, Sequence[str]]:
+    """Of all scalar series, those of a run, of its parent if a Monitor wrote it, and of the folders directly below that."""
+    group = title(name)
+    found = {run: sorted(tags, key=natural_key) for run, tags in scalars.items() if run in (name, group) or _parent(run) == group}
+    return {run: found[run] for run in sorted(found, key=natural_key) if found[run]}
+
+
+def _restarted(series: RawSeries, index: int, starts: RawSeries | None) -> bool:
+    if starts is None:
+        return False
+    step, wall_time = series.steps[index], series.wall_times[index]
+    return any(step >= start and wall_time < at for start, at in zip(starts.steps, starts.wall_times, strict=True))
+
+
+def _last_part(name: str) -> tuple[str, str, str]:
+    cut = max(name.rfind("/"), name.rfind("\\"))
+    return (name[:cut], name[cut], name[cut + 1 :]) if cut >= 0 else ("", "", name)
+
+
+def _parent(name: str) -> str:
+    parent, separator, _ = _last_part(name)
+    return parent if separator else "."
+
+
+def _record(raw: RawRun, problems: Problems) -> RunRecord | None:
+    if raw.record is None:
+        return None
+    try:
+        return run_record.decode(raw.record)
+    except FormatError as error:
+        problems.add(metadata.RUN_TAG, str(error))
+        return None
+
+
+def _usable(raw: RawRun, problems: Problems) -> RawRun:
+    """Drops series of a later version and points with steps that no one can address, and puts the others in order."""
+    starts = raw.tensors.get(metadata.START_TAG)
+    return RawRun(
+        raw.name,
+        {tag: _ordered(tag, series, starts, problems) for tag, series in raw.blobs.items() if _readable(tag, series, problems)},
+        {tag: _ordered(tag, series, starts, problems) for tag, series in raw.tensors.items() if _readable(tag, series, problems)},
+    )
+
+
+def _readable(tag: str, series: RawSeries, problems: Problems) -> bool:
+    if not _is_ours(tag):
+        problems.add(tag, "no series of this plugin has such a name")
+        return False
+    version = metadata.content_version(series.content)
+    if version is None or version < 1:
+        problems.add(tag, "its metadata names no version, so something else wrote it or it is damaged")
+        return False
+    if version > metadata.CONTENT_VERSION:
+        problems.add(tag, f"it is of version {version}; this package reads up to {metadata.CONTENT_VERSION}. Update tb-featuremap-plugin")
+        return False
+    return True
+
+
+def _is_ours(tag: str) -> bool:
+    return tag in _PACKED or tag == metadata.RUN_TAG or tag.startswith(_ROW_PREFIXES) or metadata.parse_picture_tag(tag) is not None
+
+
+def _ordered(tag: str, series: RawSeries, starts: RawSeries | None, problems: Problems) -> RawSeries:
+    kept = surviving(series, None if tag == metadata.START_TAG else starts)
+    sane = [index for index in kept if abs(series.steps[index]) <= limits.MAX_STEP and np.isfinite(series.wall_times[index])]
+    if len(sane) < len(kept):
+        problems.add(tag, f"{len(kept) - len(sane)} points have a step beyond {limits.MAX_STEP} or no wall time")
+    return RawSeries(
+        series.content,
+        [series.steps[index] for index in sane],
+        [series.wall_times[index] for index in sane],
+        None if series.values is None else [series.values[index] for index in sane],
+    )
+
+
+def _table(raw: RawRun, tag: str, record: RunRecord | None, problems: Problems) -> Table | None:
+    columns = schema.LAYER_COLUMNS if tag == metadata.LAYERS_TAG else schema.VARIABLE_COLUMNS
+    rows, stored_columns = _stored_names(tag, record)
+    parts = []
+    packed = raw.tensors.get(tag)
+    if packed is not None and packed.values:
+        if rows:
+            parts.append(tables.Part(tag, packed, rows, stored_columns or columns))
+        else:
+            problems.add(tag, "no run record that could be read names its rows")
+    parts.extend(tables.Part(row, raw.tensors[row], (name,), columns) for row, name in _single_rows(raw.tensors, tag))
+    return tables.join(parts, columns, problems)
+
+
+def _stored_names(tag: str, record: RunRecord | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    if record is None:
+        return (), ()
+    if tag == metadata.LAYERS_TAG:
+        return record.layer_rows, record.layer_columns
+    return record.variable_rows, record.variable_columns
+
+
+def _single_rows(tensors: Iterable[str], tag: str) -> list[tuple[str, str]]:
+    prefix = f"{tag}/"
+    names = [(candidate, candidate[len(prefix) :]) for candidate in tensors if candidate.startswith(prefix)]
+    return sorted(names, key=lambda item: natural_key(item[1]))
+
+
+def _row_names(raw: RawRun, tag: str, record: RunRecord | None) -> tuple[str, ...]:
+    packed = _stored_names(tag, record)[0] if tag in raw.tensors else ()
+    return tuple(dict.fromkeys((*packed, *(name for _, name in _single_rows(raw.tensors, tag)))))
+
+
+def _losses(raw: RawRun, problems: Problems) -> Points | None:
+    packed = raw.tensors.get(metadata.LOSSES_TAG)
+    return None if packed is None or packed.values is None else tables.losses(packed, problems)
+
+
+def _progress(raw: RawRun, record: RunRecord | None, problems: Problems) -> Table | None:
+    packed = raw.tensors.get(metadata.PROGRESS_TAG)
+    if packed is None or packed.values is None:
+        return None
+    columns = (record.progress_columns if record else ()) or schema.PROGRESS_COLUMNS
+    return tables.join([tables.Part(metadata.PROGRESS_TAG, packed, ("run",), columns)], schema.PROGRESS_COLUMNS, problems)
+
+
+def _logged_steps(progress: Table | None) -> int | None:
+    if progress is None or not len(progress.steps):
+        return None
+    logged = float(progress.column("run", "logged_steps")[-1])
+    return int(logged) if np.isfinite(logged) else None
+
+
+def _pictures(raw: RawRun, record: RunRecord | None, problems: Problems) -> list[PictureSeries]:
+    found: dict[tuple[str, str], dict[int, float]] = {}
+    for tag, series in raw.blobs.items():
+        parsed = metadata.parse_picture_tag(tag)
+        if parsed is not None and series.steps:
+            kind, name, first = parsed
+            times = found.setdefault((kind, name), {})
+            own = dict(zip(series.steps, series.wall_times, strict=True))
+            times.update({step: at for step, at in own.items() if not (first and step in times)})
+    order = _picture_order(record)
+    return [_picture_series(kind, name, times) for (kind, name), times in sorted(found.items(), key=lambda item: order(*item[0]))]
+
+
+def _picture_series(kind: str, name: str, times: Mapping[int, float]) -> PictureSeries:
+    steps = sorted(times)
+    return PictureSeries(kind, name, np.array(steps, np.int64), np.array([times[step] for step in steps], np.float64))
+
+
+def _picture_order(record: RunRecord | None) -> Callable[[str, str], tuple[object, ...]]:
+    """Sort key of pictures: maps, then filters, then inputs, each in the order of the network's layers."""
+    place: dict[str, int] = {}
+    for layer in record.layers if record else ():
+        for name in (layer.name, *layer.weights, *layer.state):
+            place.setdefault(name, len(place))
+    kinds = {kind: index for index, kind in enumerate(metadata.PICTURE_KINDS)}
+    return lambda kind, name: (kinds[kind], place.get(name, len(place)), natural_key(name), name)
+
+
+def _all_steps(raw: RawRun, pictures: Iterable[PictureSeries]) -> Int64:
+    steps: set[int] = set()
+    for picture in pictures:
+        steps.update(picture.steps.tolist())
+    for tag, series in raw.tensors.items():
+        if tag != metadata.START_TAG and series.values is not None:
+            steps.update(series.steps)
+    return np.array(sorted(steps), np.int64)

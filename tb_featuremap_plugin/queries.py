@@ -1,0 +1,333 @@
+"""Runs from TensorBoard's data provider: the native data server, the Python loader and any other are equals.
+
+The native server stalls about 44 ms on each small call, so a request makes few of them and makes those at once. What is kept between
+requests is keyed by all that it depends on, and looked up only after a call made with the caller's own context has listed it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+import numpy as np
+from tensorboard import errors
+from tensorboard.data.provider import BlobSequenceTimeSeries, DataProvider, RunTagFilter
+
+from tb_featuremap_plugin import assemble, limits, metadata
+from tb_featuremap_plugin.cache import Cache
+from tb_featuremap_plugin.raw import Problems, RawRun, RawSeries, as_written
+from tb_featuremap_plugin.series import Outline, Points, Run
+
+T = TypeVar("T")
+
+ALL_POINTS = 10**6
+"""`downsample` of a data provider, where 0 means none: more than any sampling keeps."""
+
+SCALARS = "scalars"
+_WORKERS = 8
+_CACHED_BYTES = 512 * 2**20
+_THINNED = (500, 200, 50)
+_LARGE_TAGS = (metadata.LAYERS_TAG, metadata.VARIABLES_TAG, metadata.LOSSES_TAG)
+
+
+class Memory:
+    """What one plugin keeps between requests, and the threads that make calls at once."""
+
+    def __init__(self) -> None:
+        self.pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="featuremaps")
+        self.outlines: Cache[Outline] = Cache(10_000, lambda _: 1)
+        self.runs: Cache[Run] = Cache(_CACHED_BYTES, _run_bytes)
+        self.blob_keys: Cache[str] = Cache(100_000, lambda _: 1)
+        self.derived: Cache[Any] = Cache(10_000, lambda _: 1)
+
+
+@dataclass(frozen=True)
+class _Listed:
+    """What a provider lists of one run.
+
+    Attributes:
+        blobs: by tag, pictures and run records, in the order in which they were written.
+        keys: by tag and step, what `read_blob` asks for.
+        tensors: by tag, series of numbers that have not been read.
+        fingerprint: changes when anything of the run does.
+        problems: what could not be listed.
+    """
+
+    name: str
+    blobs: Mapping[str, RawSeries]
+    keys: Mapping[str, Mapping[int, str]]
+    tensors: Mapping[str, RawSeries]
+    fingerprint: str
+    problems: Problems
+
+
+class ProviderSource:
+    """A `series.Source` for one request.
+
+    Args:
+        provider: TensorBoard's data provider.
+        context: the request's context, which carries who asks.
+        experiment_id: of the request; may be empty.
+        memory: what is kept between requests; without it the source keeps its own.
+    """
+
+    def __init__(self, provider: DataProvider, context: object, experiment_id: str, memory: Memory | None = None) -> None:
+        self._provider = provider
+        self._context = context
+        self.experiment_id = experiment_id
+        self._memory = memory or Memory()
+
+    def outlines(self) -> Sequence[Outline]:
+        """What there is of every run that holds something of ours, by natural sort of their titles."""
+        return list(self._memory.pool.map(self._outline, self._listed(None)))
+
+    def runs(self) -> Sequence[Run]:
+        """All runs that hold something of ours, in the same order."""
+        return [self._run(listed) for listed in self._listed(None)]
+
+    def run(self, name: str) -> Run:
+        """One run.
+
+        Raises:
+            KeyError: there is no such run, or it holds nothing of ours.
+        """
+        return self._run(self._only(name))
+
+    def picture(self, run: str, kind: str, name: str, step: int) -> bytes:
+        """A stored picture's bytes, as they are.
+
+        Raises:
+            KeyError: there is no such picture (any more).
+        """
+        place = (self.experiment_id, run, kind, name, step)
+        known = self._memory.blob_keys.peek(place)
+        found = None if known is None else self._read_blob(known)
+        if found is None:
+            found = self._read_blob(self._picture_key(run, kind, name, step))
+        if found is None:
+            raise KeyError(f"run {run!r} has no picture of kind {kind!r} named {name!r} at step {step}")
+        return found
+
+    def map_pictures(self, run: str, kind: str, name: str, steps: Iterable[int], function: Callable[[bytes], T]) -> list[T | None]:
+        """Applies a pure function to pictures, None where one is gone or larger than is read."""
+
+        def one(step: int) -> T | None:
+            try:
+                return function(self.picture(run, kind, name, step))
+            except KeyError:
+                return None
+
+        return list(self._memory.pool.map(one, steps))
+
+    def scalar_names(self, run: str) -> Mapping[str, Sequence[str]]:
+        """Names of the scalar series of this run and of its siblings, by run.
+
+        Raises:
+            KeyError: there is no such run.
+        """
+        self._only(run)
+        listed = self._provider.list_scalars(self._context, experiment_id=self.experiment_id, plugin_name=SCALARS)
+        return assemble.sibling_scalars(run, listed)
+
+    def scalar(self, run: str, tag: str) -> Points:
+        """A scalar series of any run.
+
+        Raises:
+            KeyError: there is no such series.
+        """
+        only = RunTagFilter(runs=[run], tags=[tag])
+        try:
+            read = self._provider.read_scalars(
+                self._context, experiment_id=self.experiment_id, plugin_name=SCALARS, downsample=ALL_POINTS, run_tag_filter=only
+            )
+            data = read[run][tag]
+        except (ValueError, TypeError) as error:
+            raise KeyError(f"the scalar {tag!r} of run {run!r} cannot be read: {error}") from None
+        except KeyError:
+            raise KeyError(f"run {run!r} has no scalar {tag!r}") from None
+        return assemble.points([datum.step for datum in data], [datum.value for datum in data])
+
+    def _only(self, name: str) -> _Listed:
+        for listed in self._listed([name]):
+            return listed
+        raise KeyError(f"there is no run {name!r} with anything of this plugin")
+
+    def _outline(self, listed: _Listed) -> Outline:
+        return self._memory.outlines.get(listed.fingerprint, lambda: assemble.outline(self._raw(listed, self._read_small(listed))))
+
+    def _run(self, listed: _Listed) -> Run:
+        return self._memory.runs.get(listed.fingerprint, lambda: assemble.run(self._raw(listed, self._read_all(listed))))
+
+    def _listed(self, runs: Sequence[str] | None) -> list[_Listed]:
+        only = RunTagFilter(runs=runs)
+        tensors_to_come = self._memory.pool.submit(self._list, "list_tensors", metadata.STATS_PLUGIN_NAME, only)
+        blobs = self._list("list_blob_sequences", metadata.PLUGIN_NAME, only)
+        references = self._references(blobs, only)
+        tensors = tensors_to_come.result()
+        names = {run for listing in (blobs, tensors) for run, tags in listing.items() if tags}
+        return [
+            _list_run(name, self.experiment_id, blobs.get(name, {}), references.get(name, {}), tensors.get(name, {}))
+            for name in sorted(names, key=assemble.run_order)
+        ]
+
+    def _list(self, call: str, plugin: str, only: RunTagFilter) -> Mapping[str, Mapping[str, Any]]:
+        listing: Mapping[str, Mapping[str, Any]] = getattr(self._provider, call)(
+            self._context, experiment_id=self.experiment_id, plugin_name=plugin, run_tag_filter=only
+        )
+        return listing
+
+    def _references(self, blobs: Mapping[str, Mapping[str, Any]], only: RunTagFilter) -> Mapping[str, Mapping[str, Any]]:
+        """References of all sane blob sequences, in one call where no series lies about its length."""
+        if all(_is_sane(series) for tags in blobs.values() for series in tags.values()):
+            return self._read_references(only) if blobs else {}
+        sane = {run: [tag for tag, series in tags.items() if _is_sane(series)] for run, tags in blobs.items()}
+        return {run: self._read_references(RunTagFilter(runs=[run], tags=tags)).get(run, {}) for run, tags in sane.items() if tags}
+
+    def _read_references(self, only: RunTagFilter) -> Mapping[str, Mapping[str, Any]]:
+        references: Mapping[str, Mapping[str, Any]] = self._provider.read_blob_sequences(
+            self._context, experiment_id=self.experiment_id, plugin_name=metadata.PLUGIN_NAME, downsample=ALL_POINTS, run_tag_filter=only
+        )
+        return references
+
+    def _read_small(self, listed: _Listed) -> Mapping[str, RawSeries]:
+        """The numbers that an outline needs: everything but the packed tables, where the progress of the run says its steps."""
+        large = _LARGE_TAGS if metadata.PROGRESS_TAG in listed.tensors else (metadata.LOSSES_TAG,)
+        return self._read_tensors(listed, [tag for tag in listed.tensors if tag not in large])
+
+    def _read_all(self, listed: _Listed) -> Mapping[str, RawSeries]:
+        large = [[tag] for tag in _LARGE_TAGS if tag in listed.tensors]
+        small = [tag for tag in listed.tensors if tag not in _LARGE_TAGS]
+        read: dict[str, RawSeries] = {}
+        for part in self._memory.pool.map(lambda tags: self._read_tensors(listed, tags), [small, *large]):
+            read.update(part)
+        return read
+
+    def _read_tensors(self, listed: _Listed, tags: Sequence[str]) -> dict[str, RawSeries]:
+        """Reads series at once, and tag by tag where one of them makes the whole read fail."""
+        if not tags:
+            return {}
+        try:
+            return self._read_at_once(listed, tags, ALL_POINTS)
+        except Exception as error:
+            if len(tags) > 1:
+                return {tag: series for one in tags for tag, series in self._read_tensors(listed, [one]).items()}
+            return self._read_thinned(listed, tags[0], error)
+
+    def _read_thinned(self, listed: _Listed, tag: str, error: Exception) -> dict[str, RawSeries]:
+        """Fewer steps of a series that does not fit into one answer of the native server; nothing of one that is damaged."""
+        status = _grpc_status(error)
+        if status is None:
+            listed.problems.add(tag, f"a tensor of the series is damaged: {error!s:.200}")
+            return {}
+        for downsample in _THINNED if status == "RESOURCE_EXHAUSTED" else ():
+            try:
+                read = self._read_at_once(listed, [tag], downsample)
+            except Exception as again:
+                error = again
+                continue
+            listed.problems.add(tag, f"the series is too large for one answer of the data server; {downsample} steps of it are shown")
+            return read
+        raise error
+
+    def _read_at_once(self, listed: _Listed, tags: Sequence[str], downsample: int) -> dict[str, RawSeries]:
+        read = self._provider.read_tensors(
+            self._context,
+            experiment_id=self.experiment_id,
+            plugin_name=metadata.STATS_PLUGIN_NAME,
+            downsample=downsample,
+            run_tag_filter=RunTagFilter(runs=[listed.name], tags=list(tags)),
+        )
+        return {tag: _with_values(listed.tensors[tag], data) for tag, data in read.get(listed.name, {}).items() if tag in listed.tensors}
+
+    def _raw(self, listed: _Listed, read: Mapping[str, RawSeries]) -> RawRun:
+        tensors = {**listed.tensors, **read}
+        index = assemble.latest(listed.blobs.get(metadata.RUN_TAG), tensors.get(metadata.START_TAG))
+        record = None
+        if index is not None:
+            step = listed.blobs[metadata.RUN_TAG].steps[index]
+            record = self._read_blob(listed.keys[metadata.RUN_TAG].get(step))
+        return RawRun(listed.name, listed.blobs, tensors, record, listed.problems.all())
+
+    def _picture_key(self, run: str, kind: str, name: str, step: int) -> str | None:
+        own, first = metadata.picture_tag(kind, name), metadata.picture_tag(kind, name, first=True)
+        only = RunTagFilter(runs=[run], tags=[own, first])
+        blobs = self._list("list_blob_sequences", metadata.PLUGIN_NAME, only)
+        references = self._references(blobs, only).get(run, {})
+        for tag in (first, own):
+            for at, key in _keys(references.get(tag, ())).items():
+                self._memory.blob_keys.put((self.experiment_id, run, kind, name, at), key)
+        return _keys(references.get(own, ())).get(step) or _keys(references.get(first, ())).get(step)
+
+    def _read_blob(self, key: str | None) -> bytes | None:
+        if key is None:
+            return None
+        try:
+            blob = self._provider.read_blob(self._context, blob_key=key)
+        except (errors.NotFoundError, LookupError, ValueError, TypeError):
+            return None
+        return blob if isinstance(blob, bytes) and len(blob) <= limits.MAX_BLOB_BYTES else None
+
+
+def _list_run(name: str, experiment: str, blobs: Mapping[str, Any], references: Mapping[str, Any], tensors: Mapping[str, Any]) -> _Listed:
+    problems = Problems(name)
+    trusted = metadata.START_TAG in tensors
+    series = {tag: _blob_series(listed.plugin_content, references.get(tag, ()), trusted) for tag, listed in blobs.items()}
+    for tag, listed in blobs.items():
+        if not _is_sane(listed):
+            problems.add(tag, f"it claims {listed.max_length} blobs at one step; a picture is one")
+    facts = [name, experiment]
+    facts += sorted(f"{tag!r} {one.content!r} {list(one.steps)} {list(one.wall_times)}" for tag, one in series.items())
+    facts += sorted(f"{tag!r} {one.plugin_content!r} {one.max_step} {one.max_wall_time}" for tag, one in tensors.items())
+    return _Listed(
+        name,
+        series,
+        {tag: _keys(data) for tag, data in references.items()},
+        {tag: RawSeries(listed.plugin_content, (), ()) for tag, listed in tensors.items()},
+        hashlib.blake2b("\n".join(facts).encode("utf-8", "surrogatepass")).hexdigest(),
+        problems,
+    )
+
+
+def _blob_series(content: bytes, data: Sequence[Any], trusted: bool) -> RawSeries:
+    """The points of a blob sequence. The Python loader sorts them by step, so what was written when is told by wall times alone.
+
+    Where the run has start markers, both loaders have dropped what was written again, and their order is right whatever the clock did.
+    """
+    usable = [datum for datum in data if datum.values]
+    steps, wall_times = [datum.step for datum in usable], [datum.wall_time for datum in usable]
+    if trusted:
+        return RawSeries(content, steps, wall_times)
+    order = as_written(wall_times)
+    return RawSeries(content, [steps[index] for index in order], [wall_times[index] for index in order])
+
+
+def _with_values(series: RawSeries, data: Sequence[Any]) -> RawSeries:
+    return replace(
+        series,
+        steps=[datum.step for datum in data],
+        wall_times=[datum.wall_time for datum in data],
+        values=[np.asarray(datum.numpy) for datum in data],
+    )
+
+
+def _keys(data: Iterable[Any]) -> dict[int, str]:
+    return {datum.step: datum.values[0].blob_key for datum in data if datum.values}
+
+
+def _is_sane(series: BlobSequenceTimeSeries) -> bool:
+    """Whether references can be made without counting to what a damaged shape claims."""
+    return series.max_length is None or 0 <= series.max_length <= limits.MAX_BLOBS_PER_STEP
+
+
+def _grpc_status(error: Exception) -> str | None:
+    """Name of a gRPC error's status; None for other errors. Not every provider needs gRPC, so it is not imported here."""
+    code = getattr(error, "code", None)
+    return getattr(code(), "name", "UNKNOWN") if callable(code) else None
+
+
+def _run_bytes(run: Run) -> int:
+    tables = [table for table in (run.layers, run.variables, run.progress) if table is not None]
+    return 10_000 + sum(table.values.nbytes for table in tables) + (16 * len(run.losses.steps) if run.losses else 0)

@@ -1,0 +1,109 @@
+"""Packed and one-row tensors to tables over steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tb_featuremap_plugin import limits
+from tb_featuremap_plugin.raw import Array, Problems, RawSeries
+from tb_featuremap_plugin.series import Float32, Points, Table
+
+
+@dataclass(frozen=True)
+class Part:
+    """A series of tensors [rows, columns] and the names of both. A tensor with fewer of either is an older one."""
+
+    tag: str
+    series: RawSeries
+    rows: Sequence[str]
+    columns: Sequence[str]
+
+
+def join(parts: Sequence[Part], columns: Sequence[str], problems: Problems) -> Table | None:
+    """One table of all parts; None if no part has a point.
+
+    Args:
+        parts: series in order; a later part's number wins where two have the same row, column and step.
+        columns: names that the table's columns begin with, whether logged or not.
+        problems: where tensors that do not fit are noted.
+    """
+    parts = [_bounded(part, problems) for part in parts if part.series.steps]
+    if not parts:
+        return None
+    rows = tuple(dict.fromkeys(row for part in parts for row in part.rows))
+    names = tuple(dict.fromkeys((*columns, *(column for part in parts for column in part.columns))))
+    times = {step: at for part in parts for step, at in zip(part.series.steps, part.series.wall_times, strict=True)}
+    steps = np.array(sorted(times), np.int64)
+    values = np.full((len(steps), len(rows), len(names)), np.nan, np.float32)
+    for part in parts:
+        _fill(values, steps.searchsorted(part.series.steps), part, _places(part.rows, rows), _places(part.columns, names), problems)
+    return Table(rows, names, steps, np.array([times[step] for step in steps.tolist()], np.float64), values)
+
+
+def losses(series: RawSeries, problems: Problems) -> Points:
+    """Loss of every step: each tensor [n, 2] holds distances back from its own step, and losses. Later records win."""
+    chunks = []
+    for step, value in zip(series.steps, series.values or (), strict=True):
+        if not _is_table(value) or value.shape[1:] != (2,):
+            problems.add("featuremaps/losses", f"the tensor at step {step} is {_described(value)}, not float32 [n, 2]")
+        elif np.isfinite(value[:, 0]).all():
+            chunks.append((step - value[:, 0].astype(np.float64), value[:, 1]))
+        else:
+            problems.add("featuremaps/losses", f"the tensor at step {step} has steps that are not finite")
+    return _latest_of_each_step(chunks)
+
+
+def _latest_of_each_step(chunks: Sequence[tuple[Array, Array]]) -> Points:
+    if not chunks:
+        return Points(np.empty(0, np.int64), np.empty(0, np.float32))
+    steps = np.concatenate([chunk[0] for chunk in chunks])
+    values = np.concatenate([chunk[1] for chunk in chunks])
+    unique, last = np.unique(steps[::-1], return_index=True)
+    return Points(unique.astype(np.int64), values[::-1][last].astype(np.float32))
+
+
+def _bounded(part: Part, problems: Problems) -> Part:
+    """Thins a series that is too large to be held at once."""
+    cells = len(part.rows) * len(part.columns) * len(part.series.steps)
+    if cells <= limits.MAX_SERIES_CELLS:
+        return part
+    stride = -(-cells // limits.MAX_SERIES_CELLS)
+    kept = range(len(part.series.steps) - 1, -1, -stride)[::-1]
+    problems.add(part.tag, f"the series holds {cells} numbers; every {stride}. step is read")
+    values = part.series.values or ()
+    series = RawSeries(
+        part.series.content,
+        [part.series.steps[index] for index in kept],
+        [part.series.wall_times[index] for index in kept],
+        [values[index] for index in kept],
+    )
+    return Part(part.tag, series, part.rows, part.columns)
+
+
+def _places(own: Sequence[str], all_names: Sequence[str]) -> Array:
+    index = {name: place for place, name in enumerate(all_names)}
+    return np.array([index[name] for name in own], np.intp)
+
+
+def _fill(values: Float32, at: Array, part: Part, rows: Array, columns: Array, problems: Problems) -> None:
+    contiguous = np.array_equal(rows, np.arange(len(rows))) and np.array_equal(columns, np.arange(len(columns)))
+    for place, step, tensor in zip(at.tolist(), part.series.steps, part.series.values or (), strict=True):
+        if not _is_table(tensor) or tensor.shape[0] > len(rows) or tensor.size > limits.MAX_TABLE_CELLS:
+            problems.add(part.tag, f"the tensor at step {step} is {_described(tensor)}, not float32 with at most {len(rows)} rows")
+            continue
+        height, width = tensor.shape[0], min(tensor.shape[1], len(columns))
+        if contiguous:
+            values[place, :height, :width] = tensor[:, :width]
+        else:
+            values[place, rows[:height, None], columns[None, :width]] = tensor[:, :width]
+
+
+def _is_table(value: Array) -> bool:
+    return value.dtype == np.float32 and value.ndim == 2
+
+
+def _described(value: Array) -> str:
+    return f"{value.dtype} {list(value.shape)}"
