@@ -1,0 +1,94 @@
+"""Any framework's tensor as a NumPy array, by duck typing: this module imports no framework.
+
+Everything downstream sees NumPy arrays of bool, whole or floating numbers in native byte order.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+_KINDS = "biuf"
+
+
+def to_numpy(tensor: object, name: str) -> Array:
+    """A tensor's values, without a copy where its framework allows that.
+
+    Args:
+        tensor: a NumPy array, a TensorFlow, torch or JAX tensor, a variable, a number or a nested list of numbers.
+        name: of the argument, for the error message.
+
+    Returns:
+        The values. bfloat16 and the 8-bit floats become float32, the extended ones float64; the array may share memory with the tensor.
+
+    Raises:
+        TypeError: it is none of these, or has no values yet (a symbolic tensor), or its values are no real numbers.
+    """
+    try:
+        array = tensor if isinstance(tensor, np.ndarray) else _convert(tensor)
+    except Exception as error:
+        raise TypeError(f"{name} is a {_type_name(tensor)} whose values cannot be read: {error}") from error
+    return _plain(array, name, tensor)
+
+
+def snapshot(tensor: object, name: str) -> Array:
+    """As `to_numpy`, of memory that nobody will write to: copies what the training loop may change in place.
+
+    Raises:
+        TypeError: as `to_numpy`.
+    """
+    array = to_numpy(tensor, name)
+    shares = array is tensor or not (array.flags.owndata or is_immutable(tensor))
+    return array.copy(order="K") if shares else array
+
+
+def dtype_name(tensor: object) -> str:
+    """Name of the dtype in which a tensor is kept, such as "bfloat16", whatever `to_numpy` makes of it."""
+    dtype = getattr(tensor, "dtype", None)
+    if dtype is None:
+        return np.asarray(tensor).dtype.name
+    return str(getattr(dtype, "name", dtype)).removeprefix("torch.")
+
+
+def is_immutable(tensor: object) -> bool:
+    """Whether a tensor's memory can never change: true of JAX arrays and of TensorFlow's eager tensors."""
+    module = type(tensor).__module__.partition(".")[0]
+    return module in ("jax", "jaxlib") or (module == "tensorflow" and not hasattr(tensor, "assign"))
+
+
+def _convert(tensor: Any) -> Array:
+    if hasattr(tensor, "detach") and hasattr(tensor, "cpu"):
+        return _from_torch(tensor)
+    if hasattr(tensor, "assign") and callable(getattr(tensor, "numpy", None)):
+        return np.asarray(tensor.numpy())
+    return np.asarray(tensor)
+
+
+def _from_torch(tensor: Any) -> Array:
+    plain = tensor.detach().cpu().resolve_conj().resolve_neg()
+    if getattr(plain, "layout", None) is not None and str(plain.layout) != "torch.strided":
+        plain = plain.to_dense()
+    try:
+        return np.asarray(plain.numpy())
+    except TypeError:
+        return np.asarray(plain.float().numpy())
+
+
+def _plain(array: Array, name: str, tensor: object) -> Array:
+    dtype = array.dtype
+    if dtype.kind == "V" and dtype.names is None and hasattr(dtype.type, "dtype"):
+        return array.astype(np.float32)
+    if dtype.kind not in _KINDS:
+        raise TypeError(f"{name} is a {_type_name(tensor)} of {dtype}; allowed are real numbers and bool")
+    if dtype.itemsize > 8:
+        return array.astype(np.float64)
+    return array if dtype.isnative else array.astype(dtype.newbyteorder("="))
+
+
+def _type_name(tensor: object) -> str:
+    kind = type(tensor)
+    return f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins.")

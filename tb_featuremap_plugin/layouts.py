@@ -1,0 +1,109 @@
+"""Axis letters, and the order in which this package works: [samples, channels, *space] and [filters, inputs, *space].
+
+Layouts are said, never guessed. Only of a two-dimensional array the letters of space are ignored: it is a dense layer.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tb_featuremap_plugin.errors import LayoutError
+
+Array = npt.NDArray[Any]
+
+FEATURE_MAP_LAYOUTS = ("NHWC", "NCHW", "NWC", "NCW", "NDHWC", "NCDHW", "NC")
+_SPACE = {0: "", 1: "W", 2: "HW", 3: "DHW"}
+
+
+def feature_map_axes(layout: str, ndim: int) -> tuple[int, ...]:
+    """The permutation that brings feature maps to [samples, channels, *space].
+
+    Args:
+        layout: one of `FEATURE_MAP_LAYOUTS`.
+        ndim: axes of the array.
+
+    Raises:
+        LayoutError: the layout is unknown, or does not have `ndim` axes.
+    """
+    if layout not in FEATURE_MAP_LAYOUTS:
+        raise LayoutError(f"layout is {layout!r}; feature maps allow {', '.join(FEATURE_MAP_LAYOUTS)}")
+    return _permutation(effective_layout(layout, ndim), "NC")
+
+
+def kernel_axes(layout: str, ndim: int) -> tuple[int, ...]:
+    """The permutation that brings a kernel to [filters, inputs, *space], or with `M` in it to [inputs, multiplier, *space].
+
+    Args:
+        layout: the letters O (filters) and I (inputs), or I and M (a depthwise multiplier), with W, HW or DHW, in any order.
+        ndim: axes of the array.
+
+    Raises:
+        LayoutError: the letters are others, or not `ndim` of them.
+    """
+    space = "".join(sorted(set(layout) - set("OIM"))) if isinstance(layout, str) else "?"
+    known = space in _SPACE.values() and len(set(layout)) == len(layout) and "I" in layout and ("O" in layout) != ("M" in layout)
+    if not known:
+        raise LayoutError(
+            f"layout is {layout!r}; kernels allow the letters O and I (or I and M) with W, HW or DHW, such as HWIO, OIHW, HWIM, IO"
+        )
+    return _permutation(effective_layout(layout, ndim), "IM" if "M" in layout else "OI")
+
+
+def effective_layout(layout: str, ndim: int) -> str:
+    """The layout as it fits an array: without its letters of space where the array is dense.
+
+    Raises:
+        LayoutError: the layout does not have `ndim` axes.
+    """
+    fitting = "".join(letter for letter in layout if letter not in "DHW") if ndim == 2 else layout
+    if len(fitting) != ndim:
+        raise LayoutError(f"layout {layout!r} has {len(layout)} axes, the array has {ndim}")
+    return fitting
+
+
+def canonical_maps(data: Array, layout: str) -> Array:
+    """A view of feature maps as [samples, channels, *space].
+
+    Raises:
+        LayoutError: as `feature_map_axes`.
+    """
+    return data.transpose(feature_map_axes(layout, data.ndim))
+
+
+def canonical_kernel(kernel: Array, layout: str) -> Array:
+    """A kernel as [filters, inputs, *space]; a view but for depthwise kernels, whose filter `i * multiplier + m` sees input i alone.
+
+    Raises:
+        LayoutError: as `kernel_axes`.
+    """
+    view = kernel.transpose(kernel_axes(layout, kernel.ndim))
+    if "M" in layout:
+        return view.reshape(view.shape[0] * view.shape[1], 1, *view.shape[2:])
+    return view
+
+
+def fans(layout: str, shape: tuple[int, ...]) -> tuple[int, int]:
+    """Inputs that each output of a kernel adds up, and outputs that each of its inputs reaches (Glorot and Bengio 2010).
+
+    Raises:
+        LayoutError: as `kernel_axes`.
+    """
+    first, second, *space = (shape[axis] for axis in kernel_axes(layout, len(shape)))
+    field = math.prod(space)
+    if "M" in layout:
+        return field, second * field
+    return second * field, first * field
+
+
+def _permutation(layout: str, leading: str) -> tuple[int, ...]:
+    space = "".join(letter for letter in "DHW" if letter in layout)
+    return tuple(layout.index(letter) for letter in leading + space)
+
+
+def is_channels_last(view: Array) -> bool:
+    """Whether a canonical view's memory is that of [samples, *space, channels]."""
+    return bool(np.moveaxis(view, 1, -1).flags.c_contiguous)

@@ -1,0 +1,213 @@
+"""A layer's output, its inputs or a kernel in, the bytes of a picture out: joins statistics, pixels and the record format."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from tb_featuremap_plugin import kernels, record, tiles
+from tb_featuremap_plugin.layouts import canonical_kernel, canonical_maps, effective_layout
+from tb_featuremap_plugin.stats import activation as activations
+from tb_featuremap_plugin.stats.activation import ActivationPartial
+
+Array = npt.NDArray[Any]
+Precision = Literal["uint8", "float16", "float32"]
+
+
+@dataclass(frozen=True)
+class MapOptions:
+    """How feature maps are logged.
+
+    Attributes:
+        layout: one of `layouts.FEATURE_MAP_LAYOUTS`.
+        activation: the layer's, such as "relu"; None if unknown.
+        max_images: samples to store, the first ones.
+        max_channels: channels to store, the first ones; statistics cover all.
+        precision: dtype of the stored pixels.
+        description: Markdown.
+
+    Raises:
+        ValueError: a number is below 1, or the precision is unknown.
+    """
+
+    layout: str = "NHWC"
+    activation: str | None = None
+    max_images: int = 1
+    max_channels: int = 256
+    precision: Precision = "uint8"
+    description: str | None = None
+
+    def __post_init__(self) -> None:
+        _check_count("max_images", self.max_images)
+        _check_count("max_channels", self.max_channels)
+        if self.precision not in get_args(Precision):
+            raise ValueError(f"precision is {self.precision!r}; allowed are {', '.join(get_args(Precision))}")
+
+
+@dataclass(frozen=True)
+class FilterOptions:
+    """How a kernel is logged.
+
+    Attributes:
+        layout: letters as in `layouts.kernel_axes`.
+        layer: name of the layer it belongs to.
+        max_filters: filters to store, the first ones.
+        description: Markdown.
+
+    Raises:
+        ValueError: a number is below 1.
+    """
+
+    layout: str = "HWIO"
+    layer: str | None = None
+    max_filters: int = 256
+    description: str | None = None
+
+    def __post_init__(self) -> None:
+        _check_count("max_filters", self.max_filters)
+
+
+def maps_record(
+    name: str,
+    data: Array,
+    options: MapOptions | None = None,
+    *,
+    statistics: ActivationPartial | None = None,
+    ordinal: int | None = None,
+    inputs: str | None = None,
+) -> bytes:
+    """The picture of what a layer puts out.
+
+    Args:
+        name: of the layer.
+        data: in the layout of `options`.
+        options: how to log it.
+        statistics: of the whole batch; measured from `data` where not given.
+        ordinal: counts the pictures of this series from 1.
+        inputs: name of the `inputs` series that the maps were computed from.
+
+    Raises:
+        LayoutError: the layout does not fit `data`.
+    """
+    options = options or MapOptions()
+    view = canonical_maps(data, options.layout)
+    statistics = statistics or activations.measure(view, options.activation)
+    extra = {"activation": options.activation, "inputs": inputs}
+    return _tiled("maps", name, view, options, statistics, ordinal, extra)
+
+
+def inputs_record(name: str, data: Array, options: MapOptions | None = None, *, ordinal: int | None = None) -> bytes:
+    """The picture of probe inputs; arguments as of `maps_record`.
+
+    Raises:
+        LayoutError: the layout does not fit `data`.
+    """
+    options = options or MapOptions()
+    view = canonical_maps(data, options.layout)
+    return _tiled("inputs", name, view, options, activations.measure(view), ordinal, {})
+
+
+def filters_record(
+    name: str,
+    kernel: Array,
+    options: FilterOptions | None = None,
+    *,
+    bias: Array | None = None,
+    initial: Array | None = None,
+    previous: Array | None = None,
+    ordinal: int | None = None,
+) -> bytes:
+    """The picture of a kernel.
+
+    Args:
+        name: of the variable.
+        kernel: in the layout of `options`.
+        options: how to log it.
+        bias: [filters].
+        initial, previous: the kernel's first value and the one before, of the same shape: a large kernel's differences are
+            computed from them before anything is rounded.
+        ordinal: counts the pictures of this series from 1.
+
+    Raises:
+        LayoutError: the layout does not fit `kernel`.
+    """
+    options = options or FilterOptions()
+    whole = canonical_kernel(kernel, options.layout)
+    view = whole[: options.max_filters]
+    header = _header("filters", name, kernel, options.layout, whole.shape, ordinal, options.description)
+    header |= {"stats": list(kernels.FILTER_STATISTICS), "filters": list(range(len(view)))}
+    if options.layer is not None:
+        header["layer"] = options.layer
+    sections = {"stats": kernels.filter_stats(view)}
+    if kernels.is_large(view.shape):
+        others = {"first_difference": initial, "previous_difference": previous}
+        differences = {
+            key: canonical_kernel(other, options.layout)[: options.max_filters] for key, other in others.items() if other is not None
+        }
+        header["norms_reduced"], pictures = _large_kernel(view, differences)
+        sections |= pictures
+    else:
+        sections["values"] = np.ascontiguousarray(view, np.float32)
+    if bias is not None:
+        sections["bias"] = np.ascontiguousarray(bias, np.float32).reshape(-1)[: len(view)]
+    return record.encode(header, sections)
+
+
+def _large_kernel(view: Array, others: dict[str, Array]) -> tuple[list[int], dict[str, Array]]:
+    picture = kernels.norms(view)
+    strongest = kernels.strongest_inputs(picture)
+    blocks = kernels.norm_blocks((view.shape[0], view.shape[1]))
+    sections: dict[str, Array] = {
+        "norms": kernels.reduce_norms(picture, blocks),
+        "slices": np.ascontiguousarray(view[np.arange(len(view)), strongest], np.float32),
+        "slice_inputs": strongest,
+    }
+    for name, other in others.items():
+        sections[name] = kernels.reduce_norms(kernels.norms(view, minus=other), blocks)
+    return list(blocks), sections
+
+
+def _tiled(
+    kind: str, name: str, view: Array, options: MapOptions, statistics: ActivationPartial, ordinal: int | None, extra: dict[str, Any]
+) -> bytes:
+    side = tiles.reduction(view.shape[2:])
+    chosen = tiles.average(view[: options.max_images, : options.max_channels], side)
+    stats, names = activations.channel_stats(statistics), list(activations.CHANNEL_STATISTICS)
+    if options.precision == "uint8":
+        quantised = tiles.quantise(chosen)
+        pixels: Array = quantised.codes
+        stats = np.vstack([stats, _padded(quantised.low, stats.shape[1]), _padded(quantised.high, stats.shape[1])])
+        names += ["low", "high"]
+    else:
+        with np.errstate(over="ignore"):
+            pixels = np.ascontiguousarray(chosen, options.precision)
+    shape = (statistics.samples, *view.shape[1:])
+    header = _header(kind, name, view, options.layout, shape, ordinal, options.description)
+    header |= {key: value for key, value in extra.items() if value is not None}
+    header |= {"images": list(range(chosen.shape[0])), "channels": list(range(chosen.shape[1])), "reduced": side, "stats": names}
+    return record.encode(header, {"stats": stats, "pixels": pixels})
+
+
+def _header(
+    kind: str, name: str, data: Array, layout: str, shape: tuple[int, ...], ordinal: int | None, description: str | None
+) -> dict[str, Any]:
+    header: dict[str, Any] = {"kind": kind, "name": name, "layout": effective_layout(layout, data.ndim), "shape": list(shape)}
+    if ordinal is not None:
+        header["ordinal"] = ordinal
+    if description:
+        header["description"] = description
+    return header
+
+
+def _padded(values: Array, channels: int) -> Array:
+    padded = np.full(channels, np.nan, np.float32)
+    padded[: len(values)] = values
+    return padded
+
+
+def _check_count(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+        raise ValueError(f"{name} is {value!r}; allowed are whole numbers from 1")

@@ -1,0 +1,49 @@
+"""Records and rows as `Summary.Value`s: what stands in an event."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.compat.proto.tensor_pb2 import TensorProto
+from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
+from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DT_STRING
+
+from tb_featuremap_plugin import metadata
+
+Value = Summary.Value
+
+
+def picture_values(kind: str, name: str, blob: bytes, *, ordinal: int | None = None, description: str | None = None) -> list[Value]:
+    """A picture, and if it is the first of its series its copy under a tag that sampling cannot lose.
+
+    Args:
+        kind: "maps", "filters" or "inputs".
+        name: of the layer, variable or input.
+        blob: the record.
+        ordinal: counts the pictures of this series from 1; None if unknown.
+        description: Markdown.
+    """
+    tags = [metadata.picture_tag(kind, name)]
+    if ordinal == 1:
+        tags.append(metadata.picture_tag(kind, name, first=True))
+    return [blob_value(tag, blob, description) for tag in tags]
+
+
+def blob_value(tag: str, blob: bytes, description: str | None = None) -> Value:
+    """One blob, as a blob sequence of one element."""
+    tensor = TensorProto(dtype=DT_STRING, tensor_shape=_shape(1), string_val=[blob])
+    return Value(tag=tag, tensor=tensor, metadata=metadata.blob_metadata(description))
+
+
+def table_value(tag: str, rows: npt.NDArray[Any], description: str | None = None) -> Value:
+    """A packed table: float32 [rows, columns]."""
+    content = np.ascontiguousarray(rows, "<f4")
+    tensor = TensorProto(dtype=DT_FLOAT, tensor_shape=_shape(*content.shape), tensor_content=content.tobytes())
+    return Value(tag=tag, tensor=tensor, metadata=metadata.tensor_metadata(description))
+
+
+def _shape(*sizes: int) -> TensorShapeProto:
+    return TensorShapeProto(dim=[TensorShapeProto.Dim(size=size) for size in sizes])
