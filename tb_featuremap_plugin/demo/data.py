@@ -25,23 +25,23 @@ def digits(side: int = 8) -> tuple[Float32, Int64]:
     return _enlarge(images, side)[..., None], scans.target.astype(np.int64)
 
 
-def shapes(count: int, side: int, seed: int = 0, colours: int = 1) -> tuple[Float32, Int64]:
+def shapes(count: int, side: int, *, classes: int = 3, colours: int = 1, seed: int = 0) -> tuple[Float32, Int64]:
     """Discs, squares and crosses of random place, size and brightness on a noisy ground.
 
     Returns:
-        Images in 0..1, [count, side, side, colours], and their classes: 0 disc, 1 square, 2 cross.
+        Images in 0..1, [count, side, side, colours], and which of the `classes` each is: 0 disc, 1 square, 2 cross.
     """
     random = np.random.default_rng(seed)
-    classes = random.integers(0, 3, count)
+    shape = random.integers(0, classes, count)
     radius = random.uniform(0.18, 0.3, (count, 1, 1)) * side
     down, right = (random.uniform(0.32, 0.68, (count, 1, 1)) * side for _ in range(2))
     rows, columns = np.mgrid[:side, :side][:, None]
     dy, dx = np.abs(rows - down), np.abs(columns - right)
     cross = (np.minimum(dy, dx) < radius / 3) & (np.maximum(dy, dx) < radius)
-    filled = np.stack([np.hypot(dy, dx) < radius, np.maximum(dy, dx) < radius * 0.9, cross])[classes, np.arange(count)]
+    filled = np.stack([np.hypot(dy, dx) < radius, np.maximum(dy, dx) < radius * 0.9, cross])[shape, np.arange(count)]
     tint = random.uniform(0.45, 1.0, (count, 1, 1, colours))
     ground = random.uniform(0.0, 0.25, (count, side, side, colours))
-    return np.where(filled[..., None], tint, ground).astype(np.float32), classes
+    return np.where(filled[..., None], tint, ground).astype(np.float32), shape
 
 
 def gratings(count: int, side: int, seed: int = 0) -> tuple[Float32, Float32]:

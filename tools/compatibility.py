@@ -1,0 +1,87 @@
+"""Runs the tests that need no framework in environments at the edges of what is supported.
+
+Each environment is made anew below `.venv-compatibility`, without TensorFlow. A Python that is not on this machine is left out, and said.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+FOLDER = ROOT / ".venv-compatibility"
+TOOLS = ("pytest>=8", "pytest-timeout", "hypothesis", "fsspec", "psutil")
+WITHOUT = "not browser and not network and not tensorflow and not torch and not jax"
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A Python and what is pinned in it."""
+
+    name: str
+    pythons: tuple[str, ...]
+    pins: tuple[str, ...] = ()
+
+
+ENVIRONMENTS = (
+    Environment("oldest", ("3.10", "3.11"), ("tensorboard==2.15.0", "numpy==1.26.0", "setuptools<82")),
+    Environment("newest", ("3.13", "3.12"), ("tensorboard==2.21.*", "numpy>=2.1")),
+    Environment("python3.12", ("3.12",), ("tensorboard==2.20.*", "setuptools<82")),
+    Environment("python3.11", ("3.11",), ("tensorboard==2.17.*", "numpy==1.26.*", "setuptools<82")),
+)
+
+
+def find_python(version: str) -> str | None:
+    """An interpreter of this version that really runs: a pyenv shim may stand for one that is not switched on."""
+    installed = sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python"))
+    candidates = [shutil.which(f"python{version}"), *map(str, installed)]
+    return next((path for path in candidates if path and _version(path) == version), None)
+
+
+def install(environment: Environment, python: str) -> Path:
+    """Makes the environment; returns its interpreter."""
+    folder = FOLDER / environment.name
+    shutil.rmtree(folder, ignore_errors=True)
+    _run([python, "-m", "venv", str(folder)])
+    interpreter = folder / "bin" / "python"
+    _run([str(ROOT / "tools" / "retry"), str(interpreter), "-m", "pip", "install", "--quiet", *environment.pins, *TOOLS, str(ROOT)])
+    return interpreter
+
+
+def check(environment: Environment, arguments: Sequence[str]) -> bool | None:
+    """True if the tests pass there, False if not, None if there is no such Python here."""
+    python = next(filter(None, map(find_python, environment.pythons)), None)
+    if python is None:
+        print(f"LEFT OUT: {environment.name}: no Python {' or '.join(environment.pythons)} on this machine")
+        return None
+    started = time.monotonic()
+    print(f"--- {environment.name}: {python}, {', '.join(environment.pins)}", flush=True)
+    interpreter = install(environment, python)
+    command = [str(interpreter), "-m", "pytest", "-q", "-m", WITHOUT, "--ignore=tests/browser", "-p", "no:cacheprovider", *arguments]
+    passed = subprocess.run(command, cwd=ROOT, check=False).returncode == 0
+    print(f"--- {environment.name}: {'passed' if passed else 'FAILED'} after {time.monotonic() - started:.0f} s", flush=True)
+    return passed
+
+
+def _version(python: str) -> str:
+    question = "import sys; print('%d.%d' % sys.version_info[:2])"
+    return subprocess.run([python, "-c", question], capture_output=True, text=True, check=False).stdout.strip()
+
+
+def _run(command: Sequence[str]) -> None:
+    subprocess.run(command, check=True)
+
+
+def main() -> int:
+    """Checks all environments; fails if one did, or if there was none."""
+    results = [check(environment, sys.argv[1:]) for environment in ENVIRONMENTS]
+    return 1 if False in results or True not in results else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
