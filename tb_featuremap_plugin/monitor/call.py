@@ -1,0 +1,65 @@
+"""What one call of `Monitor.log` was given, and arrays of our own from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tb_featuremap_plugin.arrays import snapshot
+from tb_featuremap_plugin.monitor.pytrees import Tree, flatten, resolve
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+
+SINGLE_INPUT = "input"
+SINGLE_TARGET = "target"
+SINGLE_ACTIVATION = "output"
+
+
+@dataclass(frozen=True)
+class Call:
+    """Arguments of one call, nothing read of them yet."""
+
+    inputs: Tree = None
+    targets: Tree = None
+    activations: Tree = None
+    weights: Tree = None
+    gradients: Tree = None
+    learning_rate: Any = None
+
+    def without_arrays(self) -> Call:
+        """What may be kept until the next call: the probe, the weights by reference, and callables, but no arrays of a step."""
+        return replace(
+            self,
+            activations=self.activations if callable(self.activations) else None,
+            gradients=self.gradients if callable(self.gradients) else None,
+        )
+
+
+def flat(tree: Tree, single: str) -> dict[str, Any]:
+    """The arrays of a tree by flat names, as their framework keeps them; a callable is called.
+
+    Args:
+        tree: as given to `Monitor.log`.
+        single: the name of a tree that is one bare array.
+    """
+    return flatten(resolve(tree), single)
+
+
+def snapshots(tensors: Mapping[str, Any], what: str) -> dict[str, npt.NDArray[Any]]:
+    """NumPy arrays that later training steps cannot change.
+
+    Args:
+        tensors: by flat names.
+        what: the argument's name, for error messages.
+    """
+    return {name: _snapshot(value, f"{what}[{name!r}]") for name, value in tensors.items()}
+
+
+def _snapshot(value: Any, name: str) -> npt.NDArray[Any]:
+    """An array of our own; what several replicas hold is joined along the batch."""
+    parts = value.values if type(value).__name__ == "PerReplica" else None
+    return snapshot(value, name) if parts is None else np.concatenate([snapshot(part, name) for part in parts])

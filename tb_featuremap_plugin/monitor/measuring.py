@@ -1,0 +1,40 @@
+"""Statistics of activations and of the probe batch, in the layouts that they have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy.typing as npt
+
+from tb_featuremap_plugin.layouts import canonical_maps
+from tb_featuremap_plugin.monitor.arrangement import Arrangement
+from tb_featuremap_plugin.schema import INPUTS_ROW, TARGETS_ROW
+from tb_featuremap_plugin.stats.activation import ActivationPartial, measure
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+
+
+def rows_of_batch(inputs: Arrays, targets: Arrays) -> dict[str, npt.NDArray[Any]]:
+    """The rows that describe the probe batch itself: of several inputs the first is "@inputs", others are "@inputs/<name>"."""
+    return {**_rows(INPUTS_ROW, inputs), **_rows(TARGETS_ROW, targets)}
+
+
+def measured(
+    arrangement: Arrangement, name: str, array: npt.NDArray[Any], activation: str | None, *, mergeable: bool = False
+) -> ActivationPartial:
+    """Statistics of one row of the layers' table.
+
+    Args:
+        arrangement: says the layout.
+        name: of the row.
+        array: as logged.
+        activation: the layer's; None if unknown.
+        mergeable: keep what joining over workers needs.
+    """
+    shaped, layout = arrangement.maps(name, array)
+    return measure(canonical_maps(shaped, layout), activation, mergeable=mergeable)
+
+
+def _rows(row: str, arrays: Arrays) -> dict[str, npt.NDArray[Any]]:
+    return {row if index == 0 else f"{row}/{name}": array for index, (name, array) in enumerate(arrays.items())}

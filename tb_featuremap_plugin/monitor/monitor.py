@@ -1,0 +1,208 @@
+"""`Monitor`: logs from a training loop of any kind."""
+
+from __future__ import annotations
+
+import operator
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import PurePath
+from types import TracebackType
+from typing import Any
+
+from tb_featuremap_plugin.layer import Layer
+from tb_featuremap_plugin.monitor.budgets import TimeBudget
+from tb_featuremap_plugin.monitor.call import Call
+from tb_featuremap_plugin.monitor.losses import Losses
+from tb_featuremap_plugin.monitor.options import Options, check_layers, check_run_name, check_share
+from tb_featuremap_plugin.monitor.pytrees import Tree
+from tb_featuremap_plugin.monitor.recorder import Recorder, Training
+from tb_featuremap_plugin.monitor.schedule import Plan, Schedule
+from tb_featuremap_plugin.monitor.snapshots import Snapshots
+from tb_featuremap_plugin.monitor.workers import Alone, Workers, first_says
+from tb_featuremap_plugin.writer import Writer
+
+
+class Monitor:
+    """Records feature maps, filters and weight change from a training loop, on a schedule of its own.
+
+    Call `log` after every update, and once at step 0 before the first. Between logged steps a call takes microseconds. What
+    it keeps: copies of the weights of the two latest reads and of the first one (three at most, the first only with
+    `keep_first`), and the copies that go into the record that is being written. Weights are read on a logged step and on the
+    two calls before it, so that the update of that single step and the one before it are exact.
+
+    A failure of logging is one warning and never an exception in the loop, unless `strict` is set.
+
+    Args:
+        logdir: a folder or a URL; records go into its sub-folder `run_name`.
+        every: n for the steps 0, 1, 2, 5, 10, 20 and 50 below n, then every n, and the last step at `close`; or a callable
+            from step to bool, which is asked for up to two steps ahead.
+        layers: what is known of the layers, in order of depth; by default their names are taken from the activations.
+        loss, optimizer: their names, such as "categorical_crossentropy" and "adam".
+        from_logits: whether the loss takes logits.
+        weight_decay: the optimizer's.
+        run_name: of the sub-folder; give two networks in one logdir different ones.
+        record_inputs: False leaves the probe inputs out of the logdir, for private data.
+        keep_first: False saves one copy of the weights; displacement is then not known.
+        max_overhead: share of the whole time that logging may take, such as 0.01; steps are skipped while it takes more. None
+            (the default) is no limit.
+        max_bytes: of a logged step; pictures of the largest layers are left out for good where a step would take more.
+        strict: raise instead of warning when logging fails.
+        max_images, max_channels: how many images of the probe and channels of a layer are kept as pictures; statistics cover all.
+        precision: of pictures of maps, "uint8", "float16" or "float32".
+        layouts: "channels_last" (Keras, TensorFlow, Flax), "channels_first" (PyTorch, Equinox), or a mapping from names of
+            layers and variables to layouts such as "NCHW" and "OIHW"; those not in it are channels_last.
+        mirror_scalars: write headline numbers as ordinary scalars too, for Time Series and HParams.
+        workers: collectives of a distributed training; see `fm.keras.workers` and `fm.torch.workers`.
+
+    Raises:
+        TypeError, ValueError: an argument is wrong.
+    """
+
+    def __init__(
+        self,
+        logdir: str | PurePath,
+        *,
+        every: int | Callable[[int], bool] = 100,
+        layers: Sequence[Layer] | None = None,
+        loss: str | None = None,
+        from_logits: bool | None = None,
+        optimizer: str | None = None,
+        weight_decay: float | None = None,
+        run_name: str = "featuremaps",
+        record_inputs: bool = True,
+        keep_first: bool = True,
+        max_overhead: float | None = None,
+        max_bytes: int | None = None,
+        strict: bool = False,
+        max_images: int = 4,
+        max_channels: int = 256,
+        precision: str = "uint8",
+        layouts: str | Mapping[str, str] = "channels_last",
+        mirror_scalars: bool = False,
+        workers: Workers | None = None,
+    ) -> None:
+        check_layers(layers)
+        check_run_name(run_name)
+        check_share(max_overhead)
+        options = Options(record_inputs, max_bytes, max_images, max_channels, precision, layouts, mirror_scalars)
+        self._schedule = Schedule(every)
+        self._strict = strict
+        self._workers = workers or Alone()
+        self._budget = TimeBudget(max_overhead)
+        self._plan = Plan(self._decide)
+        self._losses = Losses()
+        self._snapshots = Snapshots(keep_first=keep_first)
+        training = Training(self._schedule.words, loss, from_logits, optimizer, weight_decay)
+        writer = Writer(_folder(logdir, run_name), strict=strict) if self._workers.rank == 0 else None
+        self._recorder = Recorder(writer, options, training, layers, self._budget, self._workers)
+        self._last_step: int | None = None
+        self._unrecorded: Call | None = None
+        self._warned = False
+        self._closed = False
+
+    def due(self, step: int) -> bool:
+        """Whether `log` at this step would write a record. With several workers, ask on each of them."""
+        return self._plan.due(operator.index(step))
+
+    def log(
+        self,
+        step: int,
+        *,
+        inputs: Tree = None,
+        targets: Tree = None,
+        activations: Tree = None,
+        weights: Tree = None,
+        gradients: Tree = None,
+        loss: Any = None,
+        learning_rate: Any = None,
+    ) -> None:
+        """Takes note of a step, and records it if it is due.
+
+        Each of the trees is {name: array}, a nested mapping, list or dataclass of arrays (any JAX pytree), or a callable that
+        returns one and is called only when needed.
+
+        Args:
+            step: finished updates: 0 is the untouched start, 1 is after the first update.
+            inputs: the probe batch, always the same; a bare array is called "input".
+            targets: what the outputs for it should be.
+            activations: by layer name, of the probe batch.
+            weights: by variable name, trainable ones and others.
+            gradients: by variable name, of this step or of the probe.
+            loss: of this step, a number or a tensor: kept as it is at every step, detached, and read only when a record is due.
+            learning_rate: of this step, a number, a tensor or a callable that returns one.
+        """
+        try:
+            self._log(operator.index(step), Call(inputs, targets, activations, weights, gradients, learning_rate), loss)
+        except Exception as error:
+            self._report(error)
+
+    def flush(self) -> None:
+        """Waits until all that was logged is handed to the operating system."""
+        self._guard(self._recorder.flush)
+
+    def close(self) -> None:
+        """Records the last step, if it was not due, and the losses since, and closes the files. May be called again."""
+        if not self._closed:
+            self._closed = True
+            self._guard(self._record_last)
+            self._guard(self._recorder.close)
+
+    def __enter__(self) -> Monitor:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _decide(self, step: int) -> bool:
+        """The first worker's answer wherever those of others could differ."""
+        wanted = self._schedule.wants(step)
+        if not self._schedule.fixed:
+            wanted = first_says(self._workers, wanted)
+        if wanted and self._budget.share is not None:
+            wanted = first_says(self._workers, self._budget.allows())
+        return wanted
+
+    def _log(self, step: int, call: Call, loss: Any) -> None:
+        if self._closed:
+            raise ValueError(f"step {step} was logged after close()")
+        if step < 0 or (self._last_step is not None and step <= self._last_step):
+            raise ValueError(f"step is {step} after {self._last_step}; steps must increase from call to call")
+        self._budget.start()
+        self._recorder.seen_steps += 1
+        if loss is not None:
+            self._losses.add(step, loss)
+        due, reads = self._plan.due(step), self._plan.reads_weights(step)
+        self._plan.advance(step)
+        self._last_step = step
+        self._unrecorded = None if due else call.without_arrays()
+        if reads:
+            self._read(step, call, due)
+
+    def _read(self, step: int, call: Call, due: bool) -> None:
+        with self._budget.holding():
+            self._recorder.raise_problem()
+            reads = self._snapshots.add(step, self._recorder.read_weights(call.weights))
+            if due:
+                self._recorder.record(step, call, reads, self._snapshots.first, self._losses)
+
+    def _record_last(self) -> None:
+        if self._last_step is not None and self._unrecorded is not None:
+            self._read(self._last_step, self._unrecorded, due=True)
+
+    def _guard(self, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except Exception as error:
+            self._report(error)
+
+    def _report(self, error: Exception) -> None:
+        self._recorder.failures += 1
+        if self._strict:
+            raise error
+        if not self._warned:
+            self._warned = True
+            warnings.warn(f"feature maps are not logged: {type(error).__name__}: {error}", RuntimeWarning, stacklevel=3)
+
+
+def _folder(logdir: str | PurePath, run_name: str) -> str:
+    return f"{str(logdir).rstrip('/')}/{run_name}"

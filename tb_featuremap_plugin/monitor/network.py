@@ -1,0 +1,84 @@
+"""What is known of the network: its layers, the rows of the packed tables, and which variable belongs where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from tb_featuremap_plugin.layer import Layer
+
+_STATE_NAMES = frozenset({"moving_mean", "moving_variance", "running_mean", "running_var", "num_batches_tracked"})
+"""How frameworks call the moving statistics of a normalisation."""
+
+
+class Network:
+    """The layers in order of depth: those that the caller described, else those whose activations were logged.
+
+    Args:
+        layers: as described; None to take them from the names of activations and variables.
+    """
+
+    def __init__(self, layers: Sequence[Layer] | None) -> None:
+        self._described = layers is not None
+        self.layers: tuple[Layer, ...] = tuple(layers or ())
+        self._layers: Mapping[str, Layer] = {layer.name: layer for layer in self.layers}
+        self._owners = {variable: layer for layer in reversed(self.layers) for variable in (*layer.weights, *layer.state)}
+
+    def with_names(self, activations: Iterable[str], variables: Iterable[str]) -> Network:
+        """This network, with layers that nobody described and the variables whose names start with theirs."""
+        new = [name for name in activations if name not in self._layers]
+        if self._described or not new:
+            return self
+        names = tuple(variables)
+        network = Network((*self.layers, *(_described_by_names(name, names) for name in new)))
+        network._described = False
+        return network
+
+    def layer(self, name: str) -> Layer | None:
+        """The layer of this name."""
+        return self._layers.get(name)
+
+    def owner(self, variable: str) -> Layer | None:
+        """The layer that a variable belongs to."""
+        return self._owners.get(variable)
+
+    def trainable(self, variable: str) -> bool:
+        """Whether training is meant to change the variable; so it is for variables that no layer lists."""
+        owner = self.owner(variable)
+        return owner is None or (owner.trainable and variable in owner.weights)
+
+    def order(self, names: Iterable[str]) -> list[str]:
+        """Names of layers by depth, those of unknown layers at the end."""
+        depth = {layer.name: index for index, layer in enumerate(self.layers)}
+        return sorted(names, key=lambda name: depth.get(name, len(depth)))
+
+    def order_variables(self, names: Iterable[str]) -> list[str]:
+        """Names of variables by the depth of their layers, those of unknown layers at the end."""
+        listed = [variable for layer in self.layers for variable in (*layer.weights, *layer.state)]
+        depth = {variable: index for index, variable in reversed(list(enumerate(listed)))}
+        return sorted(names, key=lambda name: depth.get(name, len(depth)))
+
+
+def _described_by_names(name: str, variables: Sequence[str]) -> Layer:
+    mine = [variable for variable in variables if variable.startswith(f"{name}/") or variable.startswith(f"{name}.")]
+    state = tuple(variable for variable in mine if variable.replace(".", "/").rpartition("/")[2] in _STATE_NAMES)
+    return Layer(name, weights=tuple(variable for variable in mine if variable not in state), state=state)
+
+
+class Rows:
+    """Names of the rows of a packed table, which only ever grow, and how often each was logged."""
+
+    def __init__(self) -> None:
+        self.names: tuple[str, ...] = ()
+        self._ordinals: dict[str, int] = {}
+
+    def extend(self, names: Iterable[str]) -> bool:
+        """Adds the names that are new at the end; True if there were any."""
+        new = tuple(name for name in names if name not in self._ordinals)
+        self.names += new
+        self._ordinals.update(dict.fromkeys(new, 0))
+        return bool(new)
+
+    def count(self, name: str) -> int:
+        """Counts the row as logged once more, from 1."""
+        self._ordinals[name] += 1
+        return self._ordinals[name]

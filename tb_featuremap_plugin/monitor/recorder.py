@@ -1,0 +1,223 @@
+"""Takes all that a due step was given, while the loop waits, and hands it over to be recorded behind the loop."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy.typing as npt
+
+from tb_featuremap_plugin.arrays import dtype_name
+from tb_featuremap_plugin.layer import Layer, RunRecord
+from tb_featuremap_plugin.monitor.arrangement import Arrangement
+from tb_featuremap_plugin.monitor.budgets import TimeBudget
+from tb_featuremap_plugin.monitor.call import SINGLE_ACTIVATION, SINGLE_INPUT, SINGLE_TARGET, Call, flat, snapshots
+from tb_featuremap_plugin.monitor.losses import Losses, as_number
+from tb_featuremap_plugin.monitor.maker import RecordMaker
+from tb_featuremap_plugin.monitor.measuring import measured, rows_of_batch
+from tb_featuremap_plugin.monitor.network import Network, Rows
+from tb_featuremap_plugin.monitor.options import Options
+from tb_featuremap_plugin.monitor.probe import ProbeLog
+from tb_featuremap_plugin.monitor.progress import Progress, loss_columns
+from tb_featuremap_plugin.monitor.pytrees import Tree, resolve
+from tb_featuremap_plugin.monitor.snapshots import Read
+from tb_featuremap_plugin.monitor.software import software_in_use
+from tb_featuremap_plugin.monitor.step_data import StepData
+from tb_featuremap_plugin.monitor.workers import Workers
+from tb_featuremap_plugin.schema import LAYER_COLUMNS, PROGRESS_COLUMNS, VARIABLE_COLUMNS
+from tb_featuremap_plugin.stats import activation as activations
+from tb_featuremap_plugin.stats.activation import ActivationPartial
+from tb_featuremap_plugin.writer import Writer
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Training:
+    """What the caller said of the training as a whole."""
+
+    every: str
+    loss: str | None
+    from_logits: bool | None
+    optimizer: str | None
+    weight_decay: float | None
+
+
+class Recorder:
+    """Prepares one `StepData` a logged step and submits it to the writer.
+
+    Args:
+        writer: None for workers that do not write.
+        options: of the monitor.
+        training: what the caller said of it.
+        layers: as described by the caller; None to take their names from the activations.
+        budget: measures what logging takes.
+        workers: who train together.
+    """
+
+    def __init__(
+        self,
+        writer: Writer | None,
+        options: Options,
+        training: Training,
+        layers: Sequence[Layer] | None,
+        budget: TimeBudget,
+        workers: Workers,
+    ) -> None:
+        self.seen_steps = 0
+        self.failures = 0
+        self._writer = writer
+        self._options = options
+        self._training = training
+        self._budget = budget
+        self._workers = workers
+        self._maker = RecordMaker(options, budget)
+        self._arrangement = Arrangement(options.layouts)
+        self._network = Network(layers)
+        self._layer_rows, self._variable_rows = Rows(), Rows()
+        self._probe = ProbeLog()
+        self._logged_steps = 0
+        self._shapes: dict[str, tuple[int, ...]] = {}
+        self._dtypes: dict[str, str] = {}
+
+    def read_weights(self, tree: Tree) -> Mapping[str, Array]:
+        """Copies of the weights by flat names; none for workers that do not write."""
+        if self._writer is None:
+            return {}
+        tensors = flat(tree, "weights")
+        self._dtypes.update((name, dtype_name(tensor)) for name, tensor in tensors.items() if name not in self._dtypes)
+        return snapshots(tensors, "weights")
+
+    def record(self, step: int, call: Call, reads: tuple[Read, ...], first: Mapping[str, Array], losses: Losses) -> None:
+        """Takes the arrays of a due step and queues its record."""
+        started = self._budget.clock()
+        batch = _Batch.take(call)
+        joined = self._join(batch)
+        if self._writer is None:
+            losses.take(step)
+            return
+        changed = bool(batch.inputs) and self._probe.changed(step, batch.inputs)
+        self._learn(batch, reads[-1].values)
+        data = StepData(
+            step=step,
+            about=self._about(),
+            network=self._network,
+            inputs=batch.inputs,
+            targets=batch.targets,
+            activations={name: batch.activations[name] for name in self._network.order(batch.activations)},
+            gradients=snapshots(flat(call.gradients, "gradients"), "gradients"),
+            probe_changed=changed,
+            reads=reads,
+            first=first,
+            joined=joined,
+            ordinals=self._count(batch, reads[-1].values),
+            losses=losses.take(step),
+            progress=self._progress(losses, call, started),
+        )
+        self._writer.submit(step, lambda: self._maker.make(data), data.nbytes)
+        self._warn_of_probe(step, changed)
+
+    def raise_problem(self) -> None:
+        """Raises what went wrong behind the loop since the last call, if anything did."""
+        if self._maker.problems:
+            problem, self._maker.problems = self._maker.problems[0], []
+            raise problem
+
+    def flush(self) -> None:
+        """Waits until all is handed to the operating system."""
+        if self._writer is not None:
+            self._writer.flush()
+        self.raise_problem()
+
+    def close(self) -> None:
+        """Writes what waits and closes the file."""
+        if self._writer is not None:
+            self._writer.close()
+        self.raise_problem()
+
+    def _join(self, batch: _Batch) -> dict[str, ActivationPartial]:
+        """Statistics over all workers by row; none for a single process, whose statistics are made behind the loop."""
+        if self._workers.size == 1:
+            return {}
+        joined = {}
+        for row, array in {**rows_of_batch(batch.inputs, batch.targets), **batch.activations}.items():
+            layer = self._network.layer(row)
+            share = measured(self._arrangement, row, array, layer.activation if layer else None, mergeable=True)
+            joined[row] = activations.join(share, self._workers.all_reduce)
+        return joined
+
+    def _learn(self, batch: _Batch, weights: Mapping[str, Array]) -> None:
+        self._network = self._network.with_names(batch.activations, weights)
+        self._layer_rows.extend([*rows_of_batch(batch.inputs, batch.targets), *self._network.order(batch.activations)])
+        self._variable_rows.extend(self._network.order_variables(weights))
+        self._shapes.update((name, array.shape) for name, array in weights.items())
+
+    def _count(self, batch: _Batch, weights: Mapping[str, Array]) -> dict[str, int]:
+        rows = [*rows_of_batch(batch.inputs, batch.targets), *batch.activations]
+        return {row: self._layer_rows.count(row) for row in rows} | {name: self._variable_rows.count(name) for name in weights}
+
+    def _about(self) -> RunRecord:
+        training = self._training
+        return RunRecord(
+            layers=self._network.layers,
+            layer_rows=self._layer_rows.names,
+            layer_columns=LAYER_COLUMNS,
+            variable_rows=self._variable_rows.names,
+            variable_columns=VARIABLE_COLUMNS,
+            progress_columns=PROGRESS_COLUMNS,
+            variable_shapes=dict(self._shapes),
+            variable_dtypes=dict(self._dtypes),
+            loss=training.loss,
+            from_logits=training.from_logits,
+            optimizer=training.optimizer,
+            weight_decay=training.weight_decay,
+            probes=self._probe.entries,
+            inputs_private=not self._options.record_inputs,
+            every=training.every,
+            versions=software_in_use(),
+        )
+
+    def _progress(self, losses: Losses, call: Call, started: float) -> Progress:
+        self._logged_steps += 1
+        rate = resolve(call.learning_rate)
+        lost = self._writer.dropped + self._writer.failed if self._writer is not None else 0
+        return Progress(
+            logged_steps=self._logged_steps,
+            seen_steps=self.seen_steps,
+            log_seconds=self._budget.log_seconds,
+            train_seconds=self._budget.train_seconds,
+            dropped_records=lost + self.failures,
+            learning_rate=float("nan") if rate is None else as_number(rate),
+            step_log_seconds=self._budget.clock() - started,
+            stretch=self._budget.stretch(),
+            **loss_columns(losses.summary),
+        )
+
+    def _warn_of_probe(self, step: int, changed: bool) -> None:
+        if changed and self._probe.changes == 1:
+            warnings.warn(
+                f"the probe inputs changed at step {step}: feature maps before and after it are not of the same inputs; "
+                "log the same batch each time",
+                RuntimeWarning,
+                stacklevel=6,
+            )
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """The probe and what the layers made of it."""
+
+    inputs: Mapping[str, Array]
+    targets: Mapping[str, Array]
+    activations: Mapping[str, Array]
+
+    @classmethod
+    def take(cls, call: Call) -> _Batch:
+        """Copies of what the call was given."""
+        return cls(
+            snapshots(flat(call.inputs, SINGLE_INPUT), "inputs"),
+            snapshots(flat(call.targets, SINGLE_TARGET), "targets"),
+            snapshots(flat(call.activations, SINGLE_ACTIVATION), "activations"),
+        )

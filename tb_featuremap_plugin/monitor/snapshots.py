@@ -1,0 +1,77 @@
+"""Weights as they were: copies that training cannot change, of the two reads before and of the first one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tb_featuremap_plugin.stats.variable import Change
+
+Array = npt.NDArray[Any]
+Arrays = Mapping[str, Array]
+
+
+@dataclass(frozen=True)
+class Read:
+    """The weights after `step` updates, in arrays that nobody changes."""
+
+    step: int
+    values: Arrays
+
+
+class Snapshots:
+    """Keeps at most three copies of the weights: the two latest reads and, if wanted, the first."""
+
+    def __init__(self, *, keep_first: bool) -> None:
+        self._keep_first = keep_first
+        self._first: dict[str, Array] = {}
+        self._reads: tuple[Read, ...] = ()
+
+    def add(self, step: int, values: Arrays) -> tuple[Read, ...]:
+        """Takes a read and returns it after the (at most two) reads before it."""
+        if self._keep_first:
+            self._first.update((name, value) for name, value in values.items() if name not in self._first)
+        reads = (*self._reads, Read(step, values))
+        self._reads = reads[-2:]
+        return reads
+
+    @property
+    def first(self) -> Arrays:
+        """The first value of each variable; empty if it is not kept."""
+        return self._first
+
+
+def change_of(name: str, reads: tuple[Read, ...], first: Arrays, gradient: Array | None) -> Change:
+    """What the variable's value in the last of `reads` is compared with.
+
+    The update before this one counts only if it took as many steps: otherwise their directions say nothing about single steps.
+    """
+    value = reads[-1].values[name]
+    known = [(read.step, read.values[name]) for read in reads[:-1] if _fits(read.values.get(name), value)]
+    initial = first.get(name)
+    change = Change(
+        initial=initial if _fits(initial, value) else None,
+        gradient=gradient if _fits(gradient, value) else None,
+    )
+    if not known:
+        return change
+    step, previous = known[-1]
+    gap = reads[-1].step - step
+    before = known[0] if len(known) > 1 and step - known[0][0] == gap else None
+    update = None if before is None else _difference(previous, before[1])
+    return Change(previous, gap, change.initial, update, change.gradient)
+
+
+def _difference(value: Array, previous: Array) -> Array:
+    wide = np.result_type(value, np.float32)
+    with np.errstate(all="ignore"):
+        result: Array = np.subtract(value, previous, dtype=wide)
+    return result
+
+
+def _fits(other: Array | None, value: Array) -> bool:
+    return other is not None and other.shape == value.shape

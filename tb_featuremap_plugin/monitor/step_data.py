@@ -1,0 +1,63 @@
+"""All that one record is made of: arrays that are nobody else's, so that it can be made behind the loop."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tb_featuremap_plugin.layer import RunRecord
+from tb_featuremap_plugin.monitor.network import Network
+from tb_featuremap_plugin.monitor.progress import Progress
+from tb_featuremap_plugin.monitor.snapshots import Read
+from tb_featuremap_plugin.stats.activation import ActivationPartial
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class StepData:
+    """One logged step.
+
+    Attributes:
+        step: finished updates.
+        about: the run as known at this step, without notes.
+        network: layers as known at this step.
+        progress: without what is known only when the record is made.
+        inputs, targets, activations, gradients: by name; empty where not given.
+        probe_changed: whether the inputs are to be written as pictures.
+        reads: the weights now, after up to two earlier ones; empty where weights were not given.
+        first: the first weights.
+        joined: statistics over all workers, by row; empty for a single process.
+        ordinals: how often each row has been logged, this time included.
+        losses: float32 [n, 2] of `schema.LOSS_COLUMNS`; None if there are none.
+    """
+
+    step: int
+    about: RunRecord
+    network: Network
+    progress: Progress
+    inputs: Arrays = field(default_factory=dict)
+    targets: Arrays = field(default_factory=dict)
+    activations: Arrays = field(default_factory=dict)
+    gradients: Arrays = field(default_factory=dict)
+    probe_changed: bool = False
+    reads: tuple[Read, ...] = ()
+    first: Arrays = field(default_factory=dict)
+    joined: Mapping[str, ActivationPartial] = field(default_factory=dict)
+    ordinals: Mapping[str, int] = field(default_factory=dict)
+    losses: npt.NDArray[np.float32] | None = None
+
+    @property
+    def weights(self) -> Arrays:
+        """The weights now."""
+        return self.reads[-1].values if self.reads else {}
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that wait until the record is made; earlier weights are shared with the next records."""
+        groups = (self.inputs, self.targets, self.activations, self.gradients, self.weights)
+        return sum(array.nbytes for group in groups for array in group.values())
