@@ -1,0 +1,1 @@
+"""What logging and looking cost, side by side with the alternatives: `make bench`."""

@@ -1,0 +1,107 @@
+"""A whole callback step of a small network in training, and getting activations out of one."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from benchmarks.folders import fresh
+from benchmarks.harness import Comparison, Goal, Variant
+
+OURS = "fm.keras.FeatureMapCallback, one logged step, flushed"
+KERAS = "Keras' TensorBoard(histogram_freq=1, write_images=True), one epoch's end"
+EXTRACTION = "our extraction"
+COMPILED = "a compiled function that does nothing else"
+
+
+def comparisons() -> list[Comparison]:
+    """The digits network: all convolutions and weights, and the time it trains between two logged steps."""
+    model, images, targets = digits_network()
+    return [_callback(model, images, targets), _extraction(model, images)]
+
+
+def digits_network():
+    """A small convolutional network that has been compiled and has taken a step, with scikit-learn's digits."""
+    import keras
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    images = (digits.images[..., None] / 16).astype(np.float32)
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            layers.Conv2D(32, 3, activation="relu", padding="same"),
+            layers.Conv2D(64, 3, activation="relu", padding="same"),
+            layers.Flatten(),
+            layers.Dense(16, activation="relu"),
+            layers.Dense(10, activation="softmax"),
+        ]
+    )
+    model.compile("adam", "sparse_categorical_crossentropy")
+    model.train_on_batch(images[:32], digits.target[:32])
+    return model, images, digits.target
+
+
+def _callback(model, images, targets) -> Comparison:
+    variants = [_ours(model, images), _keras(model), _hundred_steps(model, images, targets)]
+    hundred = "100 training steps without logging"
+    goals = [
+        Goal("a whole callback step, against Keras' TensorBoard callback", OURS, KERAS, "wall", 0.05),
+        Goal("a whole callback step every 100 steps, against the training time between", OURS, hundred, "wall", 0.01),
+    ]
+    return Comparison("One logged step of the digits network (2 convolutions, 2 dense layers, 85 k weights)", variants, goals)
+
+
+def _ours(model, images) -> Variant:
+    import tb_featuremap_plugin as fm
+
+    callback = fm.keras.FeatureMapCallback(fresh("ours"), images[:1], every=1)
+    callback.set_model(model)
+    callback.on_train_begin()
+    batch = iter(range(10**9))
+
+    def log() -> None:
+        model.optimizer.iterations.assign_add(1)
+        callback.on_train_batch_end(next(batch), {"loss": 1.0})
+
+    return Variant(OURS, log)
+
+
+def _keras(model) -> Variant:
+    import keras
+
+    callback = keras.callbacks.TensorBoard(fresh("keras"), histogram_freq=1, write_images=True, write_graph=False)
+    callback.set_model(model)
+    callback.on_train_begin()
+    epoch = iter(range(10**9))
+    return Variant(KERAS, lambda: callback.on_epoch_end(next(epoch), {"loss": 1.0}))
+
+
+def _hundred_steps(model, images, targets) -> Variant:
+    def train() -> None:
+        for start in range(0, 1600, 16):
+            model.train_on_batch(images[start : start + 32], targets[start : start + 32])
+
+    return Variant("100 training steps without logging", train)
+
+
+def _extraction(model, images) -> Comparison:
+    import keras
+    import tensorflow as tf
+    from tb_featuremap_plugin.integrations.keras import compiled_extractor
+
+    probe = images[:1]
+    outputs = keras.Model(model.inputs, [layer.output for layer in model.layers if layer.name.startswith(("conv", "dense"))])
+    compiled = tf.function(lambda batch: outputs(batch, training=False))
+    ours = compiled_extractor(model, probe)
+    variants = [
+        Variant(COMPILED, lambda: _times(lambda: compiled(tf.constant(probe))), calls=20),
+        Variant(EXTRACTION, lambda: _times(ours), calls=20),
+    ]
+    goal = Goal("extraction, against a compiled function that does nothing else", EXTRACTION, COMPILED, "wall", 1.3)
+    return Comparison("Getting the activations of one image out of the digits network", variants, [goal])
+
+
+def _times(call, times: int = 20) -> None:
+    for _ in range(times):
+        call()

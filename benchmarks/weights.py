@@ -1,0 +1,96 @@
+"""Weight change of every variable of a ResNet-50: ours, tf.summary.histogram, torch, tensorboardX."""
+
+from __future__ import annotations
+
+from benchmarks.folders import Growth, fresh
+from benchmarks.harness import Comparison, Goal, Variant
+from benchmarks.workloads import Float32, memcpy, resnet50_weights, stepped
+
+OURS = "fm.Monitor, all variables in one table, flushed"
+HISTOGRAM = "tf.summary.histogram per variable, flushed"
+TENSORBOARDX = "tensorboardX add_histogram per variable, flushed"
+COPY = "memcpy"
+STATISTICS = "our statistics, NumPy alone, with sampled percentiles"
+
+
+def comparisons() -> list[Comparison]:
+    """All variables of a ResNet-50."""
+    previous = resnet50_weights()
+    weights = stepped(previous)
+    variants = [
+        Variant(COPY, memcpy(weights)),
+        _statistics(weights, previous),
+        _ours(weights, previous),
+        _histogram(weights),
+        _summary_writer(TENSORBOARDX, "tensorboardX", weights),
+        _summary_writer("torch add_histogram per variable, flushed", "torch.utils.tensorboard", weights),
+    ]
+    goals = [
+        Goal("weight change of a ResNet-50, CPU, against tf.summary.histogram", OURS, HISTOGRAM, "cpu", 0.02),
+        Goal("the same, against tensorboardX", OURS, TENSORBOARDX, "cpu", 0.10),
+        Goal("the same, bytes, against tf.summary.histogram", OURS, HISTOGRAM, "bytes", 0.25),
+    ]
+    return [Comparison("Weight change of a ResNet-50: 320 arrays, 103 MB", variants, goals)]
+
+
+def _statistics(weights: dict[str, Float32], previous: dict[str, Float32]) -> Variant:
+    from tb_featuremap_plugin.stats.variable import Change, variable_row
+
+    def compute() -> None:
+        for name, value in weights.items():
+            variable_row(value, Change(previous=previous[name], gap=1))
+
+    return Variant(STATISTICS, compute)
+
+
+def _ours(weights: dict[str, Float32], previous: dict[str, Float32]) -> Variant:
+    import numpy as np
+
+    import tb_featuremap_plugin as fm
+    from tb_featuremap_plugin import metadata
+    from tb_featuremap_plugin.stats.variable import Change, variable_row
+    from tb_featuremap_plugin.values import table_value
+
+    folder, step = fresh("ours"), iter(range(10**9))
+    writer, growth = fm.Writer(folder), Growth(folder)
+
+    def log() -> int:
+        rows = np.stack([variable_row(value, Change(previous=previous[name], gap=1)) for name, value in weights.items()])
+        writer.submit(next(step), lambda: [table_value(metadata.VARIABLES_TAG, rows)])
+        writer.flush()
+        return growth()
+
+    return Variant(OURS, log)
+
+
+def _histogram(weights: dict[str, Float32]) -> Variant:
+    import tensorflow as tf
+
+    folder, step = fresh("tf"), iter(range(10**9))
+    writer, growth = tf.summary.create_file_writer(str(folder)), Growth(folder)
+
+    def log() -> int:
+        now = next(step)
+        with writer.as_default():
+            for name, value in weights.items():
+                tf.summary.histogram(name, value, step=now)
+        writer.flush()
+        return growth()
+
+    return Variant(HISTOGRAM, log)
+
+
+def _summary_writer(name: str, module: str, weights: dict[str, Float32]) -> Variant:
+    import importlib
+
+    folder, step = fresh("histograms"), iter(range(10**9))
+    writer, growth = importlib.import_module(module).SummaryWriter(str(folder)), Growth(folder)
+
+    def log() -> int:
+        now = next(step)
+        for tag, value in weights.items():
+            writer.add_histogram(tag, value, now, bins="tensorflow")
+        writer.flush()
+        return growth()
+
+    return Variant(name, log)
