@@ -1,0 +1,42 @@
+"""`tb-featuremap export LOGDIR -o report.html`: the dashboard as one page."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from tb_featuremap_plugin.cli.sharing import megabytes, print_notes
+
+MEGABYTE = 1_000_000
+
+
+def add_parser(subparsers: Any) -> None:
+    """Adds the command's arguments."""
+    parser = subparsers.add_parser(
+        "export",
+        help="write the dashboard into one page that opens without a server",
+        description="Writes the dashboard into one self-contained page, which opens from disk with no server and no network. "
+        "Numbers are kept whole; pictures are those of the steps asked for, or of an even spread of as many as fit.",
+    )
+    parser.add_argument("logdir", type=Path, metavar="LOGDIR")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="HTML", help="the file to write")
+    parser.add_argument("--run", action="append", default=[], help="only this run; may be repeated (default: all)")
+    parser.add_argument("--step", type=int, action="append", default=[], help="only pictures of this step; may be repeated")
+    parser.add_argument("--max-mb", type=megabytes, default=megabytes("25"), metavar="MB", help="size to fill with steps (default: 25)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Exports; the exit status is 0."""
+    from tb_featuremap_plugin.cli.main import UsageError
+    from tb_featuremap_plugin.events import EventSource
+    from tb_featuremap_plugin.sharing.report import NothingToExportError, export
+
+    try:
+        source = EventSource(arguments.logdir)
+        exported = export(source, arguments.output, runs=arguments.run, steps=arguments.step, max_bytes=arguments.max_mb)
+    except (OSError, NothingToExportError) as error:
+        raise UsageError(str(error)) from error
+    print(f"{arguments.output}: {exported.size / MEGABYTE:.1f} MB, {len(exported.notes)} runs")
+    print_notes(exported.notes)
+    return 0

@@ -1,0 +1,46 @@
+"""`tb-featuremap pack LOGDIR -o small.zip`: a logdir small enough to send."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tb_featuremap_plugin.cli.sharing import megabytes, print_notes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+def add_parser(subparsers: Any) -> None:
+    """Adds the command's arguments."""
+    parser = subparsers.add_parser(
+        "pack",
+        help="thin a logdir into a zip that is small enough to send",
+        description="Writes a logdir into a zip of a bounded size. Numbers are kept whole; of maps and filters, the first and the last "
+        "step, the steps where findings begin, and an even spread between. What was left out is said in the runs and in PACKED.txt.",
+    )
+    parser.add_argument("logdir", type=Path, metavar="LOGDIR")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="ZIP", help="the file to write")
+    parser.add_argument("--max-mb", type=megabytes, default=megabytes("25"), metavar="MB", help="size of the zip at most (default: 25)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Packs; the exit status is 0."""
+    from tb_featuremap_plugin.cli.main import UsageError
+    from tb_featuremap_plugin.sharing.pack import MEGABYTE, TooSmallError, pack
+
+    try:
+        packed = pack(arguments.logdir, arguments.output, arguments.max_mb, _landmarks(arguments.logdir))
+    except (OSError, TooSmallError) as error:
+        raise UsageError(str(error)) from error
+    print(f"{arguments.output}: {packed.size / MEGABYTE:.1f} MB, {len(packed.notes)} runs")
+    print_notes(packed.notes)
+    return 0
+
+
+def _landmarks(logdir: Path) -> Mapping[str, Sequence[int]]:
+    from tb_featuremap_plugin.events import EventSource
+    from tb_featuremap_plugin.sharing.landmarks import landmarks
+
+    return landmarks(EventSource(logdir))
