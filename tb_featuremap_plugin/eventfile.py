@@ -27,7 +27,7 @@ _counter = itertools.count()
 def frame(data: bytes) -> bytes:
     """One record: length, its checksum, the bytes, their checksum."""
     length = struct.pack("<Q", len(data))
-    return b"".join([length, _masked_crc(length), data, _masked_crc(data)])
+    return b"".join([length, masked_crc(length), data, masked_crc(data)])
 
 
 def version_event() -> bytes:
@@ -64,6 +64,7 @@ def new_name(existing: Sequence[str]) -> str:
     return f"events.out.tfevents.{seconds:010d}.{micros:06d}.{socket.gethostname()}.{os.getpid()}.{next(_counter)}{SUFFIX}"
 
 
-def _masked_crc(data: bytes) -> bytes:
+def masked_crc(data: bytes) -> bytes:
+    """The checksum of the framing: four bytes."""
     crc = google_crc32c.value(data)
     return struct.pack("<I", (((crc >> 15) | (crc << 17)) + _MASK_DELTA) & 0xFFFFFFFF)
