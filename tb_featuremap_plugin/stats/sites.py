@@ -5,6 +5,7 @@ Sums over samples are shifted by the first sample, and so keep a spread of 5e-6 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,8 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 
 _MAX_BYTE_COUNT = 255
+_SQUARABLE = (1e-12, 1e15)
+"""Outside of these magnitudes float32 squares and their sums lose what they should measure: float64 then, block by block."""
 
 
 @dataclass
@@ -24,41 +27,68 @@ class Sites:
         low, high: extremes over the samples; +Inf and -Inf where no value is finite.
         mean: over the samples; 0 where no value is finite.
         m2: sum of squared deviations from `mean`; None where there is one sample only.
-        counts: finite values; None where all are.
-        bad: counts of NaN, +Inf and -Inf, each [sites]; None where there are none.
+        finite: how many values are finite; None where all are.
+        bad: counts of NaN, +Inf and -Inf, [3, sites]; None where there are none.
+        least, most: extremes of all sites.
+        zeros, saturated: counts; None where there are none.
     """
 
     low: Array
     high: Array
     mean: Array
     m2: Array | None
-    counts: Array | None
-    bad: tuple[Array, Array, Array] | None
+    finite: Array | None
+    bad: Array | None
+    least: float
+    most: float
+    zeros: Array | None = None
+    saturated: Array | None = None
 
 
 def fold_samples(block: Array) -> Sites:
-    """Statistics of a block [samples, sites] of float32 or float64."""
-    low, high = np.minimum.reduce(block, axis=0), np.maximum.reduce(block, axis=0)
-    if not _all_finite(low, high):
+    """Statistics of a block [samples, sites] of float32 or float64; `zeros` and `saturated` are left to the caller."""
+    single = len(block) == 1
+    low = block[0] if single else np.minimum.reduce(block, axis=0)
+    high = block[0] if single else np.maximum.reduce(block, axis=0)
+    least, most = float(np.minimum.reduce(low)), float(np.maximum.reduce(high))
+    if not (least > -np.inf and most < np.inf):
         return _fold_some_finite(block)
-    if len(block) == 1:
-        return Sites(low, high, block[0], None, None, None)
+    largest = max(-least, most)
+    if largest and not _SQUARABLE[0] < largest < _SQUARABLE[1]:
+        block = block.astype(np.float64, copy=False)
+    if single:
+        return Sites(low, high, block[0], None, None, None, least, most)
     mean, m2 = _moments(block - block[0], block[0], len(block))
-    return Sites(low, high, mean, m2, None, None)
+    return Sites(low, high, mean, m2, None, None, least, most)
 
 
 def count(mask: Array) -> Array:
     """How many of the samples a mask [samples, sites] holds for, as [sites] of whole numbers."""
     if len(mask) == 1:
-        return mask[0].view(np.uint8)
+        only: Array = mask[0].view(np.uint8)
+        return only
     narrow = len(mask) <= _MAX_BYTE_COUNT
     result: Array = np.add.reduce(mask.view(np.uint8), axis=0, dtype=np.uint8 if narrow else np.int64)
     return result
 
 
-def _all_finite(low: Array, high: Array) -> bool:
-    least, most = low.min(initial=np.inf), high.max(initial=-np.inf)
-    return bool(least > -np.inf and most < np.inf)
+def concatenate(parts: Sequence[Sites], samples: int) -> Sites:
+    """Sites side by side."""
+    if len(parts) == 1:
+        return parts[0]
+
+    def together(name: str, missing: float = 0.0) -> Array | None:
+        arrays = [getattr(part, name) for part in parts]
+        if all(array is None for array in arrays):
+            return None
+        shapes = [part.low.shape if name != "bad" else (3, *part.low.shape) for part in parts]
+        filled = [np.full(shape, missing) if array is None else array for array, shape in zip(arrays, shapes, strict=True)]
+        return np.concatenate(filled, axis=-1)
+
+    low, high, mean = (np.concatenate([getattr(part, name) for part in parts]) for name in ("low", "high", "mean"))
+    least, most = min(part.least for part in parts), max(part.most for part in parts)
+    finite = together("finite", float(samples))
+    return Sites(low, high, mean, together("m2"), finite, together("bad"), least, most, together("zeros"), together("saturated"))
 
 
 def _moments(shifted: Array, shift: Array, counts: Array | int) -> tuple[Array, Array]:
@@ -70,13 +100,12 @@ def _moments(shifted: Array, shift: Array, counts: Array | int) -> tuple[Array, 
 
 
 def _fold_some_finite(block: Array) -> Sites:
+    block = block.astype(np.float64, copy=False)
     finite = np.isfinite(block)
-    counts = np.add.reduce(finite, axis=0, dtype=block.dtype)
+    counts = np.add.reduce(finite, axis=0, dtype=np.float64)
     low = np.minimum.reduce(block, axis=0, where=finite, initial=np.inf)
     high = np.maximum.reduce(block, axis=0, where=finite, initial=-np.inf)
     shift = np.where(counts > 0, low, 0)
-    with np.errstate(invalid="ignore"):
-        shifted = np.where(finite, block - shift, 0)
-    mean, m2 = _moments(shifted, shift, np.maximum(counts, 1))
-    bad = (count(np.isnan(block)), count(np.isposinf(block)), count(np.isneginf(block)))
-    return Sites(low, high, mean, m2 if len(block) > 1 else None, counts, bad)
+    mean, m2 = _moments(np.where(finite, block - shift, 0), shift, np.maximum(counts, 1))
+    bad = np.stack([count(mask) for mask in (np.isnan(block), np.isposinf(block), np.isneginf(block))])
+    return Sites(low, high, mean, m2 if len(block) > 1 else None, counts, bad, float(low.min()), float(high.max()))

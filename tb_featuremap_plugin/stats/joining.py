@@ -1,0 +1,153 @@
+"""Statistics of different samples of one layer, joined as if all had been measured together.
+
+Workers join theirs by three collective calls a layer, and no raw map leaves its worker: counts and means are summed and extremes
+compared first; then, about the common mean, squared deviations and the histogram of the sampled values are summed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from tb_featuremap_plugin.stats.partial import CHANNEL_COUNTS, VALUE_COUNTS, ActivationPartial, Moments, SiteMoments
+from tb_featuremap_plugin.stats.percentiles import KEYS
+
+Array = npt.NDArray[Any]
+Float64 = npt.NDArray[np.float64]
+AllReduce = Callable[[Float64, Literal["sum", "max"]], Float64]
+
+
+def join(partial: ActivationPartial, all_reduce: AllReduce) -> ActivationPartial:
+    """Joins the workers' statistics of one layer; every worker calls it, and every worker gets the whole.
+
+    Args:
+        partial: of this worker's samples, measured with `mergeable=True`; may be of no samples.
+        all_reduce: the engine's collective: a vector [n] of float64 and "sum" or "max" in, the joined vector out.
+
+    Raises:
+        ValueError: the partial is not mergeable.
+    """
+    _check([partial])
+    common = _Common.unpack(partial, all_reduce(_first_sums(partial), "sum"), all_reduce(_extremes(partial), "max"))
+    return common.finish(all_reduce(common.second_sums(partial), "sum"))
+
+
+def merge(partials: Sequence[ActivationPartial]) -> ActivationPartial:
+    """Joins statistics that one process holds, such as those of its replicas.
+
+    Args:
+        partials: at least one, all measured with `mergeable=True`.
+
+    Raises:
+        ValueError: they are not mergeable, or of different channels or positions.
+    """
+    _check(partials)
+    first_sums = np.sum([_first_sums(partial) for partial in partials], axis=0)
+    common = _Common.unpack(partials[0], first_sums, np.max([_extremes(partial) for partial in partials], axis=0))
+    return common.finish(np.sum([common.second_sums(partial) for partial in partials], axis=0))
+
+
+@dataclass
+class _Common:
+    """What all workers agree on after the first round."""
+
+    partial: ActivationPartial
+    sites: SiteMoments
+    keys: range
+
+    @classmethod
+    def unpack(cls, like: ActivationPartial, sums: Float64, extremes: Float64) -> _Common:
+        channels, positions = like.channels, like.positions
+        added, reduced = _Reader(sums), _Reader(extremes)
+        partial = ActivationPartial.empty(int(added.take(1)[0]), channels, positions, like.activation)
+        partial.counts = {name: added.take(len(like.counts[name])) for name in (*CHANNEL_COUNTS, *VALUE_COUNTS)}
+        partial.moments = _mean_only(added.take(channels), added.take(channels))
+        shape = (channels, positions)
+        site_moments = _mean_only(added.take(channels * positions).reshape(shape), added.take(channels * positions).reshape(shape))
+        partial.low, partial.high = -reduced.take(channels), reduced.take(channels)
+        sites = SiteMoments(
+            site_moments, -reduced.take(channels * positions).reshape(shape), reduced.take(channels * positions).reshape(shape)
+        )
+        sum_low, sum_high, least_key, largest_key = reduced.take(4)
+        partial.sum_low, partial.sum_high = -float(sum_low), float(sum_high)
+        return cls(partial, sites, range(int(-least_key), int(largest_key) + 1) if largest_key >= 0 else range(0))
+
+    def second_sums(self, local: ActivationPartial) -> Float64:
+        """Squared deviations about the common means, and the histogram of keys."""
+        sites = _sites(local)
+        histogram = np.bincount(local.keys.astype(np.intp) - self.keys.start, minlength=len(self.keys)) if len(self.keys) else np.empty(0)
+        return _vector([_about(local.moments, self.partial.moments), _about(sites.moments, self.sites.moments), histogram])
+
+    def finish(self, sums: Float64) -> ActivationPartial:
+        partial, sites, added = self.partial, self.sites, _Reader(sums)
+        partial.moments.m2 = added.take(partial.channels)
+        sites.moments.m2 = added.take(sites.low.size).reshape(sites.low.shape)
+        histogram = np.rint(added.take(len(self.keys))).astype(np.int64)
+        partial.keys = np.repeat(np.asarray(self.keys, np.uint16), histogram)
+        partial.varying = np.any(sites.high > sites.low, axis=1)
+        partial.spread = _spread(sites.moments)
+        partial.sites = sites
+        return partial
+
+
+class _Reader:
+    """Takes a vector apart in the order in which it was put together."""
+
+    def __init__(self, vector: Float64) -> None:
+        self._vector = np.asarray(vector, np.float64)
+        self._position = 0
+
+    def take(self, size: int) -> Float64:
+        start, self._position = self._position, self._position + size
+        return self._vector[start : self._position].copy()
+
+
+def _check(partials: Sequence[ActivationPartial]) -> None:
+    shapes = {(partial.channels, partial.positions) for partial in partials}
+    if len(shapes) != 1 or any(partial.sites is None for partial in partials):
+        raise ValueError(f"partials are of {sorted(shapes)} channels and positions; all must be alike and measured with mergeable=True")
+
+
+def _sites(partial: ActivationPartial) -> SiteMoments:
+    assert partial.sites is not None
+    return partial.sites
+
+
+def _first_sums(partial: ActivationPartial) -> Float64:
+    sites = _sites(partial).moments
+    counts = [partial.counts[name] for name in (*CHANNEL_COUNTS, *VALUE_COUNTS)]
+    means = [part for moments in (partial.moments, sites) for part in (moments.count, moments.count * moments.mean)]
+    return _vector([np.asarray([partial.samples]), *counts, *means])
+
+
+def _extremes(partial: ActivationPartial) -> Float64:
+    sites = _sites(partial)
+    keys = (-int(partial.keys.min()), int(partial.keys.max())) if len(partial.keys) else (-KEYS, -1)
+    single = np.asarray([-partial.sum_low, partial.sum_high, *keys])
+    return _vector([-partial.low, partial.high, -sites.low, sites.high, single])
+
+
+def _vector(parts: Iterable[Array]) -> Float64:
+    return np.concatenate([np.asarray(part, np.float64).reshape(-1) for part in parts])
+
+
+def _mean_only(count: Float64, total: Float64) -> Moments:
+    return Moments(count, total / np.maximum(count, 1), np.zeros_like(count))
+
+
+def _about(moments: Moments, common: Moments) -> Float64:
+    delta = moments.mean - common.mean
+    squares: Float64 = moments.m2 + moments.count * delta * delta
+    return squares
+
+
+def _spread(moments: Moments) -> Float64:
+    known = moments.count > 1
+    deviation = np.where(known, np.sqrt(moments.m2 / np.maximum(moments.count, 1)), 0).sum(axis=1)
+    sites = known.sum(axis=1)
+    return np.where(sites, deviation / np.maximum(sites, 1), math.nan)

@@ -1,0 +1,101 @@
+"""From a partial to the numbers that are stored: statistics of channels, and the layer's row."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tb_featuremap_plugin.schema import LAYER_COLUMNS
+from tb_featuremap_plugin.stats.partial import ActivationPartial
+from tb_featuremap_plugin.stats.percentiles import percentiles
+from tb_featuremap_plugin.stats.saturation import near_limits
+
+Array = npt.NDArray[Any]
+Float32 = npt.NDArray[np.float32]
+
+CHANNEL_STATISTICS = ("min", "max", "mean", "std", "zeros", "spread", "nan", "pos_inf", "neg_inf")
+
+_PERCENTILES = {"p01": 1, "p05": 5, "p25": 25, "p50": 50, "p75": 75, "p95": 95, "p99": 99}
+
+_RECTIFIERS = frozenset({"relu", "relu6"})
+"""Activations of which a unit that is never above 0 passes nothing on, backward either."""
+
+_SATURATED_UNIT = 0.95
+
+
+def channel_stats(partial: ActivationPartial) -> Float32:
+    """Statistics of each channel, [len(CHANNEL_STATISTICS), channels]; of finite values, NaN where there are none."""
+    moments, counts = partial.moments, partial.counts
+    table = np.empty((len(CHANNEL_STATISTICS), partial.channels), np.float32)
+    with np.errstate(all="ignore"):
+        known = np.where(moments.count > 0, moments.count, np.nan)
+        table[0], table[1] = partial.low, partial.high
+        table[2], table[3] = moments.mean, np.sqrt(moments.m2 / known)
+        table[:4, moments.count == 0] = np.nan
+        table[4] = counts["zeros"] / max(1, partial.places)
+        table[5] = partial.spread
+        table[6], table[7], table[8] = counts["nan"], counts["pos_inf"], counts["neg_inf"]
+    return table
+
+
+def layer_row(partial: ActivationPartial, ordinal: float = math.nan) -> Float32:
+    """The layer's row of the packed table, [len(LAYER_COLUMNS)].
+
+    Args:
+        partial: of the whole batch.
+        ordinal: how many times this row has been logged, counted from 1.
+    """
+    numbers = {"ordinal": ordinal, "samples": partial.samples, "units": partial.channels}
+    if partial.values:
+        with np.errstate(all="ignore"):
+            numbers |= _shares(partial) | _units(partial)
+            if partial.moments.count.any():
+                numbers |= _scale(partial) | _percentiles(partial)
+    return np.asarray([numbers.get(column, math.nan) for column in LAYER_COLUMNS], np.float64).astype(np.float32)
+
+
+def _scale(partial: ActivationPartial) -> dict[str, float]:
+    moments = partial.moments
+    total = float(moments.count.sum())
+    mean = float(np.dot(moments.count, moments.mean)) / total
+    delta = moments.mean - mean
+    std = math.sqrt(float(moments.m2.sum() + np.dot(moments.count, delta * delta)) / total)
+    rms = math.hypot(mean, std)
+    numbers = {"mean": mean, "std": std, "rms": rms, "min": float(partial.low.min()), "max": float(partial.high.max())}
+    spread = partial.spread[np.isfinite(partial.spread)]
+    if len(spread):
+        numbers["input_share"] = float(spread.mean()) / rms if rms else 0.0
+    return numbers
+
+
+def _shares(partial: ActivationPartial) -> dict[str, float]:
+    counts = partial.counts
+    numbers = {name: float(counts[name].sum()) for name in ("nan", "pos_inf", "neg_inf")}
+    numbers |= {name: float(counts[name].sum()) / partial.values for name in ("zeros", "below_zero", "above_one", "integers")}
+    if partial.has_unit_range:
+        numbers |= {"channel_sum_min": partial.sum_low, "channel_sum_max": partial.sum_high}
+        numbers["top_share"] = float(counts["top"][0]) / partial.places
+    return numbers
+
+
+def _units(partial: ActivationPartial) -> dict[str, float]:
+    counts = partial.counts
+    dead = counts["zeros"] == partial.places
+    if partial.activation in _RECTIFIERS:
+        dead = (partial.high <= 0) & (counts["nan"] + counts["pos_inf"] == 0)
+    numbers = {"dead_units": float(dead.mean())}
+    if partial.samples > 1:
+        numbers["constant_units"] = 1 - float(partial.varying.mean())
+    if near_limits(partial.activation) is not None:
+        numbers["saturated"] = float(counts["saturated"].sum()) / partial.values
+        numbers["saturated_units"] = float((counts["saturated"] >= _SATURATED_UNIT * partial.places).mean())
+    return numbers
+
+
+def _percentiles(partial: ActivationPartial) -> dict[str, float]:
+    estimates = percentiles(partial.keys, tuple(_PERCENTILES.values()))
+    clipped = np.clip(estimates, partial.low.min(), partial.high.max())
+    return dict(zip(_PERCENTILES, clipped.tolist(), strict=True))
