@@ -1,0 +1,95 @@
+"""The first answer of our backend for a large logdir, against what the data provider itself takes to list it."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.folders import fresh
+from benchmarks.harness import Comparison, Goal, Variant
+
+LAYERS, STEPS, SIDE = 10, 100, 448
+OURS, LISTING = "the first /runs, nothing kept from before", "the data provider lists its blob sequences and tensors"
+
+
+_SERVERS: list = []
+"""The data server ends when its ingester is collected."""
+
+
+def comparisons() -> list[Comparison]:
+    """1000 pictures of 200 KB behind the native data server."""
+    folder = fresh("reading")
+    _write(folder)
+    provider = _native_provider(folder)
+    return [_listing(provider)]
+
+
+def _write(folder: Path) -> None:
+    import tb_featuremap_plugin as fm
+
+    rng = np.random.default_rng(0)
+    noise = rng.random((1, SIDE, SIDE, 1), dtype=np.float32)
+    tiles = noise.reshape(1, SIDE // 4, SIDE // 4, 16)
+    with fm.Writer(folder / "run") as writer:
+        for step in range(STEPS):
+            for layer in range(LAYERS):
+                writer.feature_maps(f"conv{layer}", tiles, step=step)
+
+
+def _native_provider(folder: Path):
+    from tensorboard.data import server_ingester
+    from tensorboard.util import grpc_util
+
+    server = server_ingester.get_server_binary()
+    ingester = server_ingester.SubprocessServerDataIngester(
+        server_binary=server,
+        logdir=str(folder),
+        reload_interval=5,
+        channel_creds_type=grpc_util.ChannelCredsType.LOCAL,
+        samples_per_plugin={"featuremaps": 1000, "featuremaps_stats": 1000},
+    )
+    ingester.start()
+    _SERVERS.append(ingester)
+    _wait_until_loaded(ingester.data_provider)
+    return ingester.data_provider
+
+
+def _wait_until_loaded(provider) -> None:
+    for _ in range(600):
+        listed = _list(provider)
+        if len(listed) == LAYERS and all(series.max_step == STEPS - 1 for series in listed.values()):
+            return
+        time.sleep(0.1)
+    raise RuntimeError(f"the data server has loaded only {len(listed)} series after a minute")
+
+
+def _context():
+    from tensorboard.context import RequestContext
+
+    return RequestContext()
+
+
+def _list(provider) -> dict:
+    listed = provider.list_blob_sequences(_context(), experiment_id="", plugin_name="featuremaps")
+    return {tag: series for tags in listed.values() for tag, series in tags.items() if tag.startswith("featuremaps/maps/")}
+
+
+def _listing(provider) -> Comparison:
+    from tb_featuremap_plugin import api
+    from tb_featuremap_plugin.queries import ProviderSource
+
+    def list_all() -> None:
+        context = _context()
+        provider.list_blob_sequences(context, experiment_id="", plugin_name="featuremaps")
+        provider.list_tensors(context, experiment_id="", plugin_name="featuremaps_stats")
+        provider.read_blob_sequences(context, experiment_id="", plugin_name="featuremaps", downsample=10**6)
+
+    def first_answer() -> None:
+        api.runs(ProviderSource(provider, _context(), ""))
+
+    goal = Goal("first JSON of 1000 records, 200 MB, against the provider's own listing", OURS, LISTING, "wall", 1.5)
+    return Comparison(
+        "1000 pictures of 200 KB behind the native data server", [Variant(LISTING, list_all), Variant(OURS, first_answer)], [goal]
+    )
