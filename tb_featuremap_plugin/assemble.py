@@ -96,7 +96,8 @@ def surviving(series: RawSeries, starts: RawSeries | None) -> list[int]:
         while kept and series.steps[kept[-1]] >= step:
             kept.pop()
         kept.append(index)
-    return [index for index in kept if not _restarted(series, index, starts)]
+    sessions = _sessions(starts)
+    return [index for index in kept if not any(series.steps[index] >= step and series.wall_times[index] < at for step, at in sessions)]
 
 
 def points(steps: Sequence[int], values: Sequence[float]) -> Points:
@@ -112,11 +113,13 @@ def sibling_scalars(name: str, scalars: Mapping[str, Iterable[str]]) -> dict[str
     return {run: found[run] for run in sorted(found, key=natural_key) if found[run]}
 
 
-def _restarted(series: RawSeries, index: int, starts: RawSeries | None) -> bool:
-    if starts is None:
-        return False
-    step, wall_time = series.steps[index], series.wall_times[index]
-    return any(step >= start and wall_time < at for start, at in zip(starts.steps, starts.wall_times, strict=True))
+def _sessions(starts: RawSeries | None) -> list[tuple[int, float]]:
+    """Step and wall time of each start, without those after which the clock went back: it cannot tell what came before them."""
+    sessions: list[tuple[int, float]] = []
+    for step, at in reversed(list(zip(starts.steps, starts.wall_times, strict=True)) if starts else []):
+        if not sessions or at <= sessions[-1][1]:
+            sessions.append((step, at))
+    return sessions
 
 
 def _last_part(name: str) -> tuple[str, str, str]:
