@@ -14,10 +14,10 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 _LONGEST_PART = 200
 """Bytes of a file's or folder's name. File systems take 255; the rest is for a number that tells clashes apart."""
 
-_UNSAFE = re.compile(r'[\x00-\x1f\x7f<>:"|?*\\/\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]')
-"""What separates folders or is forbidden somewhere, and marks that turn the direction of writing and so hide how a name ends."""
+_UNSAFE = frozenset('<>:"|?*\\/')
+"""What separates folders, or is forbidden on some system."""
 
-_RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
+_RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³]) *(\..*)?", re.IGNORECASE)
 """Devices: Windows opens them in whatever folder the name stands."""
 
 
@@ -52,8 +52,11 @@ class Archive:
 
 
 def safe_part(part: str) -> str:
-    """One folder's or file's name that means the same on every system: no separators, no devices, no `..`, not too long."""
-    clean = _UNSAFE.sub("_", part).rstrip(". ")
+    """One folder's or file's name that means the same on every system: no separators, no devices, no `..`, not too long.
+
+    Marks that turn the direction of writing go too, since they hide how a name ends.
+    """
+    clean = "".join(letter if letter.isprintable() and letter not in _UNSAFE else "_" for letter in part).rstrip(". ")
     if not clean or _RESERVED.fullmatch(clean):
         clean = f"_{clean}"
     encoded = clean.encode()

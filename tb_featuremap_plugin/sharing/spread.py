@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+import heapq
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -49,12 +49,12 @@ def _wanted(known: Sequence[int], landmarks: Iterable[int]) -> Iterator[int]:
 
 
 def _halves(count: int) -> Iterator[int]:
-    """Every index between the first and the last, the middle first, then the middles of what is left, breadth first."""
-    gaps = deque([(0, count - 1)])
+    """Every index between the first and the last: the middle first, and then always the middle of the widest gap."""
+    gaps = [(1 - count, 0, count - 1)]
     while gaps:
-        low, high = gaps.popleft()
-        if high - low < 2:
-            continue
+        _, low, high = heapq.heappop(gaps)
         middle = (low + high) // 2
-        yield middle
-        gaps.extend([(low, middle), (middle, high)])
+        if low < middle:
+            yield middle
+            heapq.heappush(gaps, (low - middle, low, middle))
+            heapq.heappush(gaps, (middle - high, middle, high))
