@@ -3,7 +3,7 @@
 export const VIEWS = ["overview", "maps", "filters", "weights"] as const;
 export const RANGES = ["channel", "layer", "steps", "runs", "fixed", "symmetric", "percentile", "summary"] as const;
 export const COLOUR_MAPS = ["viridis", "cividis", "grey", "diverging"] as const;
-export const ORDERS = ["channel", "mean", "max", "std", "zeros", "spread", "change"] as const;
+export const ORDERS = ["channel", "mean", "max", "std", "zeros", "spread", "norm", "change", "alike"] as const;
 export const DIFFERENCES = ["none", "first", "previous", "step", "run"] as const;
 
 export type View = (typeof VIEWS)[number];
@@ -42,6 +42,11 @@ const FIELDS = {
   high: number(1),
   clip: number(1),
   colours: oneOf(COLOUR_MAPS, "viridis"),
+  /** Filters are signed, so they have a range and colours of their own. */
+  filterRange: oneOf(RANGES, "layer"),
+  filterColours: oneOf(COLOUR_MAPS, "diverging"),
+  /** What is shown of a kernel: "rgb", "norms", "largest" or the number of an input; empty: what suits it. */
+  inputShown: text(""),
   order: oneOf(ORDERS, "channel"),
   only: text(""),
   difference: oneOf(DIFFERENCES, "none"),
@@ -49,6 +54,11 @@ const FIELDS = {
   differenceRun: optional(),
   zoom: number(0),
   statistic: text(""),
+  /** Column of the weight-change table, with a minus before it for the largest first. */
+  sort: text(""),
+  /** Smoothing of the loss, and the scalar laid beside it. */
+  smoothing: number(0),
+  beside: text(""),
 } as const;
 
 export type ViewState = { readonly [K in keyof typeof FIELDS]: (typeof FIELDS)[K] extends Field<infer T> ? T : never };

@@ -3,15 +3,23 @@ import { batch, computed, type ReadonlySignal, type Signal, signal } from "@prea
 import { createContext } from "preact";
 import { useContext } from "preact/hooks";
 import type { Api } from "./api";
+import type { Hit } from "./mosaic";
 import { RegexFilter } from "./natural";
 import { layerNames, matchesKind } from "./network";
 import { runColour } from "./palette";
 import { failed, LOADING, type Resource, ready } from "./resource";
 import { decodeState, encodeState, type View, type ViewState } from "./state";
 import { shownStep, union } from "./steps";
-import type { Run, Runs } from "./types";
+import type { PictureKind, Run, Runs } from "./types";
 
 const DEFAULT_RUNS = 2;
+
+export interface Hovered {
+  readonly kind: PictureKind;
+  readonly name: string;
+  readonly channel: number;
+  readonly place: Hit;
+}
 
 export class Store {
   readonly state: Signal<ViewState>;
@@ -22,6 +30,8 @@ export class Store {
   /** Grows with every reload; part of the key of whatever must be fetched again. */
   readonly generation = signal(0);
   readonly playing = signal(false);
+  /** What the pointer is on, so that partners elsewhere can be outlined. */
+  readonly hovered: Signal<Hovered | null> = signal(null);
 
   readonly runs: ReadonlySignal<readonly Run[]> = computed(() => this.index.value.value?.runs ?? []);
   readonly chosen: ReadonlySignal<readonly Run[]> = computed(() => chosenRuns(this.runs.value, this.state.value.runs));

@@ -1,11 +1,14 @@
 /** The frame: tabs, the step cursor, the lists at the left, and the view. */
+import { ChannelDrawer } from "../channel/ChannelDrawer";
 import { Filters } from "../filters/Filters";
 import { FeatureMaps } from "../maps/FeatureMaps";
 import { Overview } from "../overview/Overview";
 import type { View } from "../state";
 import { useStore } from "../store";
 import { WeightChange } from "../weights/WeightChange";
+import { Sidebar } from "./Sidebar";
 import { EmptyState, Failure, Loading } from "./States";
+import { StepCursor } from "./StepCursor";
 import { Tabs } from "./Tabs";
 
 const COMPONENTS: Record<View, () => preact.JSX.Element> = {
@@ -22,15 +25,21 @@ export function App() {
   if (status === "failed" && runs.length === 0) return <Failure message={message} retry={() => void store.reload()} />;
   if (status === "loading") return <Loading what="runs" />;
   if (runs.length === 0) return <EmptyState />;
-  const { view } = store.state.value;
+  const { view, channel } = store.state.value;
   const Current = COMPONENTS[view];
   return (
     <>
       <header class="top">
         <Tabs />
+        <StepCursor />
       </header>
-      <div id={`view-${view}`} role="tabpanel" aria-labelledby={`tab-${view}`} class="view">
-        <Current />
+      <div class="body">
+        <Sidebar />
+        <div id={`view-${view}`} role="tabpanel" aria-labelledby={`tab-${view}`} class="view">
+          {status === "failed" && <Failure message={`Not up to date: ${message}`} retry={() => void store.reload()} />}
+          {store.chosen.value.length === 0 ? <p class="state">Choose a run at the left to see it here</p> : <Current />}
+        </div>
+        {channel !== null && (view === "maps" || view === "filters") && <ChannelDrawer />}
       </div>
     </>
   );

@@ -1,0 +1,121 @@
+/** One cursor over the steps that exist: a slider, keys everywhere, and play. */
+import { useSignalEffect } from "@preact/signals";
+import { useEffect } from "preact/hooks";
+import { count } from "../charts/format";
+import { indexAtOrBefore } from "../steps";
+import { useStore } from "../store";
+import type { Run } from "../types";
+import { isTyping } from "../words";
+
+const FRAME_MS = 400;
+
+const MOVES: Record<string, (index: number, last: number) => number> = {
+  ArrowLeft: (index) => index - 1,
+  ArrowRight: (index) => index + 1,
+  Home: () => 0,
+  End: (_, last) => last,
+};
+
+export function StepCursor() {
+  const store = useStore();
+  const steps = store.steps.value;
+  const step = store.step.value;
+  const last = steps.length - 1;
+  const index = step === null ? 0 : indexAtOrBefore(steps, step);
+  const move = (to: number) => {
+    const target = steps[Math.min(last, Math.max(0, to))];
+    if (target !== undefined) store.goTo(target);
+  };
+  useStepKeys(index, last, move);
+  usePlay();
+  if (step === null) return <p class="steps muted">No steps to choose from</p>;
+  const kept = keptSteps(store.chosen.value);
+  return (
+    <div class="steps" role="group" aria-label="Step cursor">
+      <button
+        type="button"
+        class="quiet"
+        aria-label="Previous step"
+        disabled={index === 0}
+        onClick={() => move(index - 1)}
+      >
+        ‹
+      </button>
+      <input
+        type="range"
+        aria-label="Step"
+        aria-valuetext={`step ${count(step)}`}
+        data-step={step}
+        min={0}
+        max={last}
+        value={index}
+        onInput={(event) => move(Number(event.currentTarget.value))}
+      />
+      <button
+        type="button"
+        class="quiet"
+        aria-label="Next step"
+        disabled={index === last}
+        onClick={() => move(index + 1)}
+      >
+        ›
+      </button>
+      <button type="button" class="quiet" aria-pressed={store.playing.value} onClick={() => togglePlay(store)}>
+        {store.playing.value ? "Pause" : "Play"}
+      </button>
+      <output class="step-now">
+        step <b>{count(step)}</b> of {count(steps[last]!)}
+      </output>
+      <span
+        class="muted kept"
+        title="TensorBoard keeps a sample of the steps; --samples_per_plugin=featuremaps=0 keeps all"
+      >
+        {kept}
+      </span>
+    </div>
+  );
+}
+
+/** "23 of 400 steps kept", of the chosen run that lost most. */
+export function keptSteps(runs: readonly Run[]): string {
+  const counts = runs.map((run) => [run.steps.length, run.logged_steps ?? run.steps.length] as const);
+  if (counts.length === 0) return "";
+  const [kept, logged] = counts.reduce((a, b) => (b[0] / b[1] < a[0] / a[1] ? b : a));
+  return `${count(kept)} of ${count(logged)} steps kept`;
+}
+
+function togglePlay(store: ReturnType<typeof useStore>): void {
+  const atEnd = store.step.value === store.steps.value.at(-1);
+  if (!store.playing.value && atEnd && store.steps.value[0] !== undefined) store.goTo(store.steps.value[0]);
+  store.playing.value = !store.playing.value;
+}
+
+/** Arrows, Home, End and Space move the cursor wherever the focus is, unless something there uses the key itself. */
+function useStepKeys(index: number, last: number, move: (to: number) => void): void {
+  const store = useStore();
+  useEffect(() => {
+    const onKeyDown = (event: KeyboardEvent) => {
+      if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
+      if (event.key === " " && !(event.target as Element).closest?.("button, a, summary")) togglePlay(store);
+      else if (MOVES[event.key]) move(MOVES[event.key]!(index, last));
+      else return;
+      event.preventDefault();
+    };
+    document.addEventListener("keydown", onKeyDown);
+    return () => document.removeEventListener("keydown", onKeyDown);
+  }, [index, last, move, store]);
+}
+
+/** While playing, the next step comes after a while, until the last one. */
+function usePlay(): void {
+  const store = useStore();
+  useSignalEffect(() => {
+    if (!store.playing.value || !store.visible.value) return;
+    const next = store.steps.value[indexAtOrBefore(store.steps.value, store.step.value ?? 0) + 1];
+    const timer = setTimeout(() => {
+      if (next === undefined) store.playing.value = false;
+      else store.goTo(next);
+    }, FRAME_MS);
+    return () => clearTimeout(timer);
+  });
+}

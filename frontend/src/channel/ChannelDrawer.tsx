@@ -1,0 +1,3 @@
+export function ChannelDrawer() {
+  return <aside class="drawer" />;
+}

@@ -1,0 +1,14 @@
+import { share } from "../charts/format";
+import type { PictureView } from "../pictures/view";
+
+/** Why such a picture comes out white or black, in a line. */
+export function SummaryNote({ view }: { view: PictureView }) {
+  const { low, high, values } = view.counts;
+  return (
+    <p class="note">
+      tf.summary.image cuts values to 0…1: {share(high / values)} are above 1 and come out white, {share(low / values)}{" "}
+      are below 0 and come out black.{" "}
+      {high / values > 0.5 ? "The white is the scale of the values, not the layer." : ""}
+    </p>
+  );
+}

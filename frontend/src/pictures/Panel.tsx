@@ -1,0 +1,168 @@
+/** The mosaic of one run's picture, with its scale bar, marks, and what the pointer is on. */
+
+import { useSignal } from "@preact/signals";
+import type { ComponentChildren } from "preact";
+import { counted } from "../charts/format";
+import { drawTiles } from "../draw";
+import { type Hit, layOut, type Mosaic, placeOf } from "../mosaic";
+import type { Picture } from "../picture";
+import { NO_LIMITS } from "../range";
+import { useStore } from "../store";
+import { valueAt } from "../tiles";
+import type { Run } from "../types";
+import { exactNumber, placeName } from "../words";
+import { MosaicCanvas } from "./MosaicCanvas";
+import { badge } from "./order";
+import { MarkLegend, ScaleBar } from "./ScaleBar";
+import type { PictureView } from "./view";
+
+/** Beyond this height a mosaic is cut off until somebody asks for all of it. */
+const MAX_HEIGHT = 640;
+/** A mosaic is blown up until it has about this height. */
+const GOOD_HEIGHT = 360;
+const LABEL_SIDE = 36;
+
+interface PanelProps {
+  readonly run: Run;
+  readonly picture: Picture;
+  readonly view: PictureView;
+  readonly step: number;
+  readonly width: number;
+  /** "Feature maps of conv1". */
+  readonly label: string;
+  readonly caption: string;
+  readonly children?: ComponentChildren;
+}
+
+export function Panel({ run, picture, view, step, width, label, caption }: PanelProps) {
+  const store = useStore();
+  const whole = useSignal(false);
+  const pointed = useSignal<number | null>(null);
+  const { tiles, limits, style } = view;
+  const { order, mosaic, hidden } = fit(view, width, store.state.value.zoom, whole.value);
+  const axes = picture.shape.length - 2;
+  const channelAt = (hit: Hit) => tiles.labels[order[hit.tile]!]!;
+  const describe = (hit: Hit) =>
+    `${picture.name} [${picture.kind === "filters" ? "filter" : "ch"} ${channelAt(hit)}] ${placeName(axes, hit)} = ${exactNumber(valueAt(tiles, order[hit.tile]!, placeOf(mosaic, hit)))}`;
+  const hovered = (hit: Hit | null) => {
+    pointed.value = hit && order[hit.tile]!;
+    store.hovered.value = hit && { kind: picture.kind, name: picture.name, channel: channelAt(hit), place: hit };
+  };
+  const open = (hit: Hit) =>
+    store.update({ ...selection(picture, channelAt(hit)), pixel: [hit.slice, hit.row, hit.column].map(String) });
+  const data = {
+    "data-kind": picture.kind,
+    "data-name": picture.name,
+    "data-run": run.run,
+    "data-step": step,
+    "data-order": order.join(" "),
+  };
+  return (
+    <figure class="panel" aria-label={`${label}, ${run.title}`}>
+      <MosaicCanvas
+        mosaic={mosaic}
+        paint={(target) => drawTiles(target, mosaic, tiles, order, limits, style)}
+        inputs={[view, width, whole.value]}
+        label={`${label}, ${run.title}, step ${step}: ${counted(order.length, picture.kind === "filters" ? "filter" : "channel")}`}
+        data={data}
+        describe={describe}
+        hovered={hovered}
+        chosen={open}
+        outlined={outlinedTile(store, picture, view, order)}
+      >
+        <TileLabels mosaic={mosaic} view={view} order={order} picture={picture} />
+      </MosaicCanvas>
+      {hidden > 0 && (
+        <button type="button" class="more" onClick={() => (whole.value = true)}>
+          Show {hidden.toLocaleString("en-US")} more
+        </button>
+      )}
+      <figcaption>
+        <ScaleBar
+          lut={style.lut}
+          limits={
+            pointed.value !== null ? (limits[pointed.value] ?? NO_LIMITS) : view.shared ? (limits[0] ?? null) : null
+          }
+          caption={caption}
+        />
+        <MarkLegend counts={view.counts} />
+      </figcaption>
+    </figure>
+  );
+}
+
+/** The mosaic and its tiles as far as they are shown. */
+function fit(
+  view: PictureView,
+  width: number,
+  zoom: number,
+  whole: boolean,
+): { order: readonly number[]; mosaic: Mosaic; hidden: number } {
+  const full = layOut({ ...view.tiles, count: view.order.length }, width, GOOD_HEIGHT, zoom);
+  const rows = Math.max(1, Math.floor(MAX_HEIGHT / full.tileHeight));
+  if (whole || full.tileRows <= rows) return { order: view.order, mosaic: full, hidden: 0 };
+  const order = view.order.slice(0, rows * full.tileColumns);
+  return {
+    order,
+    mosaic: layOut({ ...view.tiles, count: order.length }, width, 1, full.zoomX),
+    hidden: view.order.length - order.length,
+  };
+}
+
+export function selection(picture: Picture, channel: number) {
+  return picture.kind === "filters"
+    ? { variable: picture.name, layer: picture.layer, channel }
+    : { layer: picture.name, variable: null, channel };
+}
+
+/** The tile of the channel that is pointed at anywhere, or else of the one whose page is open. */
+function outlinedTile(
+  store: ReturnType<typeof useStore>,
+  picture: Picture,
+  { tiles }: PictureView,
+  order: readonly number[],
+): number | null {
+  const { layer, variable, channel } = store.state.value;
+  const hovered = store.hovered.value;
+  const isMine = (kind: string, name: string | null) => kind === picture.kind && name === picture.name;
+  const open = isMine("maps", layer) || isMine("filters", variable) ? channel : null;
+  const wanted = hovered && isMine(hovered.kind, hovered.name) ? hovered.channel : open;
+  const tile = wanted === null ? -1 : order.findIndex((index) => tiles.labels[index] === wanted);
+  return tile < 0 ? null : tile;
+}
+
+/** Channel numbers and badges, where tiles have room for them. */
+function TileLabels({
+  mosaic,
+  view,
+  order,
+  picture,
+}: {
+  mosaic: Mosaic;
+  view: PictureView;
+  order: readonly number[];
+  picture: Picture;
+}) {
+  if (mosaic.tileWidth < LABEL_SIDE || mosaic.tileHeight < LABEL_SIDE) return null;
+  return (
+    <div
+      class="labels"
+      aria-hidden="true"
+      style={{
+        gridTemplateColumns: `repeat(${mosaic.tileColumns}, ${mosaic.tileWidth}px)`,
+        gridAutoRows: `${mosaic.tileHeight}px`,
+      }}
+    >
+      {order.map((tile) => {
+        const label = view.tiles.labels[tile]!;
+        const word = badge(picture, label);
+        return (
+          <span key={label}>
+            <b>{label}</b>
+            {word && <em>{word}</em>}
+          </span>
+        );
+      })}
+    </div>
+  );
+}
