@@ -36,6 +36,7 @@ class Server:
     url: str = ""
     lines: deque[str] = field(default_factory=lambda: deque(maxlen=2000))
     address: threading.Event = field(default_factory=threading.Event)
+    reader: threading.Thread | None = None
 
     def get(self, path: str, timeout: float = 60) -> tuple[int, dict[str, str], bytes]:
         """Status, headers and body of a GET below the server's root; errors are answers too."""
@@ -79,6 +80,10 @@ class Server:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        if self.reader:
+            self.reader.join(30)
+        if self.process.stdout:
+            self.process.stdout.close()
 
     def _read_output(self) -> None:
         for line in self.process.stdout or ():
@@ -114,7 +119,8 @@ def start_tensorboard(
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONUNBUFFERED": "1", "BROWSER": "true"}
     process = subprocess.Popen([*program, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
     server = Server(process)
-    threading.Thread(target=server._read_output, daemon=True).start()
+    server.reader = threading.Thread(target=server._read_output, daemon=True)
+    server.reader.start()
     server.address.wait(START_SECONDS)
     if not server.url:
         server.stop()
