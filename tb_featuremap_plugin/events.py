@@ -20,6 +20,7 @@ from tensorboard.compat.proto.summary_pb2 import (
     Summary,
     SummaryMetadata,
 )
+from tensorboard.compat.proto.tensor_pb2 import TensorProto
 from tensorboard.util import tensor_util
 
 from tb_featuremap_plugin import assemble, limits, metadata
@@ -35,6 +36,7 @@ _DATA_CLASSES = {
     metadata.STATS_PLUGIN_NAME: (DATA_CLASS_TENSOR,),
     _SCALARS: (DATA_CLASS_SCALAR, DATA_CLASS_UNKNOWN),
 }
+_VALUE_FIELDS = ("float_val", "double_val", "half_val", "int_val", "int64_val", "bool_val", "uint32_val", "uint64_val")
 
 
 @dataclass(frozen=True)
@@ -249,10 +251,9 @@ def _content(plugin: str, value: Summary.Value, place: Place) -> Array | float |
     if plugin == metadata.PLUGIN_NAME:
         _check_blob(value)
         return place
-    if plugin == _SCALARS and value.HasField("simple_value"):
-        return float(value.simple_value)
-    array = _tensor(value)
-    return float(array.item()) if plugin == _SCALARS else array
+    if plugin == _SCALARS:
+        return float(value.simple_value) if value.HasField("simple_value") else float(_tensor(value.tensor).item())
+    return _tensor(value.tensor)
 
 
 def _check_blob(value: Summary.Value) -> None:
@@ -261,11 +262,15 @@ def _check_blob(value: Summary.Value) -> None:
         raise ValueError("a picture must be a string tensor of one axis and one element")
 
 
-def _tensor(value: Summary.Value) -> Array:
-    sizes = [dim.size for dim in value.tensor.tensor_shape.dim]
-    if any(size < 0 for size in sizes) or math.prod(sizes) > limits.MAX_TABLE_CELLS:
+def _tensor(stored: TensorProto) -> Array:
+    """Numbers of a tensor that stores each of them: one that stores a single number may claim any shape, and would be repeated to fill it."""
+    sizes = [dim.size for dim in stored.tensor_shape.dim]
+    count = math.prod(sizes)
+    if any(size < 0 for size in sizes) or count > limits.MAX_TABLE_CELLS:
         raise ValueError(f"shape {sizes!r:.100} is not one of at most {limits.MAX_TABLE_CELLS} numbers")
-    array: Array = np.asarray(tensor_util.make_ndarray(value.tensor))
+    if not stored.tensor_content and count > max(len(getattr(stored, name)) for name in _VALUE_FIELDS):
+        raise ValueError(f"fewer numbers are stored than shape {sizes!r:.100} has")
+    array: Array = np.asarray(tensor_util.make_ndarray(stored))
     return array
 
 

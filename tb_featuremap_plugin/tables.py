@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -30,8 +30,8 @@ def join(parts: Sequence[Part], columns: Sequence[str], problems: Problems) -> T
         columns: names that the table's columns begin with, whether logged or not.
         problems: where tensors that do not fit are noted.
     """
-    parts = [_bounded(part, problems) for part in parts if part.series.steps]
-    if not parts:
+    parts = [_bounded(_readable(part, problems), problems) for part in parts]
+    if not any(part.series.steps for part in parts):
         return None
     rows = tuple(dict.fromkeys(row for part in parts for row in part.rows))
     names = tuple(dict.fromkeys((*columns, *(column for part in parts for column in part.columns))))
@@ -39,7 +39,7 @@ def join(parts: Sequence[Part], columns: Sequence[str], problems: Problems) -> T
     steps = np.array(sorted(times), np.int64)
     values = np.full((len(steps), len(rows), len(names)), np.nan, np.float32)
     for part in parts:
-        _fill(values, steps.searchsorted(part.series.steps), part, _places(part.rows, rows), _places(part.columns, names), problems)
+        _fill(values, steps.searchsorted(part.series.steps), part, _places(part.rows, rows), _places(part.columns, names))
     return Table(rows, names, steps, np.array([times[step] for step in steps.tolist()], np.float64), values)
 
 
@@ -65,14 +65,28 @@ def _latest_of_each_step(chunks: Sequence[tuple[Array, Array]]) -> Points:
     return Points(unique.astype(np.int64), values[::-1][last].astype(np.float32))
 
 
+def _readable(part: Part, problems: Problems) -> Part:
+    """Leaves out tensors that are no table of these rows."""
+    kept = []
+    for index, (step, tensor) in enumerate(zip(part.series.steps, part.series.values or (), strict=True)):
+        if _is_table(tensor) and tensor.shape[0] <= len(part.rows) and tensor.size <= limits.MAX_TABLE_CELLS:
+            kept.append(index)
+        else:
+            problems.add(part.tag, f"the tensor at step {step} is {_described(tensor)}, not float32 with at most {len(part.rows)} rows")
+    return _points_of(part, kept)
+
+
 def _bounded(part: Part, problems: Problems) -> Part:
     """Thins a series that is too large to be held at once."""
     cells = len(part.rows) * len(part.columns) * len(part.series.steps)
     if cells <= limits.MAX_SERIES_CELLS:
         return part
     stride = -(-cells // limits.MAX_SERIES_CELLS)
-    kept = range(len(part.series.steps) - 1, -1, -stride)[::-1]
-    problems.add(part.tag, f"the series holds {cells} numbers; every {stride}. step is read")
+    problems.add(part.tag, f"the series holds {cells} numbers; one of {stride} steps is read")
+    return _points_of(part, range(len(part.series.steps) - 1, -1, -stride)[::-1])
+
+
+def _points_of(part: Part, kept: Sequence[int]) -> Part:
     values = part.series.values or ()
     series = RawSeries(
         part.series.content,
@@ -80,7 +94,7 @@ def _bounded(part: Part, problems: Problems) -> Part:
         [part.series.wall_times[index] for index in kept],
         [values[index] for index in kept],
     )
-    return Part(part.tag, series, part.rows, part.columns)
+    return replace(part, series=series)
 
 
 def _places(own: Sequence[str], all_names: Sequence[str]) -> Array:
@@ -88,14 +102,11 @@ def _places(own: Sequence[str], all_names: Sequence[str]) -> Array:
     return np.array([index[name] for name in own], np.intp)
 
 
-def _fill(values: Float32, at: Array, part: Part, rows: Array, columns: Array, problems: Problems) -> None:
-    contiguous = np.array_equal(rows, np.arange(len(rows))) and np.array_equal(columns, np.arange(len(columns)))
-    for place, step, tensor in zip(at.tolist(), part.series.steps, part.series.values or (), strict=True):
-        if not _is_table(tensor) or tensor.shape[0] > len(rows) or tensor.size > limits.MAX_TABLE_CELLS:
-            problems.add(part.tag, f"the tensor at step {step} is {_described(tensor)}, not float32 with at most {len(rows)} rows")
-            continue
+def _fill(values: Float32, at: Array, part: Part, rows: Array, columns: Array) -> None:
+    in_place = np.array_equal(rows, np.arange(len(rows))) and np.array_equal(columns, np.arange(len(columns)))
+    for place, tensor in zip(at.tolist(), part.series.values or (), strict=True):
         height, width = tensor.shape[0], min(tensor.shape[1], len(columns))
-        if contiguous:
+        if in_place:
             values[place, :height, :width] = tensor[:, :width]
         else:
             values[place, rows[:height, None], columns[None, :width]] = tensor[:, :width]
