@@ -1,1 +1,70 @@
-"""From what a run logged to what is wrong with it: pure functions, series in, findings out."""
+"""From what a run logged to what is wrong with it: pure functions, series in, findings out.
+
+Everything is computed when it is read, so that an old logdir profits from a better rule. docs/diagnosis.md has every rule in words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from tb_featuremap_plugin.diagnosis.findings import ALARMS, SEVERITIES, Chart, Diagnosis, Finding, Verdict
+from tb_featuremap_plugin.diagnosis.folding import fold
+from tb_featuremap_plugin.diagnosis.healthy import healthy_ranges
+from tb_featuremap_plugin.diagnosis.rule import Rule, all_rules
+from tb_featuremap_plugin.diagnosis.study import Study
+from tb_featuremap_plugin.diagnosis.verdicts import verdicts
+from tb_featuremap_plugin.series import Run
+
+__all__ = ["ALARMS", "SEVERITIES", "Chart", "Diagnosis", "Finding", "Rule", "Verdict", "all_rules", "diagnose", "report"]
+
+REPORT_VERSION = 1
+
+
+def diagnose(run: Run) -> Diagnosis:
+    """Says what is wrong with a run, if anything, and what each variable does.
+
+    Args:
+        run: as a reader gives it. Whatever is missing in it is not judged.
+
+    Returns:
+        Findings, the headline first, and a verdict for each variable.
+    """
+    study = Study(run)
+    found = [finding for rule in all_rules() for finding in rule.check(study)] if study.steps else []
+    return Diagnosis(
+        run=run.name,
+        title=run.title,
+        steps=study.steps,
+        findings=fold((_with_layer(study, finding) for finding in found), all_rules()),
+        verdicts=verdicts(study),
+        looked_at=_looked_at(study),
+    )
+
+
+def report(runs: Iterable[Run]) -> dict[str, Any]:
+    """The diagnosis of several runs as plain JSON values, with the usual ranges of the statistics behind it."""
+    return {"version": REPORT_VERSION, "healthy": healthy_ranges(), "runs": [diagnose(run).to_dict() for run in runs]}
+
+
+def _with_layer(study: Study, finding: Finding) -> Finding:
+    if finding.target_kind == "variable":
+        owner = next((variable.layer for variable in study.variables if variable.name == finding.target), None)
+        return replace(finding, layer=owner.name if owner else None)
+    return replace(finding, layer=finding.target if finding.target_kind in ("layer", "input") else None)
+
+
+def _looked_at(study: Study) -> dict[str, Any]:
+    layers, variables, steps = len(study.layers), sum(not variable.is_state for variable in study.variables), len(study.steps)
+    return {
+        "layers": layers,
+        "variables": variables,
+        "steps": steps,
+        "rules": [rule.name for rule in all_rules()],
+        "sentence": f"{_count(layers, 'layer')} and {_count(variables, 'variable')} over {_count(steps, 'step')}",
+    }
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

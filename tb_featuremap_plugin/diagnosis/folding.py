@@ -1,0 +1,35 @@
+"""Causes before consequences: one fault trips several rules; the first in causal order is the headline, the others fold under it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from tb_featuremap_plugin.diagnosis.findings import INFO, Finding
+from tb_featuremap_plugin.diagnosis.rule import Rule
+
+
+def fold(findings: Iterable[Finding], rules: Iterable[Rule]) -> tuple[Finding, ...]:
+    """Sorts findings, the headline first, and turns expected consequences into notes that name their cause."""
+    by_name = {rule.name: rule for rule in rules}
+    ordered = sorted(findings, key=lambda finding: _rank(finding, by_name))
+    causes: list[Finding] = []
+    consequences: list[Finding] = []
+    notes: list[Finding] = []
+    for finding in ordered:
+        if causes and _may_fold(finding, by_name[finding.rule]) and finding.rule != causes[0].rule:
+            consequences.append(replace(finding, severity=INFO, because=causes[0].rule))
+        elif finding.is_alarm:
+            causes.append(finding)
+        else:
+            notes.append(finding)
+    return (*causes, *consequences, *notes)
+
+
+def _rank(finding: Finding, rules: Mapping[str, Rule]) -> int:
+    return rules[finding.rule].rank if finding.rank is None else finding.rank
+
+
+def _may_fold(finding: Finding, rule: Rule) -> bool:
+    """A finding that asks for another rank than its rule's stands among the consequences."""
+    return rule.is_consequence or finding.rank is not None

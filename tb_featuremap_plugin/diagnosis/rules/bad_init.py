@@ -1,0 +1,144 @@
+"""Weights that start where training cannot get away from: all zero, all units equal, or far from the scale that the width asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from tb_featuremap_plugin.diagnosis.findings import ERROR, WARNING, Finding
+from tb_featuremap_plugin.diagnosis.gates import LEARNED, STUCK, learning
+from tb_featuremap_plugin.diagnosis.healthy import chart
+from tb_featuremap_plugin.diagnosis.initial_scale import he_std, scale_factor, sentence
+from tb_featuremap_plugin.diagnosis.rule import Rule
+from tb_featuremap_plugin.diagnosis.study import Study, VariableView
+from tb_featuremap_plugin.diagnosis.words import names, number
+
+EQUAL_UNITS = 1e-4
+"""Deviation of units from their mean over the mean absolute weight. Random initialisers give more than 0.1."""
+
+ZERO_NORM = 1e-8
+"""Norm at or below which a kernel starts at zero."""
+
+FAR_SCALE = 10.0
+"""Factor to the usual standard deviation from which on the scale alone is blamed for a run that is stuck. With depth L it
+multiplies the signal by its L-th power. Over 94 runs that learn it stays within 3."""
+
+
+def check(study: Study) -> Iterable[Finding]:
+    """Reports the first kernel of each kind of bad start."""
+    inner = list(_hidden_kernels(study))
+    zero = [kernel for kernel in inner if kernel.row.first("initial_norm") <= ZERO_NORM and not _harmless_zero(study, kernel)]
+    equal = [kernel for kernel in inner if kernel.row.first("initial_norm") > ZERO_NORM and kernel.row.first("unit_spread") < EQUAL_UNITS]
+    if zero:
+        yield _zero(study, zero)
+    if equal:
+        yield _equal(study, equal)
+    if not zero and not equal:
+        yield from _off_scale(study)
+
+
+def _hidden_kernels(study: Study) -> Iterator[VariableView]:
+    """All kernels but those of the last layer, which may well start at zero: its units get different gradients all the same."""
+    last = study.kernels[-1].layer if study.kernels else None
+    for kernel in study.kernels:
+        if kernel.layer is None or last is None or kernel.layer.name != last.name:
+            yield kernel
+
+
+def _harmless_zero(study: Study, kernel: VariableView) -> bool:
+    """A zero start is deliberate in some residual branches: it is harmless where the kernel grows and its units come apart."""
+    grows = kernel.row.last("norm") > ZERO_NORM
+    return grows and (learning(study).level == LEARNED or kernel.row.last("unit_spread") > EQUAL_UNITS) and not _layer_is_constant(kernel)
+
+
+def _layer_is_constant(kernel: VariableView) -> bool:
+    return kernel.layer is not None and kernel.layer.row.last("constant_units") >= 1
+
+
+def _zero(study: Study, kernels: list[VariableView]) -> Finding:
+    first = kernels[0]
+    return Finding(
+        rule="bad_init",
+        severity=ERROR,
+        target=_target(first),
+        target_kind=_target_kind(first),
+        first_step=study.steps[0],
+        last_step=study.last_step,
+        title=f"{first.name} starts at zero",
+        message=(
+            f"Every weight of {names([kernel.name for kernel in kernels])} is 0 from the start. The layer then gives the same answer for "
+            "every input, "
+            "and little or no gradient comes through it, so that it and the layers around it cannot start to learn."
+        ),
+        evidence={"initial_norm": first.row.first("initial_norm"), "variables": [kernel.name for kernel in kernels]},
+        advice=("Initialise kernels at random: he_normal for ReLU layers, glorot_uniform otherwise; only biases may start at 0",),
+        chart=chart("variables", first.name, "norm"),
+    )
+
+
+def _equal(study: Study, kernels: list[VariableView]) -> Finding:
+    first = kernels[0]
+    spread = first.row.first("unit_spread")
+    return Finding(
+        rule="bad_init",
+        severity=ERROR,
+        target=_target(first),
+        target_kind=_target_kind(first),
+        first_step=study.steps[0],
+        last_step=study.last_step,
+        title=f"All units of {_target(first)} start equal",
+        message=(
+            f"All units of {names([kernel.name for kernel in kernels])} start with the same weights (they differ by {number(spread)} of "
+            "their size; "
+            "random initialisers give about 1). Equal units compute the same thing and get the same gradient, so they stay copies of "
+            "each other: "
+            "the layer works as if it had a single unit."
+        ),
+        evidence={"unit_spread": spread, "healthy_min": 0.1, "variables": [kernel.name for kernel in kernels]},
+        advice=("Initialise kernels at random: he_normal for ReLU layers, glorot_uniform otherwise",),
+        chart=chart("variables", first.name, "unit_spread"),
+    )
+
+
+def _off_scale(study: Study) -> Iterator[Finding]:
+    if learning(study).level != STUCK:
+        return
+    for kernel in study.kernels:
+        factor = scale_factor(kernel)
+        if factor > 0 and not 1 / FAR_SCALE < factor < FAR_SCALE and not kernel.starts_at_zero:
+            yield _far(study, kernel, factor)
+            return
+
+
+def _far(study: Study, kernel: VariableView, factor: float) -> Finding:
+    usual = he_std(kernel.row.first("fan_in"))
+    size = "large" if factor > 1 else "small"
+    effect = "drives the layers after it to their limits" if factor > 1 else "lets the signal and the gradient fade from layer to layer"
+    return Finding(
+        rule="bad_init",
+        severity=WARNING,
+        target=_target(kernel),
+        target_kind=_target_kind(kernel),
+        first_step=study.steps[0],
+        last_step=study.last_step,
+        rank=_SCALE_RANK,
+        title=f"{kernel.name} starts far too {size}",
+        message=f"{sentence(kernel)} That {effect}, and so far the loss has not fallen.",
+        evidence={"initial_std": kernel.row.first("initial_std"), "he_std": usual, "factor": factor},
+        advice=("Use he_normal before ReLU, glorot_uniform before tanh, sigmoid or softmax", "Or put BatchNorm after the layer"),
+        chart=chart("variables", kernel.name, "std", healthy=(usual / 3, usual * 3)),
+    )
+
+
+_SCALE_RANK = 47
+"""Behind the rules that see what a bad scale does to activations: those say more."""
+
+
+def _target(kernel: VariableView) -> str:
+    return kernel.layer.name if kernel.layer else kernel.name
+
+
+def _target_kind(kernel: VariableView) -> str:
+    return "layer" if kernel.layer else "variable"
+
+
+RULE = Rule("bad_init", 20, check)

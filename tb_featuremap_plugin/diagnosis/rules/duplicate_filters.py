@@ -1,0 +1,56 @@
+"""Many filters of a layer are copies of each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tb_featuremap_plugin.diagnosis.findings import INFO, Finding
+from tb_featuremap_plugin.diagnosis.healthy import chart
+from tb_featuremap_plugin.diagnosis.rule import Rule
+from tb_featuremap_plugin.diagnosis.study import Study, VariableView
+from tb_featuremap_plugin.diagnosis.words import percent, since
+
+MANY = 0.5
+"""Share of filters with a cosine above 0.99 to an earlier one."""
+
+MIN_INPUTS = 9
+"""With fewer inputs a unit, many units point the same way by chance: 16 directions fill a plane."""
+
+MIN_UNITS = 4
+
+
+def check(study: Study) -> Iterable[Finding]:
+    """Reports the first kernel that is mostly copies."""
+    for kernel in study.kernels:
+        share = kernel.row.last("duplicates")
+        if share > MANY and kernel.row.first("fan_in") >= MIN_INPUTS and _units(kernel) >= MIN_UNITS:
+            yield _finding(study, kernel, share)
+            return
+
+
+def _units(kernel: VariableView) -> float:
+    return kernel.row.first("size") / kernel.row.first("fan_in")
+
+
+def _finding(study: Study, kernel: VariableView, share: float) -> Finding:
+    row = kernel.row
+    first = int(row.steps[row("duplicates") > MANY][0])
+    return Finding(
+        rule="duplicate_filters",
+        severity=INFO,
+        target=kernel.name,
+        target_kind="variable",
+        first_step=first,
+        last_step=study.last_step,
+        title=f"{percent(share)} of the filters of {kernel.name} are copies",
+        message=(
+            f"{percent(share)} of the filters of `{kernel.name}` point the same way as an earlier one {since(first)} (cosine above 0.99). "
+            "Copies answer alike, so the layer has fewer different filters than it seems."
+        ),
+        evidence={"duplicates": share},
+        advice=("Check that the kernel starts at random values", "Fewer filters may do as well here"),
+        chart=chart("variables", kernel.name, "duplicates"),
+    )
+
+
+RULE = Rule("duplicate_filters", 80, check)

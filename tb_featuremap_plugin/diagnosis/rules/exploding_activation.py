@@ -1,0 +1,105 @@
+"""The signal grows from layer to layer at the start, or grows out of bounds during training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+
+from tb_featuremap_plugin.diagnosis.findings import ERROR, WARNING, Finding
+from tb_featuremap_plugin.diagnosis.gates import LEARNED, learning
+from tb_featuremap_plugin.diagnosis.healthy import chart
+from tb_featuremap_plugin.diagnosis.initial_scale import sentence, worst_start
+from tb_featuremap_plugin.diagnosis.rule import Rule
+from tb_featuremap_plugin.diagnosis.study import LayerView, Study
+from tb_featuremap_plugin.diagnosis.words import number, step, times
+
+START_FACTOR = 30.0
+"""Spread of a layer at the start over that of the input (or 1). Over 94 runs that learn it stays below 1.7."""
+
+GROWTH = 100.0
+LARGEST = 1e4
+"""Largest activation that is out of bounds, if it grew by GROWTH since the start. Runs that learn stay below 100."""
+
+_GROWTH_RANK = 51
+"""Growth during training is mostly the work of steps that are too large."""
+
+
+def check(study: Study) -> Iterable[Finding]:
+    """Reports the first layer over the limit at the start; else the first that grew over it."""
+    limit = START_FACTOR * max(1.0, _finite(study.inputs.first("std")))
+    for layer in study.layers:
+        if layer.row.first("std") > limit:
+            yield _at_start(study, layer)
+            return
+    if learning(study).level != LEARNED:
+        yield from _growth(study)
+
+
+def _finite(value: float) -> float:
+    return value if math.isfinite(value) else 0.0
+
+
+def _at_start(study: Study, layer: LayerView) -> Finding:
+    std, source = layer.row.first("std"), study.inputs.first("std")
+    culprit = worst_start(study, large=True) or study.kernel_of(layer)
+    cause = sentence(culprit)
+    who = f" (`{culprit.name}`)" if culprit and cause else ""
+    exponential = " Its exponential activation turns moderate sums into huge values." if layer.activation == "exponential" else ""
+    return Finding(
+        rule="exploding_activation",
+        severity=ERROR,
+        target=layer.name,
+        target_kind="layer",
+        first_step=study.steps[0],
+        last_step=study.last_step,
+        title=f"The signal explodes at {layer.name}",
+        message=(
+            f"From the start, what `{layer.name}` puts out has a spread of {number(std)}, while the input's is {number(source)}. "
+            f"A signal that grows from layer to layer makes the first loss, the gradients and the updates huge. {cause}{who}{exponential}"
+        ).strip(),
+        evidence={"std": std, "input_std": source, "limit": START_FACTOR},
+        advice=(
+            "Use ReLU instead of the exponential activation"
+            if exponential
+            else "Use he_normal before ReLU, glorot_uniform before tanh or sigmoid",
+            "Or put BatchNorm between the layers",
+            "Check that the input is scaled to about -1..1",
+        ),
+        chart=chart("layers", layer.name, "std"),
+    )
+
+
+def _growth(study: Study) -> Iterable[Finding]:
+    for layer in study.layers:
+        size = np.fmax(np.abs(layer.row("max")), np.abs(layer.row("min")))
+        start = size[~np.isnan(size)][:1]
+        over = np.flatnonzero((size > LARGEST) & (size > GROWTH * start)) if len(start) else np.zeros(0, np.intp)
+        if len(over) and start[0] > 0:
+            yield _grown(study, layer, float(start[0]), float(np.nanmax(size)), int(layer.row.steps[over[0]]))
+            return
+
+
+def _grown(study: Study, layer: LayerView, start: float, largest: float, since: int) -> Finding:
+    return Finding(
+        rule="exploding_activation",
+        severity=WARNING,
+        target=layer.name,
+        target_kind="layer",
+        first_step=since,
+        last_step=study.last_step,
+        rank=_GROWTH_RANK,
+        title=f"The values of {layer.name} grow out of bounds",
+        message=(
+            f"The largest value of `{layer.name}` grew from {number(start)} to {number(largest)} ({times(largest / start)}), over the "
+            f"limit since {step(since)}. "
+            "Weights that grow without bound end in NaN or in dead units; mostly the updates are too large."
+        ),
+        evidence={"start": start, "largest": largest},
+        advice=("Divide the learning rate by 10", "Clip gradients to a norm of 1, or add weight decay or BatchNorm"),
+        chart=chart("layers", layer.name, "max"),
+    )
+
+
+RULE = Rule("exploding_activation", 25, check)

@@ -1,0 +1,53 @@
+"""Gradients that are far larger than the loss explains."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from tb_featuremap_plugin.diagnosis.findings import WARNING, Finding
+from tb_featuremap_plugin.diagnosis.gates import LEARNED, early, learning
+from tb_featuremap_plugin.diagnosis.healthy import chart
+from tb_featuremap_plugin.diagnosis.rule import Rule
+from tb_featuremap_plugin.diagnosis.study import Study
+from tb_featuremap_plugin.diagnosis.words import number
+
+LARGEST = 1e3
+"""Median gradient norm of a kernel, per unit of a first loss above 1. Runs that learn stay below 113."""
+
+
+def check(study: Study) -> Iterable[Finding]:
+    """Judges the kernel with the largest median gradient."""
+    gate = learning(study)
+    norms = [(kernel.row.median("gradient_norm", early(study, kernel.row)), kernel) for kernel in study.kernels]
+    known = [(norm, kernel) for norm, kernel in norms if not math.isnan(norm)]
+    if not known or gate.level == LEARNED:
+        return
+    norm, kernel = max(known, key=lambda pair: pair[0])
+    scale = max(1.0, abs(gate.start)) if math.isfinite(gate.start) else 1.0
+    if norm <= LARGEST * scale:
+        return
+    yield Finding(
+        rule="exploding_gradient",
+        severity=WARNING,
+        target=kernel.name,
+        target_kind="variable",
+        first_step=study.steps[0],
+        last_step=study.last_step,
+        title=f"The gradient of {kernel.name} is huge",
+        message=(
+            f"The gradient of `{kernel.name}` has a typical norm of {number(norm)} over the first half of the run; below about 100 is "
+            "usual. "
+            "With plain gradient descent such a step throws the weights away; other optimizers hide it until the loss jumps."
+        ),
+        evidence={"gradient_norm": norm, "first_loss": gate.start, "healthy_max": 113},
+        advice=(
+            "Clip gradients to a norm of 1",
+            "Scale inputs and regression targets to a spread of about 1",
+            "Use he_normal and BatchNorm",
+        ),
+        chart=chart("variables", kernel.name, "gradient_norm"),
+    )
+
+
+RULE = Rule("exploding_gradient", 52, check)

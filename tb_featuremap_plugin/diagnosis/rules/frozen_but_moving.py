@@ -1,0 +1,46 @@
+"""A layer is marked as frozen, and its weights move."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tb_featuremap_plugin.diagnosis.findings import WARNING, Finding
+from tb_featuremap_plugin.diagnosis.healthy import chart
+from tb_featuremap_plugin.diagnosis.rule import Rule
+from tb_featuremap_plugin.diagnosis.study import Study, VariableView
+from tb_featuremap_plugin.diagnosis.words import names, percent, since
+
+
+def check(study: Study) -> Iterable[Finding]:
+    """Reports weights (not moving statistics) of frozen layers that changed at all."""
+    moving = [variable for variable in study.variables if _is_frozen(variable) and variable.row.peak("displacement") > 0]
+    if not moving:
+        return
+    first = moving[0]
+    moved = first.row.last("displacement") / max(first.row.last("initial_norm"), 1e-30)
+    start = int(first.row.steps[first.row("displacement") > 0][0])
+    yield Finding(
+        rule="frozen_but_moving",
+        severity=WARNING,
+        target=first.name,
+        target_kind="variable",
+        first_step=start,
+        last_step=study.last_step,
+        title=f"{first.name} is frozen but moves",
+        message=(
+            f"{names([variable.name for variable in moving])} belong to a layer that is marked as not trainable, and yet they changed "
+            f"{since(start)}, by {percent(moved)} of their size so far. "
+            "Either the optimizer still updates them (it was built before the layer was frozen, or applies weight decay to everything), "
+            "or something writes into them."
+        ),
+        evidence={"moved_since_start": moved, "variables": [variable.name for variable in moving]},
+        advice=("Freeze the layer before compiling the model or building the optimizer", "Give the optimizer only the trainable variables"),
+        chart=chart("variables", first.name, "displacement", healthy=(0.0, 0.0)),
+    )
+
+
+def _is_frozen(variable: VariableView) -> bool:
+    return variable.layer is not None and not variable.layer.info.trainable and not variable.is_state
+
+
+RULE = Rule("frozen_but_moving", 12, check, is_consequence=False)

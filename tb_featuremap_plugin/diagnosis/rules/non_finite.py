@@ -1,0 +1,155 @@
+"""NaN or infinity in the loss, in what layers put out, in weights or in gradients."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from tb_featuremap_plugin.diagnosis.findings import ERROR, Finding
+from tb_featuremap_plugin.diagnosis.healthy import chart
+from tb_featuremap_plugin.diagnosis.rule import Rule
+from tb_featuremap_plugin.diagnosis.study import Curve, LayerView, Row, Study
+from tb_featuremap_plugin.diagnosis.words import number, step
+
+COUNTS = ("nan", "pos_inf", "neg_inf")
+"""Any count above 0: none of 94 runs that learn has one."""
+
+MODEST = 1e4
+"""Largest activation before the loss broke, up to which the layers are not blamed for it. Runs that learn stay below 100."""
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where the first number broke: ordered by step, then by depth."""
+
+    step: int
+    depth: int
+    target: str
+    kind: str
+    what: str
+    count: float
+
+
+def check(study: Study) -> Iterable[Finding]:
+    """Finds the first broken number, by step and then by depth."""
+    places = sorted([*_in_layers(study), *_in_variables(study)], key=lambda place: (place.step, place.depth))
+    loss_step = _first_broken_loss(study)
+    if loss_step is not None and _loss_broke_by_itself(study, loss_step, places):
+        yield _loss_finding(study, loss_step)
+    elif places:
+        yield _finding(study, places[0], loss_step)
+    elif loss_step is not None:
+        yield _loss_finding(study, loss_step)
+
+
+def _in_layers(study: Study) -> Iterator[_Place]:
+    for layer in study.layers:
+        count = _count(layer.row, COUNTS)
+        if count.any():
+            at = int(np.argmax(count > 0))
+            yield _Place(int(layer.row.steps[at]), 2 * layer.depth, layer.name, "layer", "values that it puts out", float(count[at]))
+
+
+def _in_variables(study: Study) -> Iterator[_Place]:
+    for variable in study.variables:
+        depth = variable.layer.depth if variable.layer else len(study.layers)
+        for columns, what in ((COUNTS, "weights"), (("gradient_nonfinite",), "entries of its gradient")):
+            count = _count(variable.row, columns)
+            if count.any():
+                at = int(np.argmax(count > 0))
+                yield _Place(int(variable.row.steps[at]), 2 * depth + 1, variable.name, "variable", what, float(count[at]))
+
+
+def _count(row: Row, columns: Iterable[str]) -> Curve:
+    total: Curve = np.sum([np.nan_to_num(row(column)) for column in columns], axis=0)
+    return total
+
+
+def _first_broken_loss(study: Study) -> int | None:
+    steps, losses = study.loss_curve
+    broken = np.flatnonzero(~np.isfinite(losses))
+    seen = [int(steps[broken[0]])] if len(broken) else []
+    remembered = study.progress.last("first_nonfinite_loss_step")
+    return min([*seen, *([] if math.isnan(remembered) else [int(remembered)])], default=None)
+
+
+def _loss_broke_by_itself(study: Study, loss_step: int, places: list[_Place]) -> bool:
+    """Whether every layer still had modest, finite values when the loss broke: then it was a log or a division inside the loss."""
+    if places and places[0].step < loss_step:
+        return False
+    sizes = [_size_before(layer, loss_step) for layer in study.layers]
+    steps, losses = study.loss_curve
+    before = losses[steps < loss_step]
+    calm = len(before) == 0 or bool(np.all(np.abs(before[np.isfinite(before)]) < MODEST))
+    recent = max((int(s) for s in study.steps if s < loss_step), default=0)
+    return calm and bool(sizes) and max(sizes) < MODEST and loss_step - recent <= max(_NEAR_STEPS, loss_step // 4)
+
+
+_NEAR_STEPS = 10
+"""Activations of at most this many steps before the loss broke (or a quarter of its step) count as "just before"."""
+
+
+def _size_before(layer: LayerView, loss_step: int) -> float:
+    earlier = layer.row.steps < loss_step
+    sizes = np.fmax(np.abs(layer.row("max")[earlier]), np.abs(layer.row("min")[earlier]))
+    known = sizes[~np.isnan(sizes)]
+    return float(known[-1]) if len(known) else 0.0
+
+
+def _loss_finding(study: Study, loss_step: int) -> Finding:
+    output = study.output
+    target, kind = (output.name, "layer") if output else (study.run.title, "run")
+    return Finding(
+        rule="non_finite",
+        severity=ERROR,
+        target=target,
+        target_kind=kind,
+        first_step=loss_step,
+        last_step=study.last_step,
+        title="The loss itself becomes NaN",
+        message=(
+            f"The loss is not a number from {step(loss_step)} on, while every layer still gave finite, modest values just before. "
+            "So it broke inside the loss: most often the logarithm of a probability that had become exactly 0, or a division by 0. "
+            "Everything after that step is lost."
+        ),
+        evidence={"first_nonfinite_loss_step": loss_step},
+        advice=(
+            "Use the framework's own cross-entropy on logits instead of log(softmax(x)) or log(sigmoid(x))",
+            "If the loss is hand-written: clip probabilities to 1e-7 .. 1 - 1e-7 before the logarithm, add 1e-8 to denominators and "
+            "under roots",
+            "Divide the learning rate by 10",
+        ),
+        chart=chart("losses", "", "loss", log=True),
+    )
+
+
+def _finding(study: Study, place: _Place, loss_step: int | None) -> Finding:
+    loss = f" The loss is not a number from {step(loss_step)} on." if loss_step is not None else ""
+    return Finding(
+        rule="non_finite",
+        severity=ERROR,
+        target=place.target,
+        target_kind=place.kind,
+        first_step=min(place.step, loss_step) if loss_step is not None else place.step,
+        last_step=study.last_step,
+        title=f"NaN or infinity at {place.target}",
+        message=(
+            f"At {step(place.step)}, {number(place.count)} {place.what} are NaN or infinite in `{place.target}`; no layer before it "
+            f"broke earlier.{loss} "
+            "Such values spread to every weight within a step, and what comes after cannot be used. "
+            "Usually the updates just before were far too large, or a logarithm or division met 0."
+        ),
+        evidence={"count": place.count, "step": place.step, "first_nonfinite_loss_step": loss_step},
+        advice=(
+            "Divide the learning rate by 10, or clip gradients to a norm of 1",
+            "Scale the inputs to about -1..1, and regression targets to a spread of about 1",
+            "Use the framework's own loss on logits instead of a logarithm of your own",
+        ),
+        chart=chart("layers" if place.kind == "layer" else "variables", place.target, "nan"),
+    )
+
+
+RULE = Rule("non_finite", 40, check)

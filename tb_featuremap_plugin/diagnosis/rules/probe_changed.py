@@ -1,0 +1,38 @@
+"""The probe inputs changed during the run, so that feature maps before and after are not of the same thing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import pairwise
+
+from tb_featuremap_plugin.diagnosis.findings import INFO, Finding
+from tb_featuremap_plugin.diagnosis.rule import Rule
+from tb_featuremap_plugin.diagnosis.study import Study
+from tb_featuremap_plugin.diagnosis.words import step
+
+
+def check(study: Study) -> Iterable[Finding]:
+    """Looks at the digests in the run record."""
+    probes = study.record.probes
+    changes = [later for earlier, later in pairwise(probes) if later.digest != earlier.digest]
+    if not changes:
+        return
+    times = "once" if len(changes) == 1 else f"{len(changes)} times"
+    yield Finding(
+        rule="probe_changed",
+        severity=INFO,
+        target=study.run.title,
+        target_kind="run",
+        first_step=changes[0].step,
+        last_step=study.last_step,
+        title="The probe inputs changed",
+        message=(
+            f"The inputs that feature maps are computed from changed {times}, first at {step(changes[0].step)}. "
+            "Differences between maps and layer statistics before and after may come from the inputs and not from what was learned."
+        ),
+        evidence={"changes": len(changes), "steps": [change.step for change in changes]},
+        advice=("Log the same fixed batch at every step",),
+    )
+
+
+RULE = Rule("probe_changed", 97, check, is_consequence=False)

@@ -1,0 +1,69 @@
+"""Hidden sigmoid or tanh units that sit at their limits, where the slope is almost zero."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tb_featuremap_plugin.diagnosis.findings import ERROR, INFO, WARNING, Finding
+from tb_featuremap_plugin.diagnosis.gates import LEARNED, STUCK, learning, stays
+from tb_featuremap_plugin.diagnosis.healthy import chart
+from tb_featuremap_plugin.diagnosis.initial_scale import sentence, starts_large
+from tb_featuremap_plugin.diagnosis.rule import Rule
+from tb_featuremap_plugin.diagnosis.study import LayerView, Study
+from tb_featuremap_plugin.diagnosis.words import percent, since
+
+MOST = 0.5
+"""Share of values within 2.5 % of the limits. 95 % of 94 runs that learn stay below 0.39 in hidden layers, a few reach 0.64."""
+
+ALMOST_ALL = 0.9
+_SQUASHING = ("sigmoid", "hardsigmoid", "tanh", "softsign", "hardtanh")
+
+
+def check(study: Study) -> Iterable[Finding]:
+    """Reports the first hidden layer that is saturated over most of the run."""
+    for layer in study.hidden:
+        if layer.activation in _SQUASHING and _share(layer) > MOST:
+            yield _finding(study, layer)
+            return
+
+
+def _share(layer: LayerView) -> float:
+    return layer.row.median("saturated", layer.row.logged("saturated"))
+
+
+def _severity(study: Study, layer: LayerView) -> str:
+    level = learning(study).level
+    if level == LEARNED:
+        return INFO
+    if level == STUCK and _share(layer) > ALMOST_ALL:
+        return ERROR
+    return WARNING if level == STUCK or _share(layer) > ALMOST_ALL else INFO
+
+
+def _finding(study: Study, layer: LayerView) -> Finding:
+    share, kernel = _share(layer), study.kernel_of(layer)
+    at = stays(layer.row("saturated") > MOST, layer.row.logged("saturated"))
+    first = int(layer.row.steps[at]) if at is not None else study.steps[0]
+    cause = f" {sentence(kernel)}" if starts_large(kernel) else ""
+    return Finding(
+        rule="saturated_activation",
+        severity=_severity(study, layer),
+        target=layer.name,
+        target_kind="layer",
+        first_step=first,
+        last_step=study.last_step,
+        title=f"{layer.name} is saturated",
+        message=(
+            f"{percent(share)} of what `{layer.name}` puts out sits at the limits of its {layer.activation} {since(first)}. "
+            f"There the slope is almost zero, so hardly any gradient comes through, to it and to the layers before it.{cause}"
+        ),
+        evidence={"saturated": share, "healthy_max": 0.39},
+        advice=(
+            "Use glorot_uniform: the weights are too large" if cause else "Scale the input to about -1..1",
+            "Use relu with he_normal in hidden layers, or put BatchNorm before the activation",
+        ),
+        chart=chart("layers", layer.name, "saturated"),
+    )
+
+
+RULE = Rule("saturated_activation", 45, check)

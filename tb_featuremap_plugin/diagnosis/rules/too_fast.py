@@ -1,0 +1,157 @@
+"""Steps that are too large: weights change by a good part of their size at once, or the loss jumps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from tb_featuremap_plugin.diagnosis.findings import ERROR, WARNING, Finding
+from tb_featuremap_plugin.diagnosis.gates import LEARNED, STUCK, early, learning, single_steps
+from tb_featuremap_plugin.diagnosis.healthy import chart
+from tb_featuremap_plugin.diagnosis.rule import Rule
+from tb_featuremap_plugin.diagnosis.study import Curve, Study, VariableView, median
+from tb_featuremap_plugin.diagnosis.words import number, percent, step, times
+
+USUAL_RATIO = 0.1
+"""Median update-to-weight ratio of the fastest kernel. 95 % of 94 runs that learn stay below 0.065."""
+
+STUCK_RATIO = 0.05
+"""The same for a run whose loss does not fall."""
+
+WHOLE = 1.0
+"""A single step that changes a kernel by more than its own size."""
+
+JUMP = 50.0
+"""Largest loss over the loss at the start. Runs that learn stay below 3.2."""
+
+STUCK_JUMP = 8.0
+"""The same for a run whose loss does not fall."""
+
+
+@dataclass(frozen=True)
+class _Speed:
+    """What was seen of step sizes and of the loss."""
+
+    kernel: VariableView | None
+    ratio: float
+    largest: float
+    largest_step: int
+    jump: float
+    jump_step: int
+
+
+def check(study: Study) -> Iterable[Finding]:
+    """Judges the fastest kernel and the largest loss."""
+    speed = _speed(study)
+    level = learning(study).level
+    jumps = speed.jump > (STUCK_JUMP if level == STUCK else JUMP)
+    fast = speed.ratio > (STUCK_RATIO if level == STUCK else USUAL_RATIO) and level != LEARNED
+    leaps = speed.largest > WHOLE and level != LEARNED
+    if jumps or fast or leaps:
+        yield _finding(study, speed, jumps=jumps)
+
+
+def _speed(study: Study) -> _Speed:
+    kernels = [kernel for kernel in study.kernels if not np.all(np.isnan(_ratios(kernel)))]
+    fastest = max(kernels, key=lambda kernel: _sort_key(_median_ratio(study, kernel)), default=None)
+    largest, at, leaper = max(((*_largest(kernel), kernel) for kernel in kernels), key=lambda found: found[0], default=(0.0, 0, None))
+    ratio = _median_ratio(study, fastest) if fastest else math.nan
+    jump, jump_step = _jump(study)
+    return _Speed(leaper if largest > WHOLE and not ratio > USUAL_RATIO else fastest, ratio, largest, at, jump, jump_step)
+
+
+def _sort_key(value: float) -> float:
+    return -1.0 if math.isnan(value) else value
+
+
+def _ratios(kernel: VariableView) -> Curve:
+    """Single steps over the weights' size, now or at the start: a kernel on its way through zero makes no leap. NaN elsewhere."""
+    row = kernel.row
+    with np.errstate(all="ignore"):
+        size = np.fmax(row("update_norm") / row("update_ratio"), row("initial_norm"))
+        ratios = np.where(row("update_ratio") > 0, row("update_norm") / size, row("update_ratio"))
+    usable: Curve = np.where(single_steps(row) & ~kernel.starts_at_zero, ratios, np.nan)
+    return usable
+
+
+def _median_ratio(study: Study, kernel: VariableView) -> float:
+    return median(_ratios(kernel)[early(study, kernel.row)])
+
+
+def _largest(kernel: VariableView) -> tuple[float, int]:
+    """The largest single step after the first two updates, and when."""
+    ratios = np.where(kernel.row.steps > _FIRST_STEPS, _ratios(kernel), np.nan)
+    if np.all(np.isnan(ratios)):
+        return 0.0, 0
+    at = int(np.nanargmax(ratios))
+    return float(ratios[at]), int(kernel.row.steps[at])
+
+
+_FIRST_STEPS = 1
+
+
+def _jump(study: Study) -> tuple[float, int]:
+    """The largest loss over the loss at the start, and when; losses around zero or below have no such ratio."""
+    steps, losses = study.loss_curve
+    known = np.isfinite(losses)
+    if not known.any():
+        return math.nan, 0
+    values, steps = losses[known], steps[known]
+    start = max(values[0], study.chance_loss) if study.chance_loss > 0 else values[0]
+    at = int(np.argmax(values))
+    return (float(values[at] / start), int(steps[at])) if start > 0 else (math.nan, 0)
+
+
+def _finding(study: Study, speed: _Speed, *, jumps: bool) -> Finding:
+    kernel = speed.kernel
+    target, kind = (kernel.name, "variable") if kernel else (study.run.title, "run")
+    first = min(
+        [found for found, shown in ((speed.largest_step, speed.largest > WHOLE), (speed.jump_step, jumps)) if shown], default=study.steps[0]
+    )
+    return Finding(
+        rule="too_fast",
+        severity=ERROR if learning(study).level == STUCK else WARNING,
+        target=target,
+        target_kind=kind,
+        first_step=first,
+        last_step=study.last_step,
+        title="The steps are too large",
+        message=f"{_seen(speed, jumps=jumps)} Steps of that size overshoot: the loss goes up and down instead of falling, and units die.",
+        evidence={"update_ratio": speed.ratio, "largest_update_ratio": speed.largest, "loss_jump": speed.jump, "healthy_max": 0.065},
+        advice=(
+            f"Divide the learning rate by {_divisor(speed)}",
+            "Raise the learning rate slowly over the first steps, or clip gradients to a norm of 1",
+        ),
+        chart=chart("variables", target, "update_ratio") if kernel else chart("losses", "", "loss", log=True),
+    )
+
+
+def _seen(speed: _Speed, *, jumps: bool) -> str:
+    parts = []
+    if speed.kernel is not None and speed.ratio > STUCK_RATIO:
+        parts.append(f"`{speed.kernel.name}` changes by {percent(speed.ratio)} of its size in a single step (0.1 % to 5 % is usual)")
+    elif speed.kernel is not None and speed.largest > WHOLE:
+        parts.append(
+            f"`{speed.kernel.name}` changed by {percent(speed.largest)} of its size in the single {step(speed.largest_step)} (0.1 % to 5 "
+            "% is usual)"
+        )
+    if jumps:
+        parts.append(f"the loss rose to {times(speed.jump)} its start at {step(speed.jump_step)}")
+    text = ", and ".join(parts)
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def _divisor(speed: _Speed) -> str:
+    """A power of ten that brings the median ratio to about 1 %; 10 where only a jump was seen."""
+    if not speed.ratio > _TARGET_RATIO * 10 or math.isinf(speed.ratio):
+        return "10"
+    return number(10.0 ** min(4, math.ceil(math.log10(speed.ratio / _TARGET_RATIO))))
+
+
+_TARGET_RATIO = 0.01
+
+
+RULE = Rule("too_fast", 38, check)

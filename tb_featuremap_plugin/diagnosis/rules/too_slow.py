@@ -1,0 +1,103 @@
+"""Steps that are too small to get anywhere in the time given."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+
+from tb_featuremap_plugin.diagnosis.findings import INFO, WARNING, Finding
+from tb_featuremap_plugin.diagnosis.gates import LEARNED, LEARNING, STUCK, early, enough, learning, single_steps
+from tb_featuremap_plugin.diagnosis.healthy import chart
+from tb_featuremap_plugin.diagnosis.rule import Rule
+from tb_featuremap_plugin.diagnosis.study import Curve, Study, VariableView, median
+from tb_featuremap_plugin.diagnosis.words import number, percent
+
+SLOW = 3e-4
+"""Median update-to-weight ratio of the fastest kernel. In 94 runs that learn it is 0.0019 and more; the usual rule of thumb is 1e-3."""
+
+SHALLOW = 2.5e-3
+"""Ratio below which small steps are blamed for a loss that falls, but in a straight shallow line."""
+
+SHALLOW_FALL = 0.8
+"""What must be left of the loss for its line to be called shallow."""
+
+LONG = 100
+"""Losses after which small steps are blamed for a loss that has not fallen at all."""
+
+_TARGET_RATIO = 3e-3
+_QUARTERS = 4
+
+
+def check(study: Study) -> Iterable[Finding]:
+    """Judges the fastest kernel of a run that has not learned yet."""
+    gate = learning(study)
+    speeds = [(_ratio(study, kernel), kernel) for kernel in study.kernels if _judged(study, kernel)]
+    if gate.level == LEARNED or not speeds:
+        return
+    ratio, kernel = max(speeds, key=lambda pair: pair[0])
+    if 0 < ratio < SLOW:
+        yield _finding(study, kernel, ratio, WARNING if gate.level != LEARNING else _learning_severity(gate.share))
+    elif SLOW <= ratio < SHALLOW and gate.share > SHALLOW_FALL and (_falls_in_a_line(study) or _long_stuck(study)):
+        yield _finding(study, kernel, ratio, WARNING)
+
+
+def _learning_severity(share: float) -> str:
+    return WARNING if share > SHALLOW_FALL else INFO
+
+
+def _judged(study: Study, kernel: VariableView) -> bool:
+    return enough(kernel.row("update_ratio")[early(study, kernel.row) & single_steps(kernel.row)])
+
+
+def _ratio(study: Study, kernel: VariableView) -> float:
+    return kernel.row.median("update_ratio", early(study, kernel.row) & single_steps(kernel.row))
+
+
+def _falls_in_a_line(study: Study) -> bool:
+    """Whether the loss falls in each quarter of the run about as much: there is far to go, and no plateau."""
+    _, losses = study.loss_curve
+    if len(losses) < _QUARTERS * 5 or not np.all(np.isfinite(losses)):
+        return False
+    means = np.array([_level(part) for part in np.array_split(losses, _QUARTERS)])
+    falls = -np.diff(means)
+    return bool(np.all(falls > 0) and falls.min() > falls.max() / 5 and means[-1] < means[0])
+
+
+def _long_stuck(study: Study) -> bool:
+    return learning(study).level == STUCK and len(study.loss_curve[1]) >= LONG
+
+
+def _level(losses: Curve) -> float:
+    return median(losses) if len(losses) < _QUARTERS else float(np.mean(losses))
+
+
+def _finding(study: Study, kernel: VariableView, ratio: float, severity: str) -> Finding:
+    steps = math.ceil(0.1 / ratio)
+    factor = number(10.0 ** math.ceil(math.log10(_TARGET_RATIO / ratio) - 0.3)) if ratio < _TARGET_RATIO else "3"
+    return Finding(
+        rule="too_slow",
+        severity=severity,
+        target=kernel.name,
+        target_kind="variable",
+        first_step=study.steps[0],
+        last_step=study.last_step,
+        title="The steps are too small",
+        message=(
+            f"From the start, even the fastest kernel, `{kernel.name}`, changes by only {percent(ratio)} of its size a step (0.1 % to 5 "
+            "% is usual): "
+            f"{number(steps)} steps to change by a tenth. In a histogram its weights look frozen while biases, which start at 0, visibly "
+            "move. "
+            "That is no broken gradient: the learning rate is too small for weights of this size."
+        ),
+        evidence={"update_ratio": ratio, "healthy_min": 0.0019, "steps_for_a_tenth": steps},
+        advice=(
+            f"Multiply the learning rate by {factor}",
+            "Or start with smaller weights (he_normal), or use Adam in place of plain gradient descent",
+        ),
+        chart=chart("variables", kernel.name, "update_ratio"),
+    )
+
+
+RULE = Rule("too_slow", 64, check)

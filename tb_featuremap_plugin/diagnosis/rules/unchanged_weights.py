@@ -1,0 +1,82 @@
+"""A trainable kernel that does not move."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tb_featuremap_plugin.diagnosis.findings import ERROR, INFO, WARNING, Finding
+from tb_featuremap_plugin.diagnosis.gates import LEARNED, LEARNING, enough, judged_steps, learning
+from tb_featuremap_plugin.diagnosis.healthy import chart
+from tb_featuremap_plugin.diagnosis.rule import Rule
+from tb_featuremap_plugin.diagnosis.study import Study, VariableView
+from tb_featuremap_plugin.diagnosis.words import names, number
+
+STILL = 1e-7
+"""Median update-to-weight ratio of single steps. The slowest kernels of 94 runs that learn stay above 4.9e-4; float32 cannot
+hold steps much below 6e-8 of a weight."""
+
+
+def check(study: Study) -> Iterable[Finding]:
+    """Reports kernels that stand still, the last in depth first: what stops it lies at or behind it."""
+    still = [kernel for kernel in study.kernels if _is_still(study, kernel)]
+    level = learning(study).level
+    never = [kernel for kernel in still if _never_moved(kernel)]
+    if level == LEARNED and not never:
+        return
+    if still:
+        yield _finding(study, still, _severity(level, never))
+
+
+def _is_still(study: Study, kernel: VariableView) -> bool:
+    window = judged_steps(study, kernel.row)
+    return enough(kernel.row("update_ratio")[window]) and kernel.row.median("update_ratio", window) < STILL
+
+
+def _never_moved(kernel: VariableView) -> bool:
+    return kernel.row.last("displacement") == 0 and kernel.row.peak("changed") == 0
+
+
+def _severity(level: str, never: list[VariableView]) -> str:
+    if level == LEARNED:
+        return WARNING
+    if level == LEARNING:
+        return WARNING if never else INFO
+    return ERROR
+
+
+def _finding(study: Study, still: list[VariableView], severity: str) -> Finding:
+    worst = still[-1]
+    ratio = worst.row.median("update_ratio", judged_steps(study, worst.row))
+    gradient = worst.row.last("gradient_norm", len(study.steps))
+    seen = {True: "no gradient reaches it", False: f"its gradient has a norm of {number(gradient)}"}[gradient == 0] if gradient >= 0 else ""
+    return Finding(
+        rule="unchanged_weights",
+        severity=severity,
+        target=worst.name,
+        target_kind="variable",
+        first_step=study.steps[0],
+        last_step=study.last_step,
+        title=f"{worst.name} does not change",
+        message=(
+            f"{names([kernel.name for kernel in still])} {'is' if len(still) == 1 else 'are'} trainable but {_how_still(still, ratio)} "
+            "since the start"
+            f"{'; ' + seen if seen else ''}. What does not move cannot learn."
+        ),
+        evidence={"update_ratio": ratio, "healthy_min": 4.9e-4, "gradient_norm": gradient, "variables": [kernel.name for kernel in still]},
+        advice=(
+            "Look at the layers behind it: dead units, a constant output or a cut in the graph stop every gradient",
+            "Check that the optimizer was given this variable, and that the learning rate is not 0",
+            "If it stands still on purpose, mark its layer as not trainable",
+        ),
+        chart=chart("variables", worst.name, "update_ratio"),
+    )
+
+
+def _how_still(still: list[VariableView], ratio: float) -> str:
+    verb = "has" if len(still) == 1 else "have"
+    if all(_never_moved(kernel) for kernel in still):
+        return f"{verb} not moved by a single bit"
+    return f"{'moves' if len(still) == 1 else 'move'} by {number(ratio)} of {'its' if len(still) == 1 else 'their'} size a step"
+
+
+RULE = Rule("unchanged_weights", 60, check)

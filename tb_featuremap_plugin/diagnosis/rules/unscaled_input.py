@@ -1,0 +1,89 @@
+"""What the first layer with a kernel receives is far outside -1..1, as with pixels of 0..255."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+
+from tb_featuremap_plugin.diagnosis.findings import ERROR, WARNING, Finding
+from tb_featuremap_plugin.diagnosis.gates import LEARNED, learning
+from tb_featuremap_plugin.diagnosis.healthy import chart
+from tb_featuremap_plugin.diagnosis.rule import Rule
+from tb_featuremap_plugin.diagnosis.study import LayerView, Row, Study
+from tb_featuremap_plugin.diagnosis.words import number
+
+LARGEST = 20.0
+"""Largest absolute value that the first kernel should get. Standardised data reach 12 over 94 runs that learn; raw pixels reach 255."""
+
+SMALLEST = 0.01
+"""Largest absolute value below which the input hardly exists, as after dividing by 255 twice (0.004)."""
+
+
+def check(study: Study) -> Iterable[Finding]:
+    """Judges what the first kernel layer receives, unless something in front of it rescales."""
+    layer = study.first_kernel_layer
+    if layer is None or study.normalized_before(layer):
+        return
+    received = _received(study, layer)
+    low, high = received.first("min"), received.first("max")
+    largest = max(abs(low), abs(high))
+    if math.isfinite(largest) and largest > LARGEST:
+        yield _too_large(study, layer, low, high)
+    elif 0 < largest < SMALLEST:
+        yield _too_small(study, layer, low, high)
+
+
+def _received(study: Study, layer: LayerView) -> Row:
+    row = study.before(layer)
+    return row if np.isfinite(row.first("max")) else study.inputs
+
+
+def _too_large(study: Study, layer: LayerView, low: float, high: float) -> Finding:
+    std = layer.row.first("std")
+    effect = f" Its outputs start with a spread of {number(std)}, where about 0.1 to 2 is usual." if std > 2 else ""
+    return Finding(
+        rule="unscaled_input",
+        severity=WARNING if learning(study).level == LEARNED else ERROR,
+        target=layer.name,
+        target_kind="input",
+        first_step=study.steps[0],
+        last_step=study.last_step,
+        title=f"The input runs from {number(low)} to {number(high)}",
+        message=(
+            f"`{layer.name}`, the first layer with weights, receives values from {number(low)} to {number(high)} from the start. "
+            f"Initial weights and learning rates are meant for values around -1..1.{effect} "
+            "Larger inputs make activations and updates larger by the same factor, which kills or saturates units and lets the loss jump; "
+            "drawn with a fixed 0..1 range, such feature maps look all white."
+        ),
+        evidence={"min": low, "max": high, "first_layer_std": std, "healthy_max": LARGEST},
+        advice=(
+            "Divide pixels by 255, or subtract the mean and divide by the standard deviation of each feature, then train from new weights",
+            "Or put a rescaling or BatchNorm layer first",
+        ),
+        chart=chart("layers", layer.name, "std"),
+    )
+
+
+def _too_small(study: Study, layer: LayerView, low: float, high: float) -> Finding:
+    return Finding(
+        rule="unscaled_input",
+        severity=WARNING,
+        target=layer.name,
+        target_kind="input",
+        first_step=study.steps[0],
+        last_step=study.last_step,
+        title=f"The input is almost zero: {number(low)} to {number(high)}",
+        message=(
+            f"`{layer.name}`, the first layer with weights, receives values from {number(low)} to {number(high)} from the start, where "
+            "around -1..1 is usual. "
+            "The network then hardly sees its input, and biases drown it. Often the data were divided by 255 twice."
+        ),
+        evidence={"min": low, "max": high, "healthy_min": SMALLEST},
+        advice=("Check that the inputs are scaled only once, to 0..1 or to mean 0 and standard deviation 1",),
+        chart=chart("layers", layer.name, "std"),
+    )
+
+
+RULE = Rule("unscaled_input", 10, check, is_consequence=False)

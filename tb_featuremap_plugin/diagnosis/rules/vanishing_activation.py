@@ -1,0 +1,118 @@
+"""The signal is lost from layer to layer: hardly anything of what a layer puts out still depends on the input."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from tb_featuremap_plugin.diagnosis.findings import ERROR, INFO, WARNING, Finding
+from tb_featuremap_plugin.diagnosis.gates import LEARNED, LEARNING, learning
+from tb_featuremap_plugin.diagnosis.healthy import chart
+from tb_featuremap_plugin.diagnosis.initial_scale import sentence, starts_small
+from tb_featuremap_plugin.diagnosis.rule import Rule
+from tb_featuremap_plugin.diagnosis.study import LayerView, Study
+from tb_featuremap_plugin.diagnosis.words import number, percent
+
+LOST = 1e-3
+"""Input share below which a layer no longer hands its input on. 95 % of 94 runs that learn stay above 0.018 at the start."""
+
+FADING = 1e-2
+"""Input share below which it is lost too, if the layer cut it to a fraction of FADING_DROP and its weights start far too small."""
+
+FADING_DROP = 0.25
+
+_SQUASHING = ("sigmoid", "hardsigmoid", "softmax", "tanh", "softsign")
+_BACKWARD_RANK = 54
+"""Behind `vanishing_gradient` where squashing activations lose the signal: there the gradient says it better."""
+
+
+def check(study: Study) -> Iterable[Finding]:
+    """Reports the first layer at which the signal is lost at the start."""
+    level = learning(study).level
+    if level == LEARNED:
+        return
+    for layer in study.layers:
+        if _is_lost(study, layer):
+            yield _finding(study, _culprit(study, layer), INFO if level == LEARNING else _severity(layer))
+            return
+
+
+def _culprit(study: Study, lost: LayerView) -> LayerView:
+    """The layer at which the signal is lost; where squashing activations lose it step by step, the one that takes most."""
+    squashing = [layer for layer in study.layers[: lost.depth] if layer.activation in _SQUASHING and _share(layer) > 0]
+    if starts_small(study.kernel_of(lost)) or not squashing:
+        return lost
+    return min([*squashing, lost], key=lambda layer: _share(layer) / _share_before(study, layer))
+
+
+def _severity(layer: LayerView) -> str:
+    return ERROR if _share(layer) < LOST else WARNING
+
+
+def _share(layer: LayerView) -> float:
+    return layer.row.first("input_share")
+
+
+def _share_before(study: Study, layer: LayerView) -> float:
+    share = study.before(layer).first("input_share")
+    return study.inputs.first("input_share") if math.isnan(share) else share
+
+
+def _is_lost(study: Study, layer: LayerView) -> bool:
+    share, before = _share(layer), _share_before(study, layer)
+    if not 0 < share < FADING or not layer.row.first("rms") > 0 or _answers_one_thing(layer):
+        return False
+    if share < LOST:
+        return not before < LOST
+    return share < FADING_DROP * before and starts_small(study.kernel_of(layer))
+
+
+def _answers_one_thing(layer: LayerView) -> bool:
+    """A softmax over one unit is 1 for every input, by its nature and not for a lost signal."""
+    return layer.activation == "softmax" and layer.row.first("units") <= 1
+
+
+def _finding(study: Study, layer: LayerView, severity: str) -> Finding:
+    share, before = _share(layer), _share_before(study, layer)
+    kernel = study.kernel_of(layer)
+    chance = study.chance_loss
+    stays = f" The loss stays near {number(chance)}, which is what guessing gives." if math.isfinite(chance) and severity != INFO else ""
+    squashed = layer.activation in _SQUASHING and not starts_small(kernel)
+    cause = sentence(kernel) or _stack_sentence(study, layer)
+    return Finding(
+        rule="vanishing_activation",
+        severity=severity,
+        target=layer.name,
+        target_kind="layer",
+        first_step=study.steps[0],
+        last_step=study.last_step,
+        rank=_BACKWARD_RANK if squashed else None,
+        title=f"The signal is lost at {layer.name}",
+        message=(
+            f"From the start, only {percent(share)} of what `{layer.name}` puts out depends on the input; one layer before it is "
+            f"{percent(before)}. "
+            f"The rest is the same for every input, mostly bias, so the size of the output looks normal. {cause}{stays}"
+        ),
+        evidence={
+            "input_share": share,
+            "input_share_before": before,
+            "healthy_min": 0.018,
+            "he_factor": kernel.he_factor if kernel else math.nan,
+        },
+        advice=(
+            "Use ReLU instead of squashing activations in hidden layers" if squashed else f"Initialise `{layer.name}` with he_normal",
+            f"Or put BatchNorm before `{layer.name}`",
+            "Check that the input is scaled to about -1..1",
+        ),
+        chart=chart("layers", layer.name, "input_share"),
+    )
+
+
+def _stack_sentence(study: Study, layer: LayerView) -> str:
+    small = [other.name for other in study.layers[: layer.depth] if starts_small(study.kernel_of(other))]
+    if small:
+        return f"Weights that start far too small in the layers before it, such as `{small[0]}`, make it fade step by step."
+    return "Each layer before it passes on less than it gets."
+
+
+RULE = Rule("vanishing_activation", 35, check)

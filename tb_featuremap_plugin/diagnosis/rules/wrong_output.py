@@ -1,0 +1,278 @@
+"""The output cannot match the loss or the targets."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from tb_featuremap_plugin.diagnosis.findings import ERROR, WARNING, Finding
+from tb_featuremap_plugin.diagnosis.gates import STUCK, learning
+from tb_featuremap_plugin.diagnosis.healthy import chart
+from tb_featuremap_plugin.diagnosis.losses import ABSOLUTE, BINARY, CATEGORICAL, HINGE, SPARSE, SQUARED
+from tb_featuremap_plugin.diagnosis.rule import Rule
+from tb_featuremap_plugin.diagnosis.study import LayerView, Study
+from tb_featuremap_plugin.diagnosis.words import number
+
+TOLERANCE = 0.02
+"""Share of the range by which 5 % of the targets must lie outside what the output can reach."""
+
+NEGATIVE = -0.01
+"""A cross-entropy of proper targets is never below 0; this leaves room for rounding."""
+
+_PROBABILITIES = ("sigmoid", "hardsigmoid", "softmax")
+_NO_PROBABILITIES = (
+    "linear",
+    "relu",
+    "relu6",
+    "tanh",
+    "elu",
+    "selu",
+    "gelu",
+    "swish",
+    "silu",
+    "leakyrelu",
+    "softplus",
+    "softsign",
+    "exponential",
+)
+_UNSUITABLE_RANK = 66
+
+
+def check(study: Study) -> Iterable[Finding]:
+    """Tries each kind of mismatch; the first that holds is reported."""
+    output = study.output
+    if output is None:
+        return
+    tests = (
+        _one_unit_softmax,
+        _one_class,
+        _twice,
+        _no_probabilities,
+        _bad_labels,
+        _out_of_range,
+        _negative_loss,
+        _margin,
+        _squared_classes,
+    )
+    found = next((finding for test in tests for finding in test(study, output)), None)
+    if found is not None:
+        yield found
+
+
+def _units(output: LayerView) -> float:
+    return output.row.last("units")
+
+
+def _finding(
+    study: Study, output: LayerView, title: str, message: str, advice: tuple[str, ...], severity: str = ERROR, **evidence: float
+) -> Finding:
+    return Finding(
+        rule="wrong_output",
+        severity=severity,
+        target=output.name,
+        target_kind="layer",
+        first_step=study.steps[0],
+        last_step=study.last_step,
+        title=title,
+        message=message,
+        evidence=evidence,
+        advice=advice,
+        chart=chart("losses", "", "loss"),
+    )
+
+
+def _one_unit_softmax(study: Study, output: LayerView) -> Iterator[Finding]:
+    if output.activation == "softmax" and _units(output) == 1:
+        yield _finding(
+            study,
+            output,
+            "A softmax over a single unit is always 1",
+            f"`{output.name}` applies softmax to one unit. Softmax makes its units sum to 1, so a single one is 1 for every input from "
+            "the start, whatever was learned; "
+            "the loss may even fall while every answer stays the same.",
+            ("Use sigmoid with binary cross-entropy for two classes", "For a number (regression) use no activation in the last layer"),
+            units=1,
+        )
+
+
+def _one_class(study: Study, output: LayerView) -> Iterator[Finding]:
+    if study.loss.family in (CATEGORICAL, SPARSE) and _units(output) == 1 and output.row.last("samples") > 1:
+        yield _finding(
+            study,
+            output,
+            "Cross-entropy over classes needs one unit a class",
+            f"`{output.name}` has a single unit, but the loss ({study.loss.name}) compares classes. Over one class every answer is "
+            "right, so the loss and its gradient are 0 or meaningless from the start.",
+            ("Use binary cross-entropy with one sigmoid unit", "Or give the last layer one unit a class"),
+            units=1,
+        )
+
+
+def _twice(study: Study, output: LayerView) -> Iterator[Finding]:
+    loss = study.loss
+    categorical = loss.family in (CATEGORICAL, SPARSE) and output.activation == "softmax"
+    binary = loss.family == BINARY and output.activation in ("sigmoid", "hardsigmoid")
+    if not loss.takes_logits or not (categorical or binary):
+        return
+    floor = _softmax_floor(_units(output)) if categorical else _sigmoid_floor(study.targets.last("mean"))
+    latest = learning(study).end
+    if latest < floor * (1 - TOLERANCE):
+        return
+    yield _finding(
+        study,
+        output,
+        f"{output.activation.capitalize()} is applied twice",
+        f"`{output.name}` ends in {output.activation}, and the loss ({loss.name}) applies {output.activation} once more. "
+        f"So its scores lie between 0 and 1 from the start, and the loss cannot fall below about {number(floor)} (lately: "
+        f"{number(latest)}); gradients are small, and learning is slow or stops.",
+        (f"Remove the {output.activation} from the last layer", "Or use the loss on probabilities (from_logits=False)"),
+        WARNING,
+        floor=floor,
+        latest_loss=latest,
+    )
+
+
+def _softmax_floor(units: float) -> float:
+    """Least cross-entropy of softmax over scores in 0..1 with the right class at 1: ln(1 + (C - 1) / e)."""
+    return math.log(1 + (units - 1) / math.e) if units > 1 else 0.0
+
+
+def _sigmoid_floor(positive_share: float) -> float:
+    """The same for sigmoid: ln(1 + 1/e) for each positive label, ln 2 for each negative one."""
+    share = positive_share if 0 <= positive_share <= 1 else 1.0
+    return share * math.log(1 + 1 / math.e) + (1 - share) * math.log(2)
+
+
+def _lowest_loss(study: Study) -> float:
+    _, losses = study.loss_curve
+    known = [float(loss) for loss in losses if math.isfinite(loss)]
+    remembered = study.progress.last("lowest_loss")
+    return min([*known, *([remembered] if math.isfinite(remembered) else [])], default=math.nan)
+
+
+def _no_probabilities(study: Study, output: LayerView) -> Iterator[Finding]:
+    loss = study.loss
+    if not loss.is_cross_entropy or loss.takes_logits is not False or output.activation not in _NO_PROBABILITIES:
+        return
+    low, high = output.row.first("min"), output.row.first("max")
+    wanted = "sigmoid" if loss.family == BINARY else "softmax"
+    yield _finding(
+        study,
+        output,
+        "The loss expects probabilities and gets raw scores",
+        f"The loss ({loss.name}) takes the logarithm of probabilities, but `{output.name}` ({output.activation}) puts out values from "
+        f"{number(low)} to {number(high)} at the start. "
+        "Values below 0 or above 1 are cut off or turn into NaN, and where they are cut off there is no gradient.",
+        (f"Tell the loss that it gets raw scores (from_logits=True), with no activation in `{output.name}`", f"Or end in {wanted}"),
+        min=low,
+        max=high,
+    )
+
+
+def _bad_labels(study: Study, output: LayerView) -> Iterator[Finding]:
+    low, high = study.targets.last("min"), study.targets.last("max")
+    units = _units(output)
+    if study.loss.family == SPARSE and study.targets.last("integers") == 1 and units > 1 and (high >= units or low < 0):
+        what = f"class numbers from {number(low)} to {number(high)}, but `{output.name}` has units for 0 to {number(units - 1)}"
+        advice: tuple[str, ...] = ("Give the last layer one unit a class, and number the classes from 0",)
+    elif study.loss.family in (BINARY, CATEGORICAL) and (low < -TOLERANCE or high > 1 + TOLERANCE):
+        what = f"targets from {number(low)} to {number(high)}, but this cross-entropy is made for 0 to 1"
+        advice = (
+            "For several classes: one softmax unit a class, with sparse categorical cross-entropy on class numbers",
+            "For a number (regression): no activation in the last layer, with mean squared error",
+        )
+    else:
+        return
+    yield _finding(
+        study,
+        output,
+        "The targets do not fit the loss",
+        f"From the start, the loss ({study.loss.name}) gets {what}. It then rewards answers without bound, can become negative, and "
+        "pushes the output to its limit.",
+        advice,
+        target_min=low,
+        target_max=high,
+    )
+
+
+def _out_of_range(study: Study, output: LayerView) -> Iterator[Finding]:
+    limits, family = output.limits, study.loss.family
+    if limits is None or family in (CATEGORICAL, SPARSE, BINARY, HINGE) or not _comparable(study, output):
+        return
+    low, high = study.targets.last("p05"), study.targets.last("p95")
+    spread = high - low
+    below, above = low < limits[0] - TOLERANCE * spread, high > limits[1] + TOLERANCE * spread
+    if not (below or above):
+        return
+    reach = f"{number(limits[0])} to {number(limits[1])}" if math.isfinite(limits[1]) else f"{number(limits[0])} and more"
+    yield _finding(
+        study,
+        output,
+        f"{output.name} cannot reach the targets",
+        f"Most targets lie between {number(low)} and {number(high)}, but `{output.name}` ends in {output.activation}, which gives "
+        f"{reach} only. "
+        "So from the start the loss has a floor, and training pushes the output to its limit, where it stops.",
+        ("Use no activation in the last layer for regression", f"Or scale the targets into {reach}"),
+        target_p05=low,
+        target_p95=high,
+    )
+
+
+def _comparable(study: Study, output: LayerView) -> bool:
+    """A target each for every unit; class numbers for several units are of another kind."""
+    return study.targets.last("units") == _units(output)
+
+
+def _negative_loss(study: Study, output: LayerView) -> Iterator[Finding]:
+    lowest = _lowest_loss(study)
+    low, high = study.targets.last("min"), study.targets.last("max")
+    classes = output.activation in _PROBABILITIES and low >= 0 and (high <= 1 or study.targets.last("integers") == 1)
+    if lowest < NEGATIVE and (study.loss.is_cross_entropy or (study.loss.family is None and classes)):
+        yield _finding(
+            study,
+            output,
+            "The loss is negative",
+            f"The loss fell to {number(lowest)}. A comparison of probabilities with labels cannot be below 0, so its sign is wrong or "
+            "the labels are not between 0 and 1; "
+            "minimising it drives the answers away from the labels.",
+            ("Check the sign of the loss", "Check that labels are 0 or 1, or one-hot"),
+            lowest_loss=lowest,
+        )
+
+
+def _margin(study: Study, output: LayerView) -> Iterator[Finding]:
+    if study.loss.family == HINGE and output.activation in _PROBABILITIES:
+        yield _finding(
+            study,
+            output,
+            "The hinge loss cannot be met by probabilities",
+            f"The hinge loss wants scores below -1 and above 1 for the two sides of a class, but `{output.name}` ends in "
+            f"{output.activation}, between 0 and 1. "
+            "The wrong side can never be reached, so the loss stays near 1 from the start whatever is learned.",
+            ("Use cross-entropy with this output", "Or use no activation (or tanh) in the last layer, with targets of -1 and 1"),
+            WARNING,
+            lowest_loss=_lowest_loss(study),
+        )
+
+
+def _squared_classes(study: Study, output: LayerView) -> Iterator[Finding]:
+    labels = study.targets.last("integers") == 1 and study.targets.last("min") >= 0 and study.targets.last("max") <= 1
+    unsuitable = study.loss.family in (SQUARED, ABSOLUTE) and output.activation in _PROBABILITIES
+    if not (unsuitable and labels and learning(study).level == STUCK):
+        return
+    finding = _finding(
+        study,
+        output,
+        "Squared error on probabilities learns slowly",
+        f"The targets are classes and `{output.name}` ends in {output.activation}, but the loss is {study.loss.name}. Where an answer is "
+        "confidently wrong, "
+        f"the slope of {output.activation} is almost zero, so the gradient is small just where it should be large. The loss has not "
+        "fallen from the start.",
+        (f"Use {'binary' if output.activation != 'softmax' else 'categorical'} cross-entropy",),
+        WARNING,
+    )
+    yield replace(finding, rank=_UNSUITABLE_RANK)
+
+
+RULE = Rule("wrong_output", 15, check, is_consequence=False)

@@ -1,0 +1,87 @@
+"""A word for each variable: what it does, with the numbers that say so."""
+
+from __future__ import annotations
+
+import math
+
+from tb_featuremap_plugin.diagnosis.findings import Verdict
+from tb_featuremap_plugin.diagnosis.gates import judged_steps
+from tb_featuremap_plugin.diagnosis.rules import lost_to_rounding, thrashing_weights, too_fast, too_slow, unchanged_weights
+from tb_featuremap_plugin.diagnosis.study import Study, VariableView, median
+from tb_featuremap_plugin.diagnosis.words import number, percent
+
+CHANGING, SLOW, UNCHANGED, FROZEN, ROUNDED = "changing", "slow", "unchanged", "frozen", "lost_to_rounding"
+THRASHING, DECAYING, TOO_FAST, UNKNOWN = "thrashing", "decaying", "too_fast", "unknown"
+
+SHRINKING = -0.9
+"""Median cosine between update and value at or below which a change is mostly shrinking: at least 81 % of the squared update."""
+
+
+_WORDS = {
+    CHANGING: "Changes by {ratio} of its size a step.",
+    SLOW: "Changes by only {ratio} of its size a step; 0.1 % to 5 % is usual.",
+    UNCHANGED: "Does not move, though it is trainable.",
+    FROZEN: "Frozen on purpose.",
+    ROUNDED: "{lost} of its updates are too small for its number type to hold.",
+    THRASHING: "Successive updates undo each other (cosine {direction}).",
+    DECAYING: "Its change is mostly shrinking, as weight decay does without learning ({shrinking} of the update).",
+    TOO_FAST: "Changes by {ratio} of its size a step; 0.1 % to 5 % is usual.",
+    UNKNOWN: "Not logged often enough to say.",
+}
+
+
+def verdicts(study: Study) -> tuple[Verdict, ...]:
+    """One verdict for each variable but moving statistics and counters, in the order of the network."""
+    return tuple(_verdict(study, variable) for variable in study.variables if not variable.is_state)
+
+
+def _verdict(study: Study, variable: VariableView) -> Verdict:
+    word, evidence = _word(study, variable), _evidence(study, variable)
+    message = _WORDS[word].format(
+        ratio=percent(evidence["update_ratio"]),
+        lost=percent(evidence["lost_share"]),
+        direction=number(evidence["direction"]),
+        shrinking=percent(evidence["shrinking_share"]),
+    )
+    return Verdict(variable.name, word, evidence, message if variable.is_kernel or word != CHANGING else "Changes.")
+
+
+def _evidence(study: Study, variable: VariableView) -> dict[str, float]:
+    row, window = variable.row, judged_steps(study, variable.row)
+    initial = row.last("initial_norm")
+    radial = row.median("radial", window)
+    return {
+        "update_ratio": row.median("update_ratio", window),
+        "moved_since_start": row.last("displacement") / initial if initial > 0 else math.nan,
+        "direction": row.median("cosine", window),
+        "shrinking_share": radial**2 if radial < 0 else 0.0 if radial >= 0 else math.nan,
+        "changed_share": row.median("changed", window),
+        "lost_share": row.median("lost", window),
+    }
+
+
+def _word(study: Study, variable: VariableView) -> str:
+    row = variable.row
+    window = judged_steps(study, row)
+    ratio = row.median("update_ratio", window)
+    if not variable.trainable:
+        return FROZEN
+    if math.isnan(ratio) and math.isnan(median(row("displacement"))):
+        return UNKNOWN
+    if _stands_still(variable, ratio):
+        return ROUNDED if lost_to_rounding.is_rounded(study, variable) else UNCHANGED
+    if lost_to_rounding.is_rounded(study, variable):
+        return ROUNDED
+    if variable.is_kernel and ratio > too_fast.USUAL_RATIO:
+        return TOO_FAST
+    if thrashing_weights.is_thrashing(study, variable):
+        return THRASHING
+    if row.median("radial", window) <= SHRINKING:
+        return DECAYING
+    return SLOW if variable.is_kernel and ratio < too_slow.SLOW else CHANGING
+
+
+def _stands_still(variable: VariableView, ratio: float) -> bool:
+    if math.isnan(ratio):
+        return variable.row.last("displacement") == 0
+    return ratio < unchanged_weights.STILL
