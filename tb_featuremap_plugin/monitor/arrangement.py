@@ -51,14 +51,18 @@ class Arrangement:
         if name in self._named:
             return self._named[name]
         kind = (layer.kind or "") if layer is not None else ""
-        known = layer is not None and layer.kind is not None
-        if not 2 <= ndim <= _MOST_AXES or (known and ndim > 2 and "conv" not in kind):
+        if not 2 <= ndim <= _MOST_AXES or _is_no_kernel(kind, ndim):
             return None
         layout = _KERNELS[self._format][ndim]
         if self._format == "channels_last" and ndim > 2 and ("depthwise" in kind or "depthwise" in name.rpartition("/")[2]):
             return layout.replace("O", "M")
         swapped = "transpose" in kind if ndim > 2 else self._format == "channels_first" and "embedding" in kind
         return layout.translate(_SWAPPED) if swapped else layout
+
+
+def _is_no_kernel(kind: str, ndim: int) -> bool:
+    """Attention and recurrent layers have weights of three axes that are no one-dimensional convolutions."""
+    return ndim > 2 and ("attention" in kind or "einsum" in kind or (ndim == 3 and bool(kind) and "conv" not in kind))
 
 
 def ungrouped(kernel: Array, layout: str, layer: Layer | None) -> tuple[Array, str]:

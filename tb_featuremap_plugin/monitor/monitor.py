@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import operator
+import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import PurePath
 from types import TracebackType
 from typing import Any
 
@@ -60,7 +60,7 @@ class Monitor:
 
     def __init__(
         self,
-        logdir: str | PurePath,
+        logdir: str | os.PathLike[str],
         *,
         every: int | Callable[[int], bool] = 100,
         layers: Sequence[Layer] | None = None,
@@ -93,8 +93,9 @@ class Monitor:
         self._losses = Losses()
         self._snapshots = Snapshots(keep_first=keep_first)
         training = Training(self._schedule.words, loss, from_logits, optimizer, weight_decay)
-        writer = Writer(_folder(logdir, run_name), strict=strict) if self._workers.rank == 0 else None
-        self._recorder = Recorder(writer, options, training, layers, self._budget, self._workers)
+        self._recorder = Recorder(
+            lambda: Writer(_folder(logdir, run_name), strict=strict), options, training, layers, self._budget, self._workers
+        )
         self._last_step: int | None = None
         self._unrecorded: Call | None = None
         self._warned = False
@@ -136,16 +137,45 @@ class Monitor:
         except Exception as error:
             self._report(error)
 
+    @property
+    def last_step(self) -> int | None:
+        """The latest step that was given to `log`; None before the first."""
+        return self._last_step
+
+    def describe(self, *, layers: Sequence[Layer] | None = None, **training: Any) -> None:
+        """Says what was not known when the monitor was made; goes into the next record.
+
+        Args:
+            layers: as of the constructor.
+            **training: `loss`, `from_logits`, `optimizer` and `weight_decay`, as of the constructor.
+
+        Raises:
+            TypeError, ValueError: an argument is wrong.
+        """
+        check_layers(layers)
+        self._recorder.describe(layers, training)
+
+    def guard(self, action: Callable[[], object]) -> None:
+        """Runs what belongs to logging; an exception in it is a warning, as in `log`."""
+        try:
+            action()
+        except Exception as error:
+            self._report(error)
+
     def flush(self) -> None:
         """Waits until all that was logged is handed to the operating system."""
-        self._guard(self._recorder.flush)
+        self.guard(self._recorder.flush)
 
     def close(self) -> None:
         """Records the last step, if it was not due, and the losses since, and closes the files. May be called again."""
         if not self._closed:
+            self.pause()
             self._closed = True
-            self._guard(self._record_last)
-            self._guard(self._recorder.close)
+
+    def pause(self) -> None:
+        """Records the last step, if it was not due, and closes the files; a later `log` goes on in a new one."""
+        self.guard(self._record_last)
+        self.guard(self._recorder.close)
 
     def __enter__(self) -> Monitor:
         return self
@@ -187,13 +217,8 @@ class Monitor:
 
     def _record_last(self) -> None:
         if self._last_step is not None and self._unrecorded is not None:
-            self._read(self._last_step, self._unrecorded, due=True)
-
-    def _guard(self, action: Callable[[], None]) -> None:
-        try:
-            action()
-        except Exception as error:
-            self._report(error)
+            call, self._unrecorded = self._unrecorded, None
+            self._read(self._last_step, call, due=True)
 
     def _report(self, error: Exception) -> None:
         self._recorder.failures += 1
@@ -204,5 +229,5 @@ class Monitor:
             warnings.warn(f"feature maps are not logged: {type(error).__name__}: {error}", RuntimeWarning, stacklevel=3)
 
 
-def _folder(logdir: str | PurePath, run_name: str) -> str:
-    return f"{str(logdir).rstrip('/')}/{run_name}"
+def _folder(logdir: str | os.PathLike[str], run_name: str) -> str:
+    return f"{os.fspath(logdir).rstrip('/')}/{run_name}"

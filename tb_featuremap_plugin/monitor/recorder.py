@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy.typing as npt
@@ -49,7 +49,7 @@ class Recorder:
     """Prepares one `StepData` a logged step and submits it to the writer.
 
     Args:
-        writer: None for workers that do not write.
+        open_writer: makes the writer; called before the first record, and after `close` before the next, on the first worker alone.
         options: of the monitor.
         training: what the caller said of it.
         layers: as described by the caller; None to take their names from the activations.
@@ -59,7 +59,7 @@ class Recorder:
 
     def __init__(
         self,
-        writer: Writer | None,
+        open_writer: Callable[[], Writer],
         options: Options,
         training: Training,
         layers: Sequence[Layer] | None,
@@ -68,7 +68,9 @@ class Recorder:
     ) -> None:
         self.seen_steps = 0
         self.failures = 0
-        self._writer = writer
+        self._open_writer = open_writer
+        self._writer: Writer | None = None
+        self._lost_before = 0
         self._options = options
         self._training = training
         self._budget = budget
@@ -82,9 +84,15 @@ class Recorder:
         self._shapes: dict[str, tuple[int, ...]] = {}
         self._dtypes: dict[str, str] = {}
 
+    def describe(self, layers: Sequence[Layer] | None, training: Mapping[str, Any]) -> None:
+        """Replaces what is known of the layers, where given, and of the training."""
+        if layers is not None:
+            self._network = Network(layers)
+        self._training = replace(self._training, **training)
+
     def read_weights(self, tree: Tree) -> Mapping[str, Array]:
         """Copies of the weights by flat names; none for workers that do not write."""
-        if self._writer is None:
+        if self._workers.rank > 0:
             return {}
         tensors = flat(tree, "weights")
         self._dtypes.update((name, dtype_name(tensor)) for name, tensor in tensors.items() if name not in self._dtypes)
@@ -95,9 +103,11 @@ class Recorder:
         started = self._budget.clock()
         batch = _Batch.take(call)
         joined = self._join(batch)
-        if self._writer is None:
+        if self._workers.rank > 0:
             losses.take(step)
             return
+        if self._writer is None:
+            self._writer = self._open_writer()
         changed = bool(batch.inputs) and self._probe.changed(step, batch.inputs)
         self._learn(batch, reads[-1].values)
         data = StepData(
@@ -134,7 +144,9 @@ class Recorder:
     def close(self) -> None:
         """Writes what waits and closes the file."""
         if self._writer is not None:
-            self._writer.close()
+            writer, self._writer = self._writer, None
+            writer.close()
+            self._lost_before += writer.dropped + writer.failed
         self.raise_problem()
 
     def _join(self, batch: _Batch) -> dict[str, ActivationPartial]:
@@ -182,7 +194,7 @@ class Recorder:
     def _progress(self, losses: Losses, call: Call, started: float) -> Progress:
         self._logged_steps += 1
         rate = resolve(call.learning_rate)
-        lost = self._writer.dropped + self._writer.failed if self._writer is not None else 0
+        lost = self._lost_before + (self._writer.dropped + self._writer.failed if self._writer is not None else 0)
         return Progress(
             logged_steps=self._logged_steps,
             seen_steps=self.seen_steps,

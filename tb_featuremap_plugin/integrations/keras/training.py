@@ -1,0 +1,107 @@
+"""What a compiled Keras model says of its training: loss, optimizer, learning rate, and the loss of each step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from tb_featuremap_plugin.integrations.keras.describing import snake_case
+
+_WITH_LOGITS = ("categorical_crossentropy", "sparse_categorical_crossentropy", "binary_crossentropy")
+
+
+def loss_name(model: Any) -> str | None:
+    """The loss's name; None for several losses or one that is computed elsewhere."""
+    loss = getattr(model, "loss", None)
+    if isinstance(loss, (list, tuple, dict)):
+        names = {_name(part) for part in keras.tree.flatten(loss)}
+        return names.pop() if len(names) == 1 else None
+    return _name(loss)
+
+
+def from_logits(model: Any) -> bool | None:
+    """Whether the loss takes logits; None for losses for which the question makes no sense."""
+    losses = keras.tree.flatten(getattr(model, "loss", None))
+    if len(losses) != 1 or loss_name(model) not in _WITH_LOGITS:
+        return None
+    return bool(getattr(losses[0], "_fn_kwargs", {}).get("from_logits", False))
+
+
+def optimizer_name(model: Any) -> str | None:
+    """The optimizer's name, such as "adam"."""
+    optimizer = inner_optimizer(model)
+    return None if optimizer is None else type(optimizer).__name__.lower()
+
+
+def weight_decay(model: Any) -> float | None:
+    """The optimizer's weight decay; None if it has none."""
+    decay = getattr(inner_optimizer(model), "weight_decay", None)
+    return float(decay) if isinstance(decay, (int, float)) and not isinstance(decay, bool) else None
+
+
+def learning_rate(model: Any) -> Any:
+    """The learning rate of now, as a tensor or number; None if there is none."""
+    return getattr(inner_optimizer(model), "learning_rate", None)
+
+
+def iterations(model: Any) -> int:
+    """Finished updates, 0 for a model that was not compiled with an optimizer."""
+    count = getattr(inner_optimizer(model), "iterations", None)
+    return 0 if count is None else int(keras.ops.convert_to_numpy(count))
+
+
+def loss_weights(model: Any) -> Any:
+    """The weights of several outputs' losses, as the model was compiled."""
+    return getattr(model, "_compile_config", None) and model.get_compile_config().get("loss_weights")
+
+
+def inner_optimizer(model: Any) -> Any:
+    """The optimizer itself, without the one that scales losses around it; None if the model was compiled without."""
+    optimizer = getattr(model, "optimizer", None)
+    return getattr(optimizer, "inner_optimizer", optimizer)
+
+
+class StepLosses:
+    """The loss of each step, from what Keras reports: by default the mean over the epoch so far.
+
+    The mean is a float32, so that the loss of step n of an epoch is exact to about n * 6e-8 of its size.
+    """
+
+    def __init__(self, *, running_mean: bool) -> None:
+        self._running_mean = running_mean
+        self._count = 0
+        self._mean = 0.0
+
+    def start_epoch(self) -> None:
+        """The mean starts anew."""
+        self._count, self._mean = 0, 0.0
+
+    def loss(self, reported: float, steps: int) -> float:
+        """The (mean) loss of the latest `steps` steps."""
+        if not self._running_mean:
+            return reported
+        before, self._count = self._count, self._count + steps
+        total = reported * self._count - self._mean * before
+        self._mean = reported
+        return total / steps
+
+
+def reports_running_mean(model: Any) -> bool:
+    """Whether what Keras reports as loss is a mean over the epoch: so it is unless a `train_step` of the user's returns it itself."""
+    own_step = type(model).train_step is not keras.Model.train_step
+    trackers = [metric for metric in model.metrics if metric.name == "loss"]
+    return not own_step or any(_has_counted(metric) for metric in trackers)
+
+
+def _has_counted(metric: Any) -> bool:
+    count = getattr(metric, "count", None)
+    return count is not None and float(keras.ops.convert_to_numpy(count)) > 0
+
+
+def _name(loss: Any) -> str | None:
+    if loss is None or isinstance(loss, str):
+        return loss
+    if isinstance(loss, keras.losses.Loss):
+        return snake_case(type(loss).__name__)
+    return getattr(loss, "__name__", None)
