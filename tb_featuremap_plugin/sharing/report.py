@@ -199,6 +199,6 @@ def _bundle(name: str) -> str:
 
 
 def _embeddable(text: str, element: str) -> str:
-    if re.search(rf"</{element}|<!--", text, re.IGNORECASE):
+    if re.search(rf"</{element}|<!--|\r", text, re.IGNORECASE):
         raise AssertionError(f"the bundle cannot stand inside a <{element}> element")
     return text
