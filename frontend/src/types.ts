@@ -78,8 +78,8 @@ export interface Finding {
   readonly evidence: Evidence;
   readonly advice: readonly string[];
   readonly title?: string;
-  /** Index within the run's findings of what caused this one; null: nothing else. */
-  readonly because_of?: number | null;
+  /** Rule of the finding that caused this one; null: it stands for itself. */
+  readonly because?: string | null;
   readonly layer?: string | null;
   readonly variable?: string | null;
   readonly chart?: FindingChart | null;
@@ -92,7 +92,7 @@ export interface FindingChart {
   readonly column: string;
   readonly healthy?: HealthyRange;
   readonly log?: boolean;
-  readonly label: string;
+  readonly label?: string;
 }
 
 /** Least and largest healthy value; null is no bound. */
@@ -110,6 +110,8 @@ export interface RunDiagnosis {
   readonly steps: readonly number[];
   readonly findings: readonly Finding[];
   readonly verdicts: readonly Verdict[];
+  /** How many layers were looked at. */
+  readonly layers?: number;
   readonly looked_at?: { readonly sentence?: string };
 }
 

@@ -1,3 +1,32 @@
+/** What opens first: is anything wrong, where and since when; and every layer over every step. */
+
+import { Failure, Loading } from "../app/States";
+import { WhenSeen } from "../charts/WhenSeen";
+import { useStore } from "../store";
+import { useDiagnosis } from "./diagnosis";
+import { Findings } from "./Findings";
+import { HeatMap } from "./HeatMap";
+import { LossChart } from "./LossChart";
+import { Cost, RatioCharts } from "./RunCharts";
+
 export function Overview() {
-  return <section class="overview" />;
+  const store = useStore();
+  const { status, value, message } = useDiagnosis().value;
+  if (store.chosen.value.length === 0) return <p class="state">Choose a run at the left</p>;
+  return (
+    <div class="overview">
+      {value ? <Findings diagnosis={value} /> : status === "loading" && <Loading what="findings" />}
+      {status === "failed" && <Failure message={message} />}
+      <WhenSeen height={240}>{() => <HeatMap diagnosis={value} />}</WhenSeen>
+      <WhenSeen height={260}>
+        {() => (
+          <div class="chart-row">
+            <LossChart />
+            <RatioCharts healthy={value?.healthy?.variables?.update_ratio} />
+          </div>
+        )}
+      </WhenSeen>
+      <WhenSeen height={24}>{() => <Cost />}</WhenSeen>
+    </div>
+  );
 }

@@ -1,0 +1,150 @@
+/** A chart over steps with its caption, the values under the cursor, and the same numbers as a table, CSV or JSON. */
+
+import { useSignal } from "@preact/signals";
+import type { ComponentChildren } from "preact";
+import { useEffect, useMemo, useRef } from "preact/hooks";
+import { ChartTable } from "./ChartTable";
+import { download } from "./download";
+import { toCsv, toJson } from "./export";
+import { count, wordings } from "./format";
+import { markLegend } from "./options";
+import { draw, type PlotHandle } from "./plot";
+import { indexAt } from "./series";
+import { type ChartSpec, describe, drawable, type Line } from "./spec";
+
+export interface ChartProps {
+  readonly spec: ChartSpec;
+  /** The step cursor. */
+  readonly step: number | null;
+  readonly onStep: (step: number) => void;
+  /** Redraws with other colours when it changes. */
+  readonly dark: boolean;
+  readonly height?: number;
+  /** Controls under the title. */
+  readonly children?: ComponentChildren;
+  /** A line under the chart that says what it means. */
+  readonly note?: string;
+}
+
+export function Chart({ spec, step, onStep, dark, height = 160, children, note }: ChartProps) {
+  const drawn = useMemo(() => drawable(spec), [spec]);
+  const hovered = useSignal<number | null>(null);
+  const asTable = useSignal(false);
+  const empty = drawn.steps.length === 0;
+  const legend = markLegend(drawn);
+  return (
+    <figure class="chart">
+      <figcaption>
+        <span class="chart-title">{spec.title}</span>
+        <Actions spec={spec} asTable={asTable.value} toggle={() => (asTable.value = !asTable.value)} />
+      </figcaption>
+      {children && <div class="chart-controls">{children}</div>}
+      {empty ? (
+        <p class="chart-empty" style={{ height }}>
+          Nothing logged
+        </p>
+      ) : asTable.value ? (
+        <ChartTable spec={spec} />
+      ) : (
+        <Plot {...{ spec, drawn, step, onStep, dark, height }} onHover={(at) => (hovered.value = at)} />
+      )}
+      <Readout spec={spec} step={hovered.value ?? step} />
+      {(note || legend || spec.healthy) && (
+        <p class="chart-note">
+          {spec.healthy && <span class="healthy-key">{spec.healthyLabel ?? "usual range"}</span>}
+          {[note, legend].filter(Boolean).join(" · ")}
+        </p>
+      )}
+    </figure>
+  );
+}
+
+interface PlotProps extends Required<Pick<ChartProps, "spec" | "step" | "onStep" | "dark" | "height">> {
+  readonly drawn: ReturnType<typeof drawable>;
+  readonly onHover: (step: number | null) => void;
+}
+
+function Plot({ spec, drawn, step, onStep, dark, height, onHover }: PlotProps) {
+  const place = useRef<HTMLDivElement>(null);
+  const handle = useRef<PlotHandle | null>(null);
+  const events = useRef({ onHover, onPick: onStep });
+  events.current = { onHover, onPick: onStep };
+  useEffect(() => {
+    const current = draw(place.current as HTMLElement, height, spec, drawn, {
+      onHover: (at) => events.current.onHover(at),
+      onPick: (at) => events.current.onPick(at),
+    });
+    handle.current = current;
+    return () => current.destroy();
+  }, [spec, drawn, dark, height]);
+  useEffect(() => handle.current?.setStep(step), [step, spec, drawn, dark, height]);
+  const label = describe(spec, (value, right) => word(spec, right)(value));
+  return <div ref={place} class="chart-plot" role="img" aria-label={label} style={{ minHeight: height }} />;
+}
+
+/** What each line reads at a step. */
+function Readout({ spec, step }: { spec: ChartSpec; step: number | null }) {
+  return (
+    <ul class="chart-readout">
+      {step !== null && <li>step {count(step)}</li>}
+      {spec.lines
+        .filter(({ faint }) => !faint)
+        .map((line) => (
+          <li key={line.name}>
+            <span class={line.dashed ? "line-key dashed" : "line-key"} style={{ color: cssColor(line.color) }} />
+            {line.name} <b>{word(spec, line.right === true)(valueAt(line, step))}</b>
+          </li>
+        ))}
+    </ul>
+  );
+}
+
+function Actions({ spec, asTable, toggle }: { spec: ChartSpec; asTable: boolean; toggle: () => void }) {
+  const series = spec.lines
+    .filter(({ derived }) => !derived)
+    .map(({ name, series: { steps, values } }) => ({ name, steps, values }));
+  return (
+    <span class="chart-actions">
+      <button
+        type="button"
+        class="quiet"
+        aria-pressed={asTable}
+        aria-label={`${spec.title} as a table`}
+        onClick={toggle}
+      >
+        Table
+      </button>
+      <button
+        type="button"
+        class="quiet"
+        aria-label={`Download ${spec.title} as CSV`}
+        onClick={() => download(`${spec.title}.csv`, "text/csv", toCsv(series))}
+      >
+        CSV
+      </button>
+      <button
+        type="button"
+        class="quiet"
+        aria-label={`Download ${spec.title} as JSON`}
+        onClick={() => download(`${spec.title}.json`, "application/json", toJson(spec.title, series))}
+      >
+        JSON
+      </button>
+    </span>
+  );
+}
+
+function word(spec: ChartSpec, right: boolean) {
+  return wordings[right ? (spec.rightQuantity ?? "number") : spec.quantity];
+}
+
+function valueAt({ series }: Line, step: number | null): number {
+  const index = step === null ? -1 : indexAt(series.steps, step);
+  return index < 0 || (series.steps[index] as number) > (step as number)
+    ? Number.NaN
+    : (series.values[index] as number);
+}
+
+function cssColor(color: string): string {
+  return color.startsWith("--") ? `var(${color})` : color;
+}

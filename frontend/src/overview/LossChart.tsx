@@ -1,0 +1,133 @@
+/** The loss of every step, smoothed if wanted, with another scalar of the runs beside it. */
+
+import { useSignal } from "@preact/signals";
+import { useMemo } from "preact/hooks";
+import type { Api } from "../api";
+import { Failure, Loading } from "../app/States";
+import { Chart } from "../charts/Chart";
+import { type Series, smooth } from "../charts/series";
+import type { ChartSpec, Line } from "../charts/spec";
+import { useResource } from "../resource";
+import { useStore } from "../store";
+import type { Run } from "../types";
+import { choiceKey, choiceLabel, holder, type ScalarChoice, scalarChoices } from "./scalars";
+
+const NONE: Series = { steps: [], values: [] };
+
+export interface LossOfRun {
+  readonly name: string;
+  readonly color: string;
+  readonly loss: Series;
+  readonly beside: Series;
+}
+
+export function LossChart({ height = 180 }: { height?: number }) {
+  const store = useStore();
+  const runs = store.chosen.value;
+  const beside = useSignal<ScalarChoice | null>(null);
+  const smoothing = useSignal(0);
+  const log = useSignal(false);
+  const key = JSON.stringify([store.generation.value, runs.map(({ run }) => run), beside.value]);
+  const loaded = useResource(key, (signal) => load(store.api, runs, beside.value, signal));
+  const { status, value, message } = loaded.value;
+  const dark = store.dark.value;
+  const spec = useMemo(() => {
+    const named = (value ?? []).map((one) => ({ ...one, name: one.run.title, color: store.colourOf(one.run) }));
+    return lossSpec(named, beside.value && choiceLabel(beside.value), smoothing.value, log.value);
+  }, [value, dark, smoothing.value, log.value]);
+  if (status === "failed") return <Failure message={message} />;
+  if (!value) return <Loading what="loss" />;
+  return (
+    <Chart spec={spec} step={store.step.value} onStep={(step) => store.goTo(step)} dark={dark} height={height}>
+      <label>
+        Smoothing{" "}
+        <input
+          type="range"
+          min="0"
+          max="0.99"
+          step="0.01"
+          value={smoothing.value}
+          onInput={(event) => (smoothing.value = Number(event.currentTarget.value))}
+        />
+      </label>
+      <label>
+        <input type="checkbox" checked={log.value} onChange={(event) => (log.value = event.currentTarget.checked)} />{" "}
+        Log scale
+      </label>
+      <BesideSelect runs={runs} chosen={beside.value} choose={(choice) => (beside.value = choice)} />
+    </Chart>
+  );
+}
+
+/** The loss of each run, and beside it, dashed and measured at the right, another scalar. */
+export function lossSpec(
+  runs: readonly LossOfRun[],
+  besideName: string | null,
+  smoothing: number,
+  log: boolean,
+): ChartSpec {
+  const losses = runs.flatMap(({ name, color, loss }): Line[] => {
+    const line: Line = { name, color, series: loss, unknown: "mark" };
+    return smoothing > 0
+      ? [
+          { ...line, faint: true },
+          { ...line, series: smooth(loss, smoothing), derived: true },
+        ]
+      : [line];
+  });
+  const others = runs
+    .filter(({ beside }) => beside.steps.length > 0)
+    .map(
+      ({ name, color, beside }): Line => ({
+        name: `${name}, ${besideName}`,
+        color,
+        series: beside,
+        unknown: "mark",
+        dashed: true,
+        right: true,
+      }),
+    );
+  return { title: "Loss", lines: [...losses, ...others], quantity: "number", log };
+}
+
+interface BesideProps {
+  readonly runs: readonly Run[];
+  readonly chosen: ScalarChoice | null;
+  readonly choose: (choice: ScalarChoice | null) => void;
+}
+
+function BesideSelect({ runs, chosen, choose }: BesideProps) {
+  const { api, generation } = useStore();
+  const key = JSON.stringify([generation.value, runs.map(({ run }) => run)]);
+  const loaded = useResource(key, (signal) =>
+    Promise.all(runs.map(async (run) => ({ run, names: await api.scalarNames(run.run, signal) }))),
+  );
+  const choices = scalarChoices(loaded.value.value ?? []);
+  if (choices.length === 0) return null;
+  return (
+    <label>
+      Beside it{" "}
+      <select
+        value={chosen ? choiceKey(chosen) : ""}
+        onChange={(event) => choose(choices.find((choice) => choiceKey(choice) === event.currentTarget.value) ?? null)}
+      >
+        <option value="">nothing</option>
+        {choices.map((choice) => (
+          <option key={choiceKey(choice)} value={choiceKey(choice)}>
+            {choiceLabel(choice)}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
+async function load(api: Api, runs: readonly Run[], beside: ScalarChoice | null, signal: AbortSignal) {
+  return Promise.all(
+    runs.map(async (run) => ({
+      run,
+      loss: await api.losses(run.run, signal),
+      beside: beside ? await api.scalar(run.run, beside.tag, holder(run, beside), signal).catch(() => NONE) : NONE,
+    })),
+  );
+}

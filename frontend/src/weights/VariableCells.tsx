@@ -1,0 +1,73 @@
+/** The cells of one variable at the step cursor. */
+
+import { count, number, ratio, share, size } from "../charts/format";
+import { useStore } from "../store";
+import { RatioAxis, Sparkline } from "./axis";
+import type { VariableRow } from "./rows";
+import { VerdictMark } from "./verdicts";
+
+export interface VariableCellsProps {
+  readonly row: VariableRow;
+  readonly id: string;
+  readonly opened: boolean;
+  /** Whether Tab leads to this row. */
+  readonly reachable: boolean;
+  readonly open: () => void;
+}
+
+export function VariableCells({ row, id, opened, reachable, open }: VariableCellsProps) {
+  const store = useStore();
+  const { run, variable, verdict, verdictMessage, steps, ratio: ratios } = row.series;
+  const color = store.colourOf(run);
+  const several = store.chosen.value.length > 1;
+  return (
+    <>
+      <th scope="row">
+        {several && <RunDot color={color} title={run.title} />}
+        <button
+          type="button"
+          id={id}
+          class="variable-open"
+          tabIndex={reachable ? 0 : -1}
+          aria-expanded={opened}
+          title={verdictMessage || variable}
+          onClick={open}
+        >
+          {variable}
+        </button>{" "}
+        <span class="variable-size">{size(row.series.size)}</span>
+      </th>
+      <td>
+        <VerdictMark verdict={verdict} />
+      </td>
+      <td class="column-ratio">
+        <RatioAxis value={row.ratioNow} color={color} />
+        <span class="ratio-value">{ratio(row.ratioNow)}</span>
+        {row.gapNow > 1 && <span class="noise"> {count(row.gapNow)} steps</span>}
+      </td>
+      <td class="numeric">
+        {row.movedNow === Number.POSITIVE_INFINITY ? "from zero" : share(row.movedNow)}{" "}
+        {row.noiseNow > 0 && Number.isFinite(row.noiseNow) && <span class="noise">(noise {share(row.noiseNow)})</span>}
+      </td>
+      <td class="numeric">
+        {Number.isNaN(row.cosineNow) ? "–" : row.cosineNow.toFixed(2)}{" "}
+        <span aria-hidden="true">{arrow(row.cosineNow)}</span>
+      </td>
+      <td class="numeric">{share(row.shrinkingNow)}</td>
+      <td class="numeric">{number(row.learningRate)}</td>
+      <td>
+        <Sparkline series={{ steps, values: ratios }} step={store.step.value} color={color} />
+      </td>
+    </>
+  );
+}
+
+export function RunDot({ color, title }: { color: string; title: string }) {
+  return <span class="run-dot" role="img" aria-label={title} title={title} style={{ background: color }} />;
+}
+
+/** Straight on, unrelated, or straight back. */
+export function arrow(cosine: number): string {
+  if (Number.isNaN(cosine)) return "";
+  return cosine > 0.2 ? "→" : cosine < -0.2 ? "⇄" : "↝";
+}
