@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from tb_featuremap_plugin.diagnosis.findings import ERROR, INFO, WARNING, Finding
-from tb_featuremap_plugin.diagnosis.gates import LEARNED, STUCK, learning, stays
+from tb_featuremap_plugin.diagnosis.gates import LEARNED, learning, stays
 from tb_featuremap_plugin.diagnosis.healthy import chart
 from tb_featuremap_plugin.diagnosis.rule import Rule
 from tb_featuremap_plugin.diagnosis.study import LayerView, Study
@@ -22,6 +22,9 @@ runs that do not."""
 
 ALMOST_ALL = 0.95
 """Share beyond which nothing passes the layer."""
+
+_NOTHING_PASSES_RANK = 46
+"""Before the rules on gradients: where nothing passes, none comes back."""
 
 _RECENT = 3
 _RELU = ("relu", "relu6")
@@ -47,12 +50,12 @@ def _share(layer: LayerView) -> float:
 
 
 def _severity(study: Study, share: float) -> str:
-    level = learning(study).level
-    if level == LEARNED:
+    gate = learning(study)
+    if gate.level == LEARNED:
         return INFO
     if share > ALMOST_ALL:
         return ERROR
-    return WARNING if level == STUCK and share > MANY else INFO
+    return WARNING if gate.is_poor and share > MANY else INFO
 
 
 def _finding(study: Study, layer: LayerView, others: list[str], severity: str) -> Finding:
@@ -67,6 +70,7 @@ def _finding(study: Study, layer: LayerView, others: list[str], severity: str) -
         target_kind="layer",
         first_step=first,
         last_step=study.last_step,
+        rank=_NOTHING_PASSES_RANK if share > ALMOST_ALL else None,
         title=f"{percent(share)} of the units of {layer.name} are dead",
         message=(
             f"{percent(share)} of the {layer.row.last('units'):.0f} units of `{layer.name}` have been zero for every probe input "

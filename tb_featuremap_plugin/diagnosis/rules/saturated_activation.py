@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tb_featuremap_plugin.diagnosis.findings import ERROR, INFO, WARNING, Finding
-from tb_featuremap_plugin.diagnosis.gates import LEARNED, STUCK, learning, stays
+from tb_featuremap_plugin.diagnosis.gates import LEARNED, learning, stays
 from tb_featuremap_plugin.diagnosis.healthy import chart
 from tb_featuremap_plugin.diagnosis.initial_scale import sentence, starts_large
 from tb_featuremap_plugin.diagnosis.rule import Rule
@@ -32,12 +32,12 @@ def _share(layer: LayerView) -> float:
 
 
 def _severity(study: Study, layer: LayerView) -> str:
-    level = learning(study).level
-    if level == LEARNED:
+    gate = learning(study)
+    if gate.level == LEARNED:
         return INFO
-    if level == STUCK and _share(layer) > ALMOST_ALL:
+    if gate.is_poor and _share(layer) > ALMOST_ALL:
         return ERROR
-    return WARNING if level == STUCK or _share(layer) > ALMOST_ALL else INFO
+    return WARNING if gate.is_poor or _share(layer) > ALMOST_ALL else INFO
 
 
 def _finding(study: Study, layer: LayerView) -> Finding:

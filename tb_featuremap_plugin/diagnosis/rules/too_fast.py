@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from tb_featuremap_plugin.diagnosis.findings import ERROR, WARNING, Finding
-from tb_featuremap_plugin.diagnosis.gates import LEARNED, STUCK, early, learning, single_steps
+from tb_featuremap_plugin.diagnosis.gates import LEARNED, STUCK, early, learning, single_steps, stays
 from tb_featuremap_plugin.diagnosis.healthy import chart
 from tb_featuremap_plugin.diagnosis.rule import Rule
-from tb_featuremap_plugin.diagnosis.study import Curve, Study, VariableView, median
+from tb_featuremap_plugin.diagnosis.study import Curve, LayerView, Study, VariableView, median
 from tb_featuremap_plugin.diagnosis.words import number, percent, step, times
 
 USUAL_RATIO = 0.1
@@ -29,6 +29,14 @@ JUMP = 50.0
 
 STUCK_JUMP = 8.0
 """The same for a run whose loss does not fall."""
+
+
+KILLING = 0.2
+"""A single step of this size is blamed for a layer whose units all died after it, in a run that is stuck. Among steps after the
+first two, 95 % of 94 runs that learn stay below 0.17."""
+
+_ALIVE = 0.5
+_DEAD = 0.95
 
 
 @dataclass(frozen=True)
@@ -52,6 +60,8 @@ def check(study: Study) -> Iterable[Finding]:
     leaps = speed.largest > WHOLE and level != LEARNED
     if jumps or fast or leaps:
         yield _finding(study, speed, jumps=jumps)
+    elif level == STUCK:
+        yield from _killing(study)
 
 
 def _speed(study: Study) -> _Speed:
@@ -103,6 +113,55 @@ def _jump(study: Study) -> tuple[float, int]:
     start = max(values[0], study.chance_loss) if study.chance_loss > 0 else values[0]
     at = int(np.argmax(values))
     return (float(values[at] / start), int(steps[at])) if start > 0 else (math.nan, 0)
+
+
+def _killing(study: Study) -> Iterator[Finding]:
+    """A layer that was alive at the start and lost all its units, with a step before that which was large enough to do it."""
+    for layer in study.hidden:
+        death = _death(layer)
+        kernel, ratio, at = _leap_before(study, death) if death is not None else (None, 0.0, 0)
+        if kernel is not None and ratio > KILLING:
+            yield _killed(study, layer, kernel, ratio, at)
+            return
+
+
+def _death(layer: LayerView) -> int | None:
+    """The step at which a living layer was first seen dead for good."""
+    dead = layer.row("dead_units")
+    at = stays(dead > _DEAD, layer.row.logged("dead_units"))
+    alive = layer.row.first("dead_units") < _ALIVE
+    return int(layer.row.steps[at]) if alive and at is not None else None
+
+
+def _leap_before(study: Study, death: int) -> tuple[VariableView | None, float, int]:
+    """The largest single step up to a death, the first update too."""
+    best: tuple[VariableView | None, float, int] = (None, 0.0, 0)
+    for kernel in study.kernels:
+        ratios = np.where(kernel.row.steps <= death, _ratios(kernel), np.nan)
+        if not np.all(np.isnan(ratios)) and np.nanmax(ratios) > best[1]:
+            at = int(np.nanargmax(ratios))
+            best = (kernel, float(ratios[at]), int(kernel.row.steps[at]))
+    return best
+
+
+def _killed(study: Study, layer: LayerView, kernel: VariableView, ratio: float, at: int) -> Finding:
+    return Finding(
+        rule="too_fast",
+        severity=ERROR,
+        target=kernel.name,
+        target_kind="variable",
+        first_step=at,
+        last_step=study.last_step,
+        title="The steps are too large",
+        message=(
+            f"`{kernel.name}` changed by {percent(ratio)} of its size in the single {step(at)} (0.1 % to 5 % is usual), and soon after "
+            "all units of "
+            f"`{layer.name}` were dead. A step that large throws units below zero for every input, from where no gradient brings them back."
+        ),
+        evidence={"largest_update_ratio": ratio, "healthy_max": 0.065, "killed_layer": layer.name},
+        advice=("Divide the learning rate by 10", "Raise the learning rate slowly over the first steps, or clip gradients to a norm of 1"),
+        chart=chart("variables", kernel.name, "update_ratio"),
+    )
 
 
 def _finding(study: Study, speed: _Speed, *, jumps: bool) -> Finding:

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from tb_featuremap_plugin.diagnosis.findings import INFO, WARNING, Finding
-from tb_featuremap_plugin.diagnosis.gates import LEARNED, LEARNING, STUCK, early, enough, learning, single_steps
+from tb_featuremap_plugin.diagnosis.findings import WARNING, Finding
+from tb_featuremap_plugin.diagnosis.gates import LEARNED, STUCK, enough, judged_steps, learning
 from tb_featuremap_plugin.diagnosis.healthy import chart
 from tb_featuremap_plugin.diagnosis.rule import Rule
 from tb_featuremap_plugin.diagnosis.study import Curve, Study, VariableView, median
@@ -17,11 +17,11 @@ from tb_featuremap_plugin.diagnosis.words import number, percent
 SLOW = 3e-4
 """Median update-to-weight ratio of the fastest kernel. In 94 runs that learn it is 0.0019 and more; the usual rule of thumb is 1e-3."""
 
+RULE_OF_THUMB = 1e-3
+"""The ratio that is commonly recommended (Karpathy, CS231n); in a run that falls in a straight line, less is too little."""
+
 SHALLOW = 2.5e-3
 """Ratio below which small steps are blamed for a loss that falls, but in a straight shallow line."""
-
-SHALLOW_FALL = 0.8
-"""What must be left of the loss for its line to be called shallow."""
 
 LONG = 100
 """Losses after which small steps are blamed for a loss that has not fallen at all."""
@@ -37,22 +37,17 @@ def check(study: Study) -> Iterable[Finding]:
     if gate.level == LEARNED or not speeds:
         return
     ratio, kernel = max(speeds, key=lambda pair: pair[0])
-    if 0 < ratio < SLOW:
-        yield _finding(study, kernel, ratio, WARNING if gate.level != LEARNING else _learning_severity(gate.share))
-    elif SLOW <= ratio < SHALLOW and gate.share > SHALLOW_FALL and (_falls_in_a_line(study) or _long_stuck(study)):
-        yield _finding(study, kernel, ratio, WARNING)
-
-
-def _learning_severity(share: float) -> str:
-    return WARNING if share > SHALLOW_FALL else INFO
+    limit = SHALLOW if gate.is_poor else RULE_OF_THUMB
+    if 0 < ratio < SLOW or (ratio < limit and _falls_in_a_line(study)) or (ratio < SHALLOW and _long_stuck(study)):
+        yield _finding(study, kernel, ratio)
 
 
 def _judged(study: Study, kernel: VariableView) -> bool:
-    return enough(kernel.row("update_ratio")[early(study, kernel.row) & single_steps(kernel.row)])
+    return enough(kernel.row("update_ratio")[judged_steps(study, kernel.row)])
 
 
 def _ratio(study: Study, kernel: VariableView) -> float:
-    return kernel.row.median("update_ratio", early(study, kernel.row) & single_steps(kernel.row))
+    return kernel.row.median("update_ratio", judged_steps(study, kernel.row))
 
 
 def _falls_in_a_line(study: Study) -> bool:
@@ -62,7 +57,7 @@ def _falls_in_a_line(study: Study) -> bool:
         return False
     means = np.array([_level(part) for part in np.array_split(losses, _QUARTERS)])
     falls = -np.diff(means)
-    return bool(np.all(falls > 0) and falls.min() > falls.max() / 5 and means[-1] < means[0])
+    return bool(np.all(falls > 0) and falls.min() > falls.max() / 5)
 
 
 def _long_stuck(study: Study) -> bool:
@@ -73,12 +68,12 @@ def _level(losses: Curve) -> float:
     return median(losses) if len(losses) < _QUARTERS else float(np.mean(losses))
 
 
-def _finding(study: Study, kernel: VariableView, ratio: float, severity: str) -> Finding:
+def _finding(study: Study, kernel: VariableView, ratio: float) -> Finding:
     steps = math.ceil(0.1 / ratio)
     factor = number(10.0 ** math.ceil(math.log10(_TARGET_RATIO / ratio) - 0.3)) if ratio < _TARGET_RATIO else "3"
     return Finding(
         rule="too_slow",
-        severity=severity,
+        severity=WARNING,
         target=kernel.name,
         target_kind="variable",
         first_step=study.steps[0],

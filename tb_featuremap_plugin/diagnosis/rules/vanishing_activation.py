@@ -28,12 +28,12 @@ _BACKWARD_RANK = 54
 
 def check(study: Study) -> Iterable[Finding]:
     """Reports the first layer at which the signal is lost at the start."""
-    level = learning(study).level
-    if level == LEARNED:
+    gate = learning(study)
+    if gate.level == LEARNED:
         return
     for layer in study.layers:
         if _is_lost(study, layer):
-            yield _finding(study, _culprit(study, layer), INFO if level == LEARNING else _severity(layer))
+            yield _finding(study, _culprit(study, layer), INFO if gate.level == LEARNING and not gate.is_poor else _severity(layer))
             return
 
 

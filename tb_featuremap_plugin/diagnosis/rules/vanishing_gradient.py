@@ -21,6 +21,10 @@ FADING = 2e-2
 STILL = 1e-5
 """A gradient share below FADING counts as lost if besides the first kernel's update ratio is below STILL."""
 
+SQUASHED = 5e-2
+"""Gradient share that is blamed for a loss that hardly falls where several sigmoid, tanh or softmax layers lie on the way."""
+
+_STACK = 2
 _SQUASHING = ("sigmoid", "hardsigmoid", "tanh", "softmax", "softsign")
 _LINEAR_IN_GRADIENT = ("sgd", "momentum", "nesterov")
 """Optimizers whose update is proportional to the gradient, so that one can be inferred from the other."""
@@ -47,12 +51,14 @@ class _Profile:
 
 def check(study: Study) -> Iterable[Finding]:
     """Compares the first trainable kernel's gradient with the largest of any kernel."""
-    profile, level = _profile(study), learning(study).level
-    if profile is None or level == LEARNED:
+    profile, gate = _profile(study), learning(study)
+    if profile is None or gate.level == LEARNED:
         return
     ratio = profile.kernels[0].row.median("update_ratio", judged_steps(study, profile.kernels[0].row))
-    if profile.share < LOST or (profile.share < FADING and ratio < STILL):
-        yield _finding(study, profile, ratio, INFO if level == LEARNING else ERROR)
+    fading = profile.share < FADING and ratio < STILL
+    squashed = gate.is_poor and profile.share < SQUASHED and len(_squashing(study)) >= _STACK
+    if profile.share < LOST or fading or squashed:
+        yield _finding(study, profile, ratio, INFO if gate.level == LEARNING and not gate.is_poor else ERROR)
 
 
 def _profile(study: Study) -> _Profile | None:

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from tb_featuremap_plugin.diagnosis.findings import ERROR, WARNING, Finding
-from tb_featuremap_plugin.diagnosis.gates import STUCK, learning
+from tb_featuremap_plugin.diagnosis.gates import LEARNED, STUCK, learning
 from tb_featuremap_plugin.diagnosis.healthy import chart
 from tb_featuremap_plugin.diagnosis.losses import ABSOLUTE, BINARY, CATEGORICAL, HINGE, SPARSE, SQUARED
 from tb_featuremap_plugin.diagnosis.rule import Rule
 from tb_featuremap_plugin.diagnosis.study import LayerView, Study
-from tb_featuremap_plugin.diagnosis.words import number
+from tb_featuremap_plugin.diagnosis.words import number, percent
 
 TOLERANCE = 0.02
 """Share of the range by which 5 % of the targets must lie outside what the output can reach."""
@@ -53,6 +53,7 @@ def check(study: Study) -> Iterable[Finding]:
         _out_of_range,
         _negative_loss,
         _margin,
+        _cut_off,
         _squared_classes,
     )
     found = next((finding for test in tests for finding in test(study, output)), None)
@@ -253,6 +254,23 @@ def _margin(study: Study, output: LayerView) -> Iterator[Finding]:
             ("Use cross-entropy with this output", "Or use no activation (or tanh) in the last layer, with targets of -1 and 1"),
             WARNING,
             lowest_loss=_lowest_loss(study),
+        )
+
+
+def _cut_off(study: Study, output: LayerView) -> Iterator[Finding]:
+    late = output.row.steps >= study.last_step / 2
+    dead = output.row.median("dead_units", late)
+    if output.activation in ("relu", "relu6") and dead > 0 and study.targets.last("max") > 0 and learning(study).level != LEARNED:
+        yield _finding(
+            study,
+            output,
+            f"Units of {output.name} are cut off by ReLU",
+            f"`{output.name}` is the output and ends in relu; {percent(dead)} of its units have been 0 for every probe input over the "
+            "second half "
+            "of the run. An output below zero is cut off, gets no gradient, and can never come back to meet its target.",
+            ("Use no activation in the last layer for regression", "Use softmax or sigmoid there for classes, with cross-entropy"),
+            WARNING,
+            dead_units=dead,
         )
 
 
