@@ -1,11 +1,10 @@
 """Runs to the answers of docs/http_api.md: plain JSON values and frames. The same functions serve HTTP and the exported page.
 
-Each takes a `series.Source`. What is not there is a KeyError whose argument is the sentence to show; a bad argument is a ValueError.
+Each takes a `series.Source`. What is not there is a `MissingError`, a bad argument an `ArgumentError`.
 """
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -13,13 +12,19 @@ import numpy as np
 
 from tb_featuremap_plugin import record
 from tb_featuremap_plugin._version import __version__
+from tb_featuremap_plugin.diagnosis import diagnose, report
 from tb_featuremap_plugin.errors import FormatError
 from tb_featuremap_plugin.metadata import PICTURE_KINDS
-from tb_featuremap_plugin.series import Float32, Outline, PictureSeries, Points, Problem, Run, Source, Table
+from tb_featuremap_plugin.series import Float32, MissingError, Outline, PictureSeries, Points, Problem, Run, Source, Table
 
 API_VERSION = 1
 TABLES = ("layers", "variables", "progress")
 """Tables that can be asked for."""
+
+
+class ArgumentError(ValueError):
+    """An argument is none of those allowed."""
+
 
 VersionOf = Callable[[str, PictureSeries], str]
 """Run name and series to what `/picture` takes as `v`."""
@@ -35,9 +40,9 @@ def runs(source: Source, version_of: VersionOf | None = None) -> dict[str, Any]:
 
 
 def diagnosis(source: Source, names: Sequence[str] = ()) -> dict[str, Any]:
-    """Findings and verdicts of runs, of all if none is named."""
-    chosen = [source.run(name) for name in names] if names else source.runs()
-    return {"version": API_VERSION, "runs": [_diagnose(run) for run in chosen]}
+    """Findings and verdicts of runs, of all if none is named, as `tb-featuremap diagnose --format json` prints them."""
+    chosen = list(names) or [outline.name for outline in source.outlines()]
+    return {**report(()), "runs": [source.derive(name, _diagnose) for name in chosen]}
 
 
 def table(source: Source, name: str, which: str, columns: Sequence[str] = (), rows: Sequence[str] = ()) -> bytes:
@@ -50,11 +55,11 @@ def table(source: Source, name: str, which: str, columns: Sequence[str] = (), ro
         columns, rows: which to give; all where none is named.
 
     Raises:
-        KeyError: there is no such run, row or column.
-        ValueError: there is no such table.
+        MissingError: there is no such run, row or column.
+        ArgumentError: there is no such table.
     """
     if which not in TABLES:
-        raise ValueError(f"table is {which!r}; allowed are {list(TABLES)}")
+        raise ArgumentError(f"table is {which!r}; allowed are {list(TABLES)}")
     run = source.run(name)
     found: Table | None = getattr(run, which)
     header = {"kind": "table", "run": name, "table": which, "problems": _problems(run.problems)}
@@ -80,7 +85,7 @@ def scalar_names(source: Source, name: str) -> dict[str, Any]:
 def scalars(source: Source, name: str, of: str, tag: str) -> bytes:
     """A frame with one scalar series of a run or of a sibling of it."""
     if tag not in source.scalar_names(name).get(of, ()):
-        raise KeyError(f"run {of!r}, beside run {name!r}, has no scalar {tag!r}")
+        raise MissingError(f"run {of!r}, beside run {name!r}, has no scalar {tag!r}")
     return _points({"run": name, "of": of, "tag": tag}, source.scalar(of, tag))
 
 
@@ -138,24 +143,19 @@ def _problems(problems: Sequence[Problem]) -> list[dict[str, str]]:
 
 
 def _diagnose(run: Run) -> dict[str, Any]:
-    module = importlib.import_module("tb_featuremap_plugin.diagnosis")
-    diagnose = getattr(module, "diagnose", None)
-    if diagnose is None:
-        return {"run": run.name, "steps": [], "findings": [], "verdicts": []}
-    answer: dict[str, Any] = diagnose(run).to_dict()
-    return answer
+    return diagnose(run).to_dict()
 
 
 def _check_names(what: str, asked: Sequence[str], known: Sequence[str]) -> Sequence[str]:
     unknown = sorted(set(asked) - set(known))
     if unknown:
-        raise KeyError(f"the table has no {what} {unknown[0]!r}")
+        raise MissingError(f"the table has no {what} {unknown[0]!r}")
     return asked or known
 
 
 def _check_kind(kind: str) -> None:
     if kind not in PICTURE_KINDS:
-        raise ValueError(f"kind is {kind!r}; allowed are {list(PICTURE_KINDS)}")
+        raise ArgumentError(f"kind is {kind!r}; allowed are {list(PICTURE_KINDS)}")
 
 
 def _select(found: Table, rows: Sequence[str], columns: Sequence[str]) -> Float32:
@@ -167,7 +167,7 @@ def _select(found: Table, rows: Sequence[str], columns: Sequence[str]) -> Float3
     return values
 
 
-def _frame(header: Mapping[str, Any], steps: Any, wall_times: Any, values: Float32) -> bytes:  # noqa: ANN401
+def _frame(header: Mapping[str, Any], steps: Any, wall_times: Any, values: Float32) -> bytes:
     return record.encode(
         header, {"steps": np.asarray(steps, np.float64), "wall_times": np.asarray(wall_times, np.float64), "values": values}
     )
@@ -183,7 +183,7 @@ def _picture_steps(source: Source, name: str, kind: str, picture_name: str) -> l
         for series in outline.pictures:
             if (outline.name, series.kind, series.name) == (name, kind, picture_name):
                 return [int(step) for step in series.steps]
-    raise KeyError(f"run {name!r} has no pictures of kind {kind!r} named {picture_name!r}")
+    raise MissingError(f"run {name!r} has no pictures of kind {kind!r} named {picture_name!r}")
 
 
 def _statistics(blob: bytes) -> tuple[list[str], Float32] | None:

@@ -26,7 +26,7 @@ from tensorboard.util import tensor_util
 from tb_featuremap_plugin import assemble, limits, metadata
 from tb_featuremap_plugin.event_records import RunFiles, find_runs, read_record, read_records
 from tb_featuremap_plugin.raw import Array, Problems, RawRun, RawSeries
-from tb_featuremap_plugin.series import Outline, Points, Run
+from tb_featuremap_plugin.series import MissingError, Outline, Points, Run
 
 T = TypeVar("T")
 
@@ -104,24 +104,32 @@ class EventSource:
         """One run.
 
         Raises:
-            KeyError: there is no such run, or it holds nothing of ours.
+            MissingError: there is no such run, or it holds nothing of ours.
         """
         if self._last is None or self._last.name != name:
             self._last = assemble.run(self._reader(name).raw())
         return self._last
 
+    def derive(self, name: str, function: Callable[[Run], T]) -> T:
+        """The value of a pure function of one run.
+
+        Raises:
+            MissingError: there is no such run, or it holds nothing of ours.
+        """
+        return function(self.run(name))
+
     def picture(self, run: str, kind: str, name: str, step: int) -> bytes:
         """A stored picture's bytes, as they are.
 
         Raises:
-            KeyError: there is no such picture (any more).
+            MissingError: there is no such picture (any more).
         """
         reader = self._readers.get(run)
         for first in (False, True):
             blob = reader.blob(metadata.picture_tag(kind, name, first=first), step) if reader else None
             if blob is not None:
                 return blob
-        raise KeyError(f"run {run!r} has no picture of kind {kind!r} named {name!r} at step {step}")
+        raise MissingError(f"run {run!r} has no picture of kind {kind!r} named {name!r} at step {step}")
 
     def map_pictures(self, run: str, kind: str, name: str, steps: Iterable[int], function: Callable[[bytes], T]) -> list[T | None]:
         """Applies a pure function to the pictures of some steps; None where one is gone."""
@@ -129,7 +137,7 @@ class EventSource:
         for step in steps:
             try:
                 results.append(function(self.picture(run, kind, name, step)))
-            except KeyError:
+            except MissingError:
                 results.append(None)
         return results
 
@@ -137,7 +145,7 @@ class EventSource:
         """Names of the scalar series of this run and of its siblings, by run.
 
         Raises:
-            KeyError: there is no such run.
+            MissingError: there is no such run.
         """
         self._reader(run)
         return assemble.sibling_scalars(run, {name: reader.tags(_SCALARS) for name, reader in self._readers.items()})
@@ -146,11 +154,11 @@ class EventSource:
         """A scalar series of any run.
 
         Raises:
-            KeyError: there is no such series.
+            MissingError: there is no such series.
         """
         series = self._readers[run].series.get(tag) if run in self._readers else None
         if series is None or series.plugin != _SCALARS:
-            raise KeyError(f"run {run!r} has no scalar {tag!r}")
+            raise MissingError(f"run {run!r} has no scalar {tag!r}")
         return assemble.points(series.steps, [value for value in series.values if isinstance(value, float)])
 
     def _ours(self) -> list[_RunReader]:
@@ -159,7 +167,7 @@ class EventSource:
     def _reader(self, name: str) -> _RunReader:
         reader = self._readers.get(name)
         if reader is None or not reader.is_ours:
-            raise KeyError(f"there is no run {name!r} with anything of this plugin")
+            raise MissingError(f"there is no run {name!r} with anything of this plugin")
         return reader
 
 
@@ -263,7 +271,7 @@ def _check_blob(value: Summary.Value) -> None:
 
 
 def _tensor(stored: TensorProto) -> Array:
-    """Numbers of a tensor that stores each of them: one that stores a single number may claim any shape, and would be repeated to fill it."""
+    """Numbers of a tensor that stores each of them: a single number may claim any shape, and would be repeated to fill it."""
     sizes = [dim.size for dim in stored.tensor_shape.dim]
     count = math.prod(sizes)
     if any(size < 0 for size in sizes) or count > limits.MAX_TABLE_CELLS:

@@ -18,6 +18,7 @@ from werkzeug import wrappers
 from tb_featuremap_plugin import api, metadata
 from tb_featuremap_plugin.parameters import BadParameterError, Parameters
 from tb_featuremap_plugin.queries import Memory, ProviderSource
+from tb_featuremap_plugin.series import MissingError
 from tb_featuremap_plugin.versions import PictureVersions
 
 _FRAME = "application/octet-stream"
@@ -148,9 +149,9 @@ def _application(serve: Callable[[wrappers.Request], wrappers.Response]) -> Wsgi
             )
         try:
             return serve(request)
-        except KeyError as error:
+        except MissingError as error:
             return _respond_error(request, 404, str(error.args[0]))
-        except ValueError as error:
+        except (BadParameterError, api.ArgumentError) as error:
             return _respond_error(request, 400, str(error))
         except errors.PublicError as error:
             return _respond_error(request, error.http_code, str(error), error.headers)
@@ -170,7 +171,7 @@ def _respond_frame(request: wrappers.Request, frame: bytes, expires: int = 0) ->
     return _respond(request, frame, _FRAME, expires=expires)
 
 
-def _respond(request: wrappers.Request, content: str | bytes, content_type: str, **options: Any) -> wrappers.Response:  # noqa: ANN401
+def _respond(request: wrappers.Request, content: str | bytes, content_type: str, **options: Any) -> wrappers.Response:
     response: wrappers.Response = http_util.Respond(request, content, content_type, **options)
     return response
 

@@ -19,7 +19,7 @@ from tensorboard.data.provider import BlobSequenceTimeSeries, DataProvider, RunT
 from tb_featuremap_plugin import assemble, limits, metadata
 from tb_featuremap_plugin.cache import Cache
 from tb_featuremap_plugin.raw import Problems, RawRun, RawSeries, as_written
-from tb_featuremap_plugin.series import Outline, Points, Run
+from tb_featuremap_plugin.series import MissingError, Outline, Points, Run
 
 T = TypeVar("T")
 
@@ -92,15 +92,25 @@ class ProviderSource:
         """One run.
 
         Raises:
-            KeyError: there is no such run, or it holds nothing of ours.
+            MissingError: there is no such run, or it holds nothing of ours.
         """
         return self._run(self._only(name))
+
+    def derive(self, name: str, function: Callable[[Run], T]) -> T:
+        """The value of a pure function of one run, computed again only when the run has changed.
+
+        Raises:
+            MissingError: there is no such run, or it holds nothing of ours.
+        """
+        listed = self._only(name)
+        value: T = self._memory.derived.get((listed.fingerprint, function), lambda: function(self._run(listed)))
+        return value
 
     def picture(self, run: str, kind: str, name: str, step: int) -> bytes:
         """A stored picture's bytes, as they are.
 
         Raises:
-            KeyError: there is no such picture (any more).
+            MissingError: there is no such picture (any more).
         """
         place = (self.experiment_id, run, kind, name, step)
         known = self._memory.blob_keys.peek(place)
@@ -108,7 +118,7 @@ class ProviderSource:
         if found is None:
             found = self._read_blob(self._picture_key(run, kind, name, step))
         if found is None:
-            raise KeyError(f"run {run!r} has no picture of kind {kind!r} named {name!r} at step {step}")
+            raise MissingError(f"run {run!r} has no picture of kind {kind!r} named {name!r} at step {step}")
         return found
 
     def map_pictures(self, run: str, kind: str, name: str, steps: Iterable[int], function: Callable[[bytes], T]) -> list[T | None]:
@@ -117,7 +127,7 @@ class ProviderSource:
         def one(step: int) -> T | None:
             try:
                 return function(self.picture(run, kind, name, step))
-            except KeyError:
+            except MissingError:
                 return None
 
         return list(self._memory.pool.map(one, steps))
@@ -126,7 +136,7 @@ class ProviderSource:
         """Names of the scalar series of this run and of its siblings, by run.
 
         Raises:
-            KeyError: there is no such run.
+            MissingError: there is no such run.
         """
         self._only(run)
         listed = self._provider.list_scalars(self._context, experiment_id=self.experiment_id, plugin_name=SCALARS)
@@ -136,7 +146,7 @@ class ProviderSource:
         """A scalar series of any run.
 
         Raises:
-            KeyError: there is no such series.
+            MissingError: there is no such series.
         """
         only = RunTagFilter(runs=[run], tags=[tag])
         try:
@@ -145,15 +155,15 @@ class ProviderSource:
             )
             data = read[run][tag]
         except (ValueError, TypeError) as error:
-            raise KeyError(f"the scalar {tag!r} of run {run!r} cannot be read: {error}") from None
+            raise MissingError(f"the scalar {tag!r} of run {run!r} cannot be read: {error}") from None
         except KeyError:
-            raise KeyError(f"run {run!r} has no scalar {tag!r}") from None
+            raise MissingError(f"run {run!r} has no scalar {tag!r}") from None
         return assemble.points([datum.step for datum in data], [datum.value for datum in data])
 
     def _only(self, name: str) -> _Listed:
         for listed in self._listed([name]):
             return listed
-        raise KeyError(f"there is no run {name!r} with anything of this plugin")
+        raise MissingError(f"there is no run {name!r} with anything of this plugin")
 
     def _outline(self, listed: _Listed) -> Outline:
         return self._memory.outlines.get(listed.fingerprint, lambda: assemble.outline(self._raw(listed, self._read_small(listed))))

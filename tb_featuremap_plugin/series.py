@@ -127,6 +127,10 @@ class Outline:
     problems: Sequence[Problem]
 
 
+class MissingError(KeyError):
+    """What was asked for is not there (any more). Its argument is the sentence to show."""
+
+
 class Source(Protocol):
     """Where runs are read from: TensorBoard's data provider or event files. Both give the same runs."""
 
@@ -140,28 +144,35 @@ class Source(Protocol):
         """One run.
 
         Raises:
-            KeyError: there is no such run, or it holds nothing of ours.
+            MissingError: there is no such run, or it holds nothing of ours.
+        """
+
+    def derive(self, name: str, function: Callable[[Run], T]) -> T:
+        """The value of a pure function of one run, computed again only when the run has changed.
+
+        Raises:
+            MissingError: there is no such run, or it holds nothing of ours.
         """
 
     def scalar_names(self, run: str) -> Mapping[str, Sequence[str]]:
         """Names of the scalar series of this run and of its siblings, by run.
 
         Raises:
-            KeyError: there is no such run.
+            MissingError: there is no such run.
         """
 
     def scalar(self, run: str, tag: str) -> Points:
         """A scalar series of any run.
 
         Raises:
-            KeyError: there is no such series.
+            MissingError: there is no such series.
         """
 
     def picture(self, run: str, kind: str, name: str, step: int) -> bytes:
         """A stored picture's bytes, as they are.
 
         Raises:
-            KeyError: there is no such picture (any more).
+            MissingError: there is no such picture (any more).
         """
 
     def map_pictures(self, run: str, kind: str, name: str, steps: Iterable[int], function: Callable[[bytes], T]) -> list[T | None]:
