@@ -50,8 +50,9 @@ def dtype_name(tensor: object) -> str:
     """Name of the dtype in which a tensor is kept, such as "bfloat16", whatever `to_numpy` makes of it."""
     dtype = getattr(tensor, "dtype", None)
     if dtype is None:
-        return np.asarray(tensor).dtype.name
-    return str(getattr(dtype, "name", dtype)).removeprefix("torch.")
+        return str(np.asarray(tensor).dtype)
+    name = str(getattr(dtype, "name", dtype))
+    return name.removeprefix("torch.")
 
 
 def is_immutable(tensor: object) -> bool:

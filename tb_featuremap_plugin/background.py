@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 
 Job = Callable[[], None]
 
 WAIT_SECONDS = 60.0
-"""How long a full queue holds the training loop before a record is given up."""
+"""How long a full queue holds the training loop before a record is given up, and how long a flush waits without any progress."""
 
 
 class Background:
-    """Runs jobs one after the other behind the caller.
+    """Runs jobs one after the other behind the caller. A job must not raise.
 
     Args:
         max_bytes: what may wait; a single larger job is let in when nothing else waits.
@@ -28,18 +27,26 @@ class Background:
         """Begins anew with nothing queued: at the start, and in the child of a fork, where the thread is gone."""
         self._jobs: deque[tuple[Job, int]] = deque()
         self._bytes = 0
+        self._done = 0
         self._busy = False
+        self._closed = False
         self._thread: threading.Thread | None = None
         self._changed = threading.Condition()
 
-    def put(self, job: Job, nbytes: int, wait_seconds: float = WAIT_SECONDS) -> bool:
+    @property
+    def closed(self) -> bool:
+        """Whether it takes no more jobs."""
+        return self._closed
+
+    def put(self, job: Job, nbytes: int) -> bool:
         """Queues a job, after waiting for room.
 
         Returns:
-            False if there was no room in time: the job is dropped.
+            False if there was no room in time, or the queue is closed: the job is dropped.
         """
         with self._changed:
-            if not self._changed.wait_for(lambda: self._has_room(nbytes), wait_seconds):
+            has_room = self._changed.wait_for(lambda: self._closed or self._has_room(nbytes), WAIT_SECONDS)
+            if self._closed or not has_room:
                 return False
             self._jobs.append((job, nbytes))
             self._bytes += nbytes
@@ -49,12 +56,27 @@ class Background:
             self._work_off()
         return True
 
-    def join(self, timeout: float | None = None) -> bool:
-        """Waits until all that was queued is done; False if that took longer than `timeout` seconds."""
-        deadline = None if timeout is None else time.monotonic() + timeout
+    def join(self) -> bool:
+        """Waits until all that was queued is done.
+
+        Returns:
+            False if nothing moved for `WAIT_SECONDS`.
+        """
+        if threading.current_thread() is self._thread:
+            return True
         with self._changed:
-            remaining = None if deadline is None else deadline - time.monotonic()
-            return self._changed.wait_for(lambda: not self._jobs and not self._busy, remaining)
+            while self._jobs or self._busy:
+                done = self._done
+                if not self._changed.wait_for(lambda done=done: self._done != done, WAIT_SECONDS):  # type: ignore[misc]
+                    return False
+        return True
+
+    def close(self) -> bool:
+        """Takes no more jobs, and ends the thread when the queued ones are done; waits for that as `join` does."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        return self.join()
 
     def _has_room(self, nbytes: int) -> bool:
         return not self._bytes or self._bytes + nbytes <= self._max_bytes
@@ -64,16 +86,19 @@ class Background:
             thread = threading.Thread(target=self._run, name="featuremaps-writer", daemon=True)
             try:
                 thread.start()
-            except RuntimeError:
+            except RuntimeError:  # the interpreter is shutting down and starts no more threads
                 return False
             self._thread = thread
         return True
 
     def _run(self) -> None:
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: bool(self._jobs))
+        changed = self._changed
+        while changed is self._changed:
             self._work_off()
+            with changed:
+                changed.wait_for(lambda: bool(self._jobs) or self._closed)
+                if self._closed and not self._jobs:
+                    return
 
     def _work_off(self) -> None:
         while True:
@@ -89,4 +114,5 @@ class Background:
                 with self._changed:
                     self._busy = False
                     self._bytes -= nbytes
+                    self._done += 1
                     self._changed.notify_all()

@@ -1,18 +1,27 @@
-"""The event files of one folder: begins them, keeps the steps of every tag increasing, and starts afresh after a failure or a resume."""
+"""The event files of one folder: begins them, keeps the steps of every tag increasing, and goes on after a failure or a resume."""
 
 from __future__ import annotations
 
-import threading
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from tb_featuremap_plugin import eventfile, storage
+from tb_featuremap_plugin import eventfile, metadata, storage
 from tb_featuremap_plugin.values import Value
 
 LARGEST_EVENT_BYTES = 32 << 20
 """Values are written as one event up to this size, and one by one above."""
 
-_live: dict[str, int] = {}
-_live_lock = threading.Lock()
+_NUMBERS_BEYOND_CAP = 2
+"""Tables of numbers are small and worth more than pictures: they go on up to this many times the cap."""
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Values that an append left out: their tag already had an event at this step, or the folder is at its cap."""
+
+    repeated: int = 0
+    beyond_cap: int = 0
 
 
 class EventLog:
@@ -20,32 +29,32 @@ class EventLog:
 
     Args:
         folder: a local path or a `scheme://` path; made when the first event is written.
+        max_bytes: above this size no more pictures are written; None is no cap.
     """
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, max_bytes: int | None = None) -> None:
         self._folder = folder
+        self._max_bytes = max_bytes
+        self._bytes = 0
         self._file: storage.Appender | None = None
         self._last_steps: dict[str, int] = {}
         self._shared = False
-        with _live_lock:
-            _live[folder] = _live.get(folder, 0) + 1
+        self._wall_time = 0.0
 
-    def append(self, step: int, values: Sequence[Value]) -> int:
-        """Writes values of a step; those whose tag already has an event at this step are left out.
-
-        Returns:
-            How many were left out.
+    def append(self, step: int, values: Sequence[Value]) -> LeftOut:
+        """Writes values of a step; one that is smaller than what a tag has seen begins a new file, as a resumed run does.
 
         Raises:
-            OSError: the storage refuses. The next call tries again, in a new file.
+            OSError: the storage refuses; the next call tries again.
         """
         fresh = [value for value in values if self._last_steps.get(value.tag) != step]
-        if any(self._last_steps.get(value.tag, step) > step for value in fresh):
+        kept = [value for value in fresh if self._has_room(value.tag)]
+        if any(self._last_steps.get(value.tag, step) > step for value in kept):
             self._go_back(step)
-        if fresh:
-            self._write(step, fresh)
-            self._last_steps.update((value.tag, step) for value in fresh)
-        return len(values) - len(fresh)
+        if kept:
+            self._write(step, kept)
+            self._last_steps.update((value.tag, step) for value in kept)
+        return LeftOut(len(values) - len(fresh), len(fresh) - len(kept))
 
     def flush(self) -> None:
         """Hands everything to the storage."""
@@ -53,38 +62,62 @@ class EventLog:
             self._file.flush()
 
     def close(self) -> None:
-        """Closes the file; a later event begins a new one."""
-        with _live_lock:
-            _live[self._folder] = max(0, _live.get(self._folder, 0) - 1)
-        self._close_file()
-
-    def forget_file(self) -> None:
-        """After a fork: leaves the file to the parent, and begins a new one with the next event."""
-        self._file = None
-
-    def _go_back(self, step: int) -> None:
-        self._close_file()
-        self._last_steps = {tag: last for tag, last in self._last_steps.items() if last < step}
-
-    def _write(self, step: int, values: Sequence[Value]) -> None:
-        groups = [values] if sum(value.ByteSize() for value in values) <= LARGEST_EVENT_BYTES else [[value] for value in values]
-        try:
-            file = self._open(step)
-            for group in groups:
-                file.append(eventfile.summary_event(step, group))
-        except OSError:
-            self._close_file()
-            raise
-
-    def _open(self, step: int) -> storage.Appender:
-        if self._file is None:
-            names = storage.list_names(self._folder)
-            self._shared = self._shared or _live[self._folder] > 1 or any(map(eventfile.is_foreign, names))
-            self._file = storage.open_appender(self._folder, eventfile.new_name(names))
-            self._file.append(eventfile.version_event() + (b"" if self._shared else eventfile.start_event(step)))
-        return self._file
-
-    def _close_file(self) -> None:
+        """Closes the file; a later event would begin a new one."""
         file, self._file = self._file, None
         if file is not None:
             file.close()
+
+    def leave_to_parent(self) -> None:
+        """In the child of a fork: begins a new file with the next event, and takes the parent's for somebody else's."""
+        if self._file is not None:
+            self._file.abandon()
+        self._file = None
+        self._shared = True
+
+    def _has_room(self, tag: str) -> bool:
+        if self._max_bytes is None:
+            return True
+        is_picture = metadata.parse_picture_tag(tag) is not None
+        return self._bytes < self._max_bytes * (1 if is_picture else _NUMBERS_BEYOND_CAP)
+
+    def _go_back(self, step: int) -> None:
+        self.close()
+        self._last_steps = {tag: last for tag, last in self._last_steps.items() if last < step}
+
+    def _write(self, step: int, values: Sequence[Value]) -> None:
+        self._wall_time = max(self._wall_time, time.time())
+        is_small = sum(value.ByteSize() for value in values) <= LARGEST_EVENT_BYTES
+        for group in [values] if is_small else [[value] for value in values]:
+            data = eventfile.summary_event(self._wall_time, step, group)
+            if self._file is None:
+                self._begin(step, data)
+            else:
+                self._extend(self._file, data)
+
+    def _begin(self, step: int, data: bytes) -> None:
+        """Begins a file with its first event in one go, so that a full disk leaves no empty file behind."""
+        names = storage.list_names(self._folder)
+        self._shared = self._shared or any(map(eventfile.is_foreign, names)) or any(map(self._is_alive, names))
+        start = b"" if self._shared else eventfile.start_events(self._wall_time, step)
+        file = storage.open_appender(self._folder, eventfile.new_name(names))
+        try:
+            self._append(file, eventfile.version_event(self._wall_time) + start + data)
+        except BaseException:
+            file.discard()
+            raise
+        self._file = file
+
+    def _extend(self, file: storage.Appender, data: bytes) -> None:
+        try:
+            self._append(file, data)
+        finally:
+            if not file.intact:
+                self._file = None
+                file.abandon()
+
+    def _append(self, file: storage.Appender, data: bytes) -> None:
+        file.append(data)
+        self._bytes += len(data)
+
+    def _is_alive(self, name: str) -> bool:
+        return eventfile.is_own(name) and storage.is_written(self._folder, name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,8 @@ LARGEST_EXACT_BYTES = 1_000_000
 LARGEST_NORM_SIDE = 512
 """Above this many filters or inputs the picture of norms is reduced by blocks."""
 
+_BLOCK = 1 << 16
+
 
 def filter_stats(kernel: Array) -> Float32:
     """Statistics of each filter, [len(FILTER_STATISTICS), filters]; of finite values, NaN where there are none.
@@ -25,27 +29,19 @@ def filter_stats(kernel: Array) -> Float32:
     Args:
         kernel: [filters, inputs, *space].
     """
+    table = np.empty((len(FILTER_STATISTICS), len(kernel)), np.float32)
+    size = math.prod(kernel.shape[1:])
+    step = max(1, _BLOCK // max(1, size))
     with np.errstate(all="ignore"):
-        values = kernel.reshape(len(kernel), -1).astype(np.float64)
-        finite = np.isfinite(values)
-        counts = finite.sum(axis=1)
-        known = np.where(counts, counts, np.nan)
-        kept = np.where(finite, values, 0)
-        mean = kept.sum(axis=1) / known
-        deviation = np.where(finite, values - mean[:, None], 0)
-        low = np.min(values, axis=1, where=finite, initial=np.inf)
-        high = np.max(values, axis=1, where=finite, initial=-np.inf)
-        rows = [
-            np.where(counts, low, np.nan), np.where(counts, high, np.nan), mean, np.sqrt((deviation * deviation).sum(axis=1) / known),
-            np.sqrt((kept * kept).sum(axis=1)) * known / known,
-            np.isnan(values).sum(axis=1), np.isposinf(values).sum(axis=1), np.isneginf(values).sum(axis=1),
-        ]  # fmt: skip
-        return np.asarray(rows, np.float32)
+        for start in range(0, len(kernel), step):
+            rows = kernel[start : start + step].reshape(-1, size).astype(np.float64)
+            table[:, start : start + step] = _finite_stats(rows) if size and np.isfinite(rows).all() else _any_stats(rows)
+    return table
 
 
 def is_large(shape: tuple[int, ...]) -> bool:
     """Whether a kernel of this shape is stored as norms and slices."""
-    return int(np.prod(shape, dtype=np.int64)) * 4 > LARGEST_EXACT_BYTES
+    return math.prod(shape) * 4 > LARGEST_EXACT_BYTES
 
 
 def norms(kernel: Array, minus: Array | None = None) -> Float32:
@@ -55,10 +51,16 @@ def norms(kernel: Array, minus: Array | None = None) -> Float32:
         kernel: [filters, inputs, *space].
         minus: of the same shape.
     """
+    squares = np.zeros(kernel.shape[:2])
+    wide = kernel.dtype.itemsize > 4 or kernel.dtype.kind in "iu"
     with np.errstate(all="ignore"):
-        difference = kernel.astype(np.float64) - (0 if minus is None else minus)
-        squares = (difference * difference).reshape(*kernel.shape[:2], -1).sum(axis=2)
-        return np.sqrt(squares).astype(np.float32)
+        for block in _blocks(kernel):
+            for place in np.ndindex(*kernel.shape[2:]):
+                values = kernel[(*block, *place)].astype(np.float64 if wide else np.float32, copy=False)
+                difference = values if minus is None else values - minus[(*block, *place)]
+                squares[block] += np.square(difference, dtype=np.float64)
+        result: Float32 = np.sqrt(squares).astype(np.float32)
+    return result
 
 
 def norm_blocks(shape: tuple[int, int]) -> tuple[int, int]:
@@ -75,9 +77,44 @@ def reduce_norms(picture: Float32, blocks: tuple[int, int]) -> Float32:
         starts = np.arange(0, squares.shape[axis], side)
         sizes = np.diff(np.append(starts, squares.shape[axis])).reshape((-1, 1) if axis == 0 else (1, -1))
         squares = np.add.reduceat(squares, starts, axis=axis) / sizes
-    return np.sqrt(squares).astype(np.float32)
+    result: Float32 = np.sqrt(squares).astype(np.float32)
+    return result
 
 
 def strongest_inputs(picture: Float32) -> npt.NDArray[np.int32]:
     """Of each filter the input with the largest norm, [filters]; NaN counts as none."""
-    return np.argmax(np.where(np.isnan(picture), -1, picture), axis=1).astype(np.int32)
+    result: npt.NDArray[np.int32] = np.argmax(np.where(np.isnan(picture), -1, picture), axis=1).astype(np.int32)
+    return result
+
+
+def _blocks(kernel: Array) -> Iterator[tuple[slice, slice]]:
+    """Filters and inputs of a block, cut where memory is cut."""
+    filters, inputs = kernel.shape[:2]
+    if kernel.strides[0] < kernel.strides[1]:
+        step = max(1, _BLOCK // max(1, filters))
+        yield from ((slice(None), slice(start, start + step)) for start in range(0, inputs, step))
+    else:
+        step = max(1, _BLOCK // max(1, inputs))
+        yield from ((slice(start, start + step), slice(None)) for start in range(0, filters, step))
+
+
+def _finite_stats(rows: Array) -> Array:
+    mean = rows.mean(axis=1)
+    deviation = rows - mean[:, None]
+    zero = np.zeros(len(rows))
+    std = np.sqrt(np.einsum("fi,fi->f", deviation, deviation) / rows.shape[1])
+    return np.stack([rows.min(axis=1), rows.max(axis=1), mean, std, np.sqrt(np.einsum("fi,fi->f", rows, rows)), zero, zero, zero])
+
+
+def _any_stats(rows: Array) -> Array:
+    finite = np.isfinite(rows)
+    known = finite.sum(axis=1)
+    known = np.where(known, known, np.nan)
+    kept = np.where(finite, rows, 0)
+    mean = kept.sum(axis=1) / known
+    deviation = np.where(finite, rows - mean[:, None], 0)
+    low = np.min(rows, axis=1, where=finite, initial=np.inf)
+    high = np.max(rows, axis=1, where=finite, initial=-np.inf)
+    numbers = [low, high, mean, np.sqrt((deviation * deviation).sum(axis=1) / known), np.sqrt((kept * kept).sum(axis=1))]
+    bad = [mask.sum(axis=1) for mask in (np.isnan(rows), np.isposinf(rows), np.isneginf(rows))]
+    return np.stack([*(np.where(np.isnan(known), np.nan, number) for number in numbers), *bad])

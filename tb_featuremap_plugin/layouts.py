@@ -71,7 +71,8 @@ def canonical_maps(data: Array, layout: str) -> Array:
     Raises:
         LayoutError: as `feature_map_axes`.
     """
-    return data.transpose(feature_map_axes(layout, data.ndim))
+    view: Array = data.transpose(feature_map_axes(layout, data.ndim))
+    return view
 
 
 def canonical_kernel(kernel: Array, layout: str) -> Array:
@@ -80,9 +81,9 @@ def canonical_kernel(kernel: Array, layout: str) -> Array:
     Raises:
         LayoutError: as `kernel_axes`.
     """
-    view = kernel.transpose(kernel_axes(layout, kernel.ndim))
+    view: Array = kernel.transpose(kernel_axes(layout, kernel.ndim))
     if "M" in layout:
-        return view.reshape(view.shape[0] * view.shape[1], 1, *view.shape[2:])
+        view = view.reshape(view.shape[0] * view.shape[1], 1, *view.shape[2:])
     return view
 
 
@@ -97,6 +98,28 @@ def fans(layout: str, shape: tuple[int, ...]) -> tuple[int, int]:
     if "M" in layout:
         return field, second * field
     return second * field, first * field
+
+
+def inputs_layout(layout: str, ndim: int) -> str:
+    """The layout of probe inputs beside maps of `layout`: channels where those have them, with the axes that the inputs have.
+
+    Raises:
+        LayoutError: inputs have no `ndim` axes.
+    """
+    if not 2 <= ndim <= 5:
+        raise LayoutError(f"inputs have {ndim} axes; allowed are 2 to 5: samples, channels and up to three of space")
+    space = _SPACE[ndim - 2]
+    return f"NC{space}" if layout.startswith("NC") and layout != "NC" else f"N{space}C"
+
+
+def filter_count(layout: str, shape: tuple[int, ...]) -> int:
+    """How many filters a kernel of this shape has.
+
+    Raises:
+        LayoutError: as `kernel_axes`.
+    """
+    first, second = kernel_axes(layout, len(shape))[:2]
+    return shape[first] * (shape[second] if "M" in layout else 1)
 
 
 def _permutation(layout: str, leading: str) -> tuple[int, ...]:

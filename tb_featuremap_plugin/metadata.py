@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 
 from tensorboard.compat.proto.summary_pb2 import DATA_CLASS_BLOB_SEQUENCE, DATA_CLASS_TENSOR, SummaryMetadata
 
@@ -53,9 +54,9 @@ def blob_metadata(description: str | None = None) -> SummaryMetadata:
     return _metadata(PLUGIN_NAME, DATA_CLASS_BLOB_SEQUENCE, description)
 
 
-def tensor_metadata(description: str | None = None) -> SummaryMetadata:
-    """Metadata of a table of numbers."""
-    return _metadata(STATS_PLUGIN_NAME, DATA_CLASS_TENSOR, description)
+def tensor_metadata(description: str | None = None, layer: str | None = None) -> SummaryMetadata:
+    """Metadata of a table of numbers; `layer` is the one that a single variable belongs to, left out where its name is too long."""
+    return _metadata(STATS_PLUGIN_NAME, DATA_CLASS_TENSOR, description, layer)
 
 
 def content_version(content: bytes) -> int | None:
@@ -70,10 +71,19 @@ def content_version(content: bytes) -> int | None:
     return version if type(version) is int else None
 
 
-def _metadata(plugin_name: str, data_class: int, description: str | None) -> SummaryMetadata:
-    content = json.dumps({"version": CONTENT_VERSION}, separators=(",", ":")).encode("ascii")
+def _metadata(plugin_name: str, data_class: int, description: str | None, layer: str | None = None) -> SummaryMetadata:
+    content = _content(layer)
     return SummaryMetadata(
         plugin_data=SummaryMetadata.PluginData(plugin_name=plugin_name, content=content),
         data_class=data_class,
         summary_description=description or "",
     )
+
+
+@lru_cache(maxsize=1024)
+def _content(layer: str | None) -> bytes:
+    fields: dict[str, object] = {"version": CONTENT_VERSION}
+    if layer is None:
+        return json.dumps(fields, separators=(",", ":")).encode("ascii")
+    content = json.dumps({**fields, "layer": layer}, separators=(",", ":")).encode("ascii")
+    return content if len(content) <= MAX_CONTENT_BYTES else _content(None)

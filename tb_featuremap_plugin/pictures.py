@@ -177,9 +177,9 @@ def _tiled(
     chosen = tiles.average(view[: options.max_images, : options.max_channels], side)
     stats, names = activations.channel_stats(statistics), list(activations.CHANNEL_STATISTICS)
     if options.precision == "uint8":
-        quantised = tiles.quantise(chosen)
-        pixels: Array = quantised.codes
-        stats = np.vstack([stats, _padded(quantised.low, stats.shape[1]), _padded(quantised.high, stats.shape[1])])
+        span = _known_range(view, chosen, statistics) or tiles.measure_range(chosen)
+        pixels: Array = tiles.quantise(chosen, span)
+        stats = np.vstack([stats, _padded(span.low, stats.shape[1]), _padded(span.high, stats.shape[1])])
         names += ["low", "high"]
     else:
         with np.errstate(over="ignore"):
@@ -189,6 +189,15 @@ def _tiled(
     header |= {key: value for key, value in extra.items() if value is not None}
     header |= {"images": list(range(chosen.shape[0])), "channels": list(range(chosen.shape[1])), "reduced": side, "stats": names}
     return record.encode(header, {"stats": stats, "pixels": pixels})
+
+
+def _known_range(view: Array, chosen: Array, statistics: ActivationPartial) -> tiles.Range | None:
+    """The range of the stored pixels, where they are all that was measured; None where they are not."""
+    measured = statistics.samples == len(chosen) and chosen.shape[2:] == view.shape[2:]
+    channels = chosen.shape[1]
+    if not measured or not statistics.values or statistics.moments.count[:channels].min() < statistics.places:
+        return None
+    return tiles.Range(statistics.low[:channels].astype(np.float32), statistics.high[:channels].astype(np.float32), True)
 
 
 def _header(

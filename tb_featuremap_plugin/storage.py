@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import importlib
 import importlib.util
 import os
@@ -10,12 +12,27 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 
 class Appender(Protocol):
-    """A file that grows."""
+    """A file that grows.
+
+    Attributes:
+        intact: whether the file holds whole events only, so that more can be appended after a failure.
+    """
+
+    intact: bool
 
     def append(self, data: bytes) -> None:
-        """Writes all of `data` behind what is there, or leaves the file as it was and raises OSError."""
+        """Writes all of `data` behind what is there.
+
+        Raises:
+            OSError: the storage refuses.
+        """
 
     def flush(self) -> None:
         """Hands everything to the storage."""
@@ -23,22 +40,39 @@ class Appender(Protocol):
     def close(self) -> None:
         """Flushes and closes."""
 
+    def discard(self) -> None:
+        """Closes and removes the file, as far as that is possible."""
+
+    def abandon(self) -> None:
+        """In the child of a fork: leaves the file to the parent."""
+
 
 class LocalAppender:
-    """A local file, written without a buffer: what `append` wrote belongs to the operating system."""
+    """A local file, written without a buffer: what `append` wrote belongs to the operating system.
+
+    While it is open the file is locked, which tells `is_written` that its writer lives; the lock goes with the process.
+    """
 
     def __init__(self, path: str) -> None:
+        self._path = path
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o666)
         self._size = os.fstat(self._descriptor).st_size
+        self.intact = True
+        _try_lock(self._descriptor)
 
     def append(self, data: bytes) -> None:
-        """Writes all of `data`; what a full disk cut off is taken back, so that the file stays readable."""
-        view = memoryview(data)
+        """Writes all of `data`; what a full disk cut off is taken back, so that the file stays readable.
+
+        Raises:
+            OSError: the disk is full or gone, or the file was removed by somebody else.
+        """
+        if os.name == "posix" and os.fstat(self._descriptor).st_nlink == 0:
+            self.intact = False
+            raise FileNotFoundError(errno.ENOENT, "the event file was removed while it was written", self._path)
         try:
-            while view:
-                view = view[os.write(self._descriptor, view) :]
+            self._write(data)
         except OSError:
-            os.ftruncate(self._descriptor, self._size)
+            self._cut_back()
             raise
         self._size += len(data)
 
@@ -49,16 +83,44 @@ class LocalAppender:
         """Closes the file."""
         os.close(self._descriptor)
 
+    def discard(self) -> None:
+        """Closes and removes the file."""
+        with contextlib.suppress(OSError):
+            os.close(self._descriptor)
+        with contextlib.suppress(OSError):
+            Path(self._path).unlink()
+
+    def abandon(self) -> None:
+        """Closes this process's copy; the parent's stays open, and locked."""
+        with contextlib.suppress(OSError):
+            os.close(self._descriptor)
+
+    def _write(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self._descriptor, view) :]
+
+    def _cut_back(self) -> None:
+        try:
+            os.ftruncate(self._descriptor, self._size)
+        except OSError:
+            self.intact = False
+
 
 class RemoteAppender:
     """A remote file, through an object with the methods of a Python file."""
 
     def __init__(self, file: Any) -> None:
         self._file = file
+        self.intact = True
 
     def append(self, data: bytes) -> None:
-        """Writes `data`."""
-        self._file.write(data)
+        """Writes `data`; after a failure nobody knows what arrived."""
+        try:
+            self._file.write(data)
+        except BaseException:
+            self.intact = False
+            raise
 
     def flush(self) -> None:
         """Hands everything to the storage, as far as that storage can before the file is closed."""
@@ -68,10 +130,23 @@ class RemoteAppender:
         """Flushes and closes."""
         self._file.close()
 
+    def discard(self) -> None:
+        """Closes the file; a remote storage may have kept nothing of it."""
+        with contextlib.suppress(Exception):
+            self._file.close()
+
+    def abandon(self) -> None:
+        """Connections cannot be shared: nothing is done with it."""
+
 
 def is_remote(path: str) -> bool:
     """Whether a path names a scheme, such as `gs://bucket/run`."""
     return "://" in path
+
+
+def join(folder: str, name: str) -> str:
+    """The path of something in a folder, local or remote."""
+    return f"{folder.rstrip('/')}/{name}" if is_remote(folder) else str(Path(folder) / name)
 
 
 def list_names(folder: str) -> Sequence[str]:
@@ -79,7 +154,7 @@ def list_names(folder: str) -> Sequence[str]:
     if is_remote(folder):
         return _remote(folder).list_names(folder)
     try:
-        return [entry.name for entry in Path(folder).iterdir()]
+        return os.listdir(folder)  # noqa: PTH208 - names, for thousands of files too
     except FileNotFoundError:
         return []
 
@@ -93,7 +168,34 @@ def open_appender(folder: str, name: str) -> Appender:
     if is_remote(folder):
         return _remote(folder).open_appender(folder, name)
     Path(folder).mkdir(parents=True, exist_ok=True)
-    return LocalAppender(str(Path(folder) / name))
+    return LocalAppender(join(folder, name))
+
+
+def is_written(folder: str, name: str) -> bool:
+    """Whether a living writer has a local file open; False where that cannot be told."""
+    if fcntl is None or is_remote(folder):
+        return False
+    try:
+        descriptor = os.open(join(folder, name), os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        return not _try_lock(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _try_lock(descriptor: int) -> bool:
+    """Locks a file; False if somebody else has it locked. Where there are no locks it says True."""
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 class _Gfile:
@@ -109,7 +211,7 @@ class _Gfile:
 
     def open_appender(self, folder: str, name: str) -> Appender:
         self._gfile.makedirs(folder)
-        return RemoteAppender(self._gfile.GFile(f"{folder.rstrip('/')}/{name}", "wb"))
+        return RemoteAppender(self._gfile.GFile(join(folder, name), "wb"))
 
 
 class _Fsspec:
@@ -137,12 +239,13 @@ def _remote(path: str) -> _Gfile | _Fsspec:
         return _Gfile(gfile)
     if importlib.util.find_spec("fsspec") is not None:
         return _Fsspec(importlib.import_module("fsspec"))
-    raise ValueError(f"logdir {path!r} is remote: install fsspec with its {scheme} support, or TensorFlow where it knows {scheme}://")
+    raise OSError(f"logdir {path!r} is remote: install fsspec with its {scheme} support, or a TensorFlow that knows {scheme}://")
 
 
 def _gfile(scheme: str) -> Any:
-    tensorflow = sys.modules.get("tensorflow")
-    if tensorflow is None:
+    """TensorFlow's gfile, if TensorFlow is there and knows the scheme; None otherwise."""
+    if importlib.util.find_spec("tensorflow") is None and "tensorflow" not in sys.modules:
         return None
-    known = {entry.decode() if isinstance(entry, bytes) else entry for entry in tensorflow.io.gfile.get_registered_schemes()}
-    return tensorflow.io.gfile if scheme in known else None
+    gfile = importlib.import_module("tensorflow").io.gfile
+    known = {entry.decode() if isinstance(entry, bytes) else entry for entry in gfile.get_registered_schemes()}
+    return gfile if scheme in known else None

@@ -1,4 +1,4 @@
-"""Logging as with tf.summary: one call, one event. The `_pb` twins build the Summary alone, for any writer that takes one.
+"""Logging as with tf.summary: one call, one event, to the default tf.summary writer; and the `_pb` twins, which build the Summary alone.
 
 Nothing here imports TensorFlow: where it is not loaded there is no default writer, and nothing to write to.
 """
@@ -7,9 +7,119 @@ from __future__ import annotations
 
 from tensorboard.compat.proto.summary_pb2 import Summary
 
-from tb_featuremap_plugin import arrays
+from tb_featuremap_plugin import arrays, default_writer
 from tb_featuremap_plugin.calls import FeatureMapsCall, FiltersCall, WeightChangeCall
 from tb_featuremap_plugin.pictures import FilterOptions, MapOptions, Precision
+
+__all__ = ["feature_maps", "feature_maps_pb", "filters", "filters_pb", "weight_change", "weight_change_pb"]
+
+
+def feature_maps(
+    name: str,
+    data: object,
+    step: object | None = None,
+    *,
+    inputs: object | None = None,
+    layout: str = "NHWC",
+    activation: str | None = None,
+    max_images: int = 1,
+    max_channels: int = 256,
+    precision: Precision = "uint8",
+    description: str | None = None,
+) -> object:
+    """Logs what a layer puts out to the default tf.summary writer, eagerly or inside a tf.function.
+
+    Args:
+        name: of the layer.
+        data, inputs, layout, activation, max_images, max_channels, precision, description: as of `feature_maps_pb`.
+        step: default is that of `tf.summary.experimental.set_step`.
+
+    Returns:
+        True if written; False if there is no default writer, or recording is off. Inside a tf.function a tensor of that.
+
+    Raises:
+        TypeError: `data` or `inputs` is no array of real numbers.
+        ValueError: there is no step, or an argument is not allowed.
+        RuntimeError: inside a function with `jit_compile=True`, which cannot write summaries.
+    """
+    options = MapOptions(layout, activation, max_images, max_channels, precision, description)
+
+    def build(data: object, inputs: object | None) -> Summary:
+        return Summary(value=FeatureMapsCall.check(name, data, inputs, options, arrays.to_numpy).build())
+
+    return default_writer.write(build, (data, inputs), step, "feature_maps")
+
+
+def filters(
+    name: str,
+    kernel: object,
+    step: object | None = None,
+    *,
+    layout: str = "HWIO",
+    layer: str | None = None,
+    bias: object | None = None,
+    max_filters: int = 256,
+    description: str | None = None,
+) -> object:
+    """Logs what a layer's filters have learnt to the default tf.summary writer, eagerly or inside a tf.function.
+
+    Args:
+        name: of the variable.
+        kernel, layout, layer, bias, max_filters, description: as of `filters_pb`.
+        step: default is that of `tf.summary.experimental.set_step`.
+
+    Returns:
+        As `feature_maps`.
+
+    Raises:
+        TypeError, ValueError, RuntimeError: as `feature_maps`.
+    """
+    options = FilterOptions(layout, layer, max_filters, description)
+
+    def build(kernel: object, bias: object | None) -> Summary:
+        return Summary(value=FiltersCall.check(name, kernel, bias, options, arrays.to_numpy).build())
+
+    return default_writer.write(build, (kernel, bias), step, "filters")
+
+
+def weight_change(
+    name: str,
+    value: object,
+    previous: object,
+    step: object | None = None,
+    *,
+    previous_step: object | None = None,
+    initial: object | None = None,
+    previous_update: object | None = None,
+    gradient: object | None = None,
+    layer: str | None = None,
+    trainable: bool = True,
+    description: str | None = None,
+) -> object:
+    """Logs how a variable changes to the default tf.summary writer, eagerly or inside a tf.function.
+
+    Args:
+        name: of the variable.
+        value, previous, initial, previous_update, gradient, layer, trainable, description: as of `weight_change_pb`.
+        step: default is that of `tf.summary.experimental.set_step`.
+        previous_step: the step of `previous`; default is the step before.
+
+    Returns:
+        As `feature_maps`.
+
+    Raises:
+        TypeError, ValueError, RuntimeError: as `feature_maps`.
+    """
+    step = default_writer.current_step(step)
+    gap = 1 if previous_step is None or step is None else step - previous_step  # type: ignore[operator]
+
+    def build(value: object, previous: object, initial: object, previous_update: object, gradient: object, gap: object) -> Summary:
+        others = {"previous": previous, "initial": initial, "previous_update": previous_update, "gradient": gradient}
+        steps = int(arrays.to_numpy(gap, "previous_step"))
+        call = WeightChangeCall.check(name, value, others, steps, layer, trainable, description, arrays.to_numpy)
+        return Summary(value=call.build())
+
+    return default_writer.write(build, (value, previous, initial, previous_update, gradient, gap), step, "weight_change")
 
 
 def feature_maps_pb(
@@ -107,4 +217,5 @@ def weight_change_pb(
         ValueError: an argument is not allowed, or the shapes differ.
     """
     others = {"previous": previous, "initial": initial, "previous_update": previous_update, "gradient": gradient}
-    return Summary(value=WeightChangeCall.check(name, value, others, gap, trainable, description, arrays.to_numpy).build())
+    call = WeightChangeCall.check(name, value, others, gap, layer, trainable, description, arrays.to_numpy)
+    return Summary(value=call.build())

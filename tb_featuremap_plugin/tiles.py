@@ -1,7 +1,8 @@
-"""Pixels of feature maps: chosen images and channels, averaged down where large, quantised by channel."""
+"""Pixels of feature maps: large tiles averaged down, values quantised by channel."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 Float32 = npt.NDArray[np.float32]
+Codes = npt.NDArray[np.uint8]
 
 LARGEST_SIDE = 128
 """Above this many pixels a side, tiles are averaged down: a card shows hundreds of them."""
@@ -17,14 +19,23 @@ LARGEST_SIDE = 128
 LEVELS = 252
 NEG_INF_CODE, POS_INF_CODE, NAN_CODE = 253, 254, 255
 
+_BLOCK = 1 << 16
+_SHORTEST_ROW = 16
+_SMALLEST_SPAN, _LARGEST_SPAN = 1e-30, 1e30
+"""Outside of these spans of a channel, float32 cannot hold codes per unit; float64 can."""
+
 
 @dataclass(frozen=True)
-class Quantised:
-    """Codes [images, channels, *space], and the range [channels] that codes 0 to `LEVELS` span."""
+class Range:
+    """What codes span: `low` and `high` of each channel, [channels]; NaN where nothing is finite.
 
-    codes: npt.NDArray[np.uint8]
+    Attributes:
+        finite: whether all values are.
+    """
+
     low: Float32
     high: Float32
+    finite: bool
 
 
 def reduction(space: tuple[int, ...]) -> int:
@@ -33,7 +44,7 @@ def reduction(space: tuple[int, ...]) -> int:
 
 
 def average(maps: Array, side: int) -> Array:
-    """Means over squares (cubes) of `side` along each axis of space; at the far edges over what is there.
+    """Means over squares (cubes) of `side` along each axis of space, at the far edges over what is there; NaN wherever one is.
 
     Args:
         maps: [images, channels, *space].
@@ -41,28 +52,89 @@ def average(maps: Array, side: int) -> Array:
     """
     if side == 1:
         return maps
-    result = maps.astype(np.float64 if maps.dtype.itemsize > 4 else np.float32, copy=False)
-    for axis in range(2, maps.ndim):
-        result = _average_axis(result, side, axis)
+    wide = maps.dtype.itemsize > 2 and maps.dtype != np.float32
+    result = maps.astype(np.float64 if wide else np.float32, copy=False)
+    with np.errstate(all="ignore"):
+        for axis in range(2, maps.ndim):
+            result = _average_axis(result, side, axis)
     return result
 
 
-def quantise(maps: Array) -> Quantised:
-    """Quantises [images, channels, *space] by the finite range of each channel; NaN and Inf have codes of their own."""
+def measure_range(maps: Array) -> Range:
+    """The finite range of each channel of [images, channels, *space]."""
     axes = (0, *range(2, maps.ndim))
+    if not maps.size:
+        nothing = np.full(maps.shape[1], np.nan, np.float32)
+        return Range(nothing, nothing, True)
+    low, high = np.min(maps, axis=axes), np.max(maps, axis=axes)
+    if np.isfinite(low).all() and np.isfinite(high).all():
+        return Range(_single(low), _single(high), True)
+    finite = np.isfinite(maps)
+    low = np.min(maps, axis=axes, where=finite, initial=np.inf)
+    high = np.max(maps, axis=axes, where=finite, initial=-np.inf)
+    empty = low > high
+    return Range(np.where(empty, np.nan, _single(low)), np.where(empty, np.nan, _single(high)), False)
+
+
+def quantise(maps: Array, span: Range) -> Codes:
+    """Codes of [images, channels, *space] by the range of each channel; NaN and Inf have codes of their own."""
+    images, channels = maps.shape[:2]
+    flat = maps.reshape(images, channels, -1)
+    codes = np.empty(flat.shape, np.uint8)
+    low = span.low.astype(np.float64)
+    width = span.high - low
+    scale = np.where(width > 0, LEVELS / np.where(width > 0, width, 1), 0)
+    positive = width[width > 0]
+    narrow = maps.dtype in (np.float32, np.float16) and (not len(positive) or _fits_float32(positive))
+    work = np.float32 if narrow else np.float64
+    by_position = flat.strides[1] < flat.strides[2] and channels >= _SHORTEST_ROW
+    encode = _encode if span.finite else _encode_any
     with np.errstate(all="ignore"):
-        values = maps.astype(np.float64)
-        finite = np.isfinite(values)
-        low = np.min(values, axis=axes, where=finite, initial=np.inf).astype(np.float32)
-        high = np.max(values, axis=axes, where=finite, initial=-np.inf).astype(np.float32)
-        empty = low > high
-        low[empty], high[empty] = np.nan, np.nan
-        shape = (1, -1) + (1,) * (maps.ndim - 2)
-        span = (high.astype(np.float64) - low).reshape(shape)
-        codes = np.rint((values - low.reshape(shape)) * np.where(span > 0, LEVELS / np.where(span > 0, span, 1), 0))
-        codes = np.where(finite, np.clip(codes, 0, LEVELS), 0).astype(np.uint8)
-        codes[np.isnan(values)], codes[np.isposinf(values)], codes[np.isneginf(values)] = NAN_CODE, POS_INF_CODE, NEG_INF_CODE
-    return Quantised(codes, low, high)
+        low, scale = low.astype(work), scale.astype(work)
+        for block in _blocks(flat.shape, by_position):
+            _, chosen, _ = block
+            if by_position:
+                codes[block] = encode(flat[block].T.astype(work, copy=False), low, scale).T
+            else:
+                codes[block] = encode(flat[block].astype(work, order="C", copy=False), low[chosen, None], scale[chosen, None])
+    return codes.reshape(maps.shape)
+
+
+def _encode(values: Array, low: Array, scale: Array) -> Codes:
+    levels = values - low
+    levels *= scale
+    levels += 0.5
+    return levels.astype(np.uint8)
+
+
+def _encode_any(values: Array, low: Array, scale: Array) -> Codes:
+    finite = np.isfinite(values)
+    codes = _encode(np.where(finite, values, low), np.where(np.isnan(low), 0, low), scale)
+    if not finite.all():
+        codes[~finite & (values > 0)] = POS_INF_CODE
+        codes[~finite & (values < 0)] = NEG_INF_CODE
+        codes[np.isnan(values)] = NAN_CODE
+    return codes
+
+
+def _blocks(shape: tuple[int, ...], by_position: bool) -> Iterator[tuple[int, slice, slice]]:
+    images, channels, positions = shape
+    step_positions = max(1, _BLOCK // channels) if by_position else _BLOCK
+    step_channels = channels if by_position else max(1, _BLOCK // max(1, positions))
+    for image in range(images):
+        for channel in range(0, channels, step_channels):
+            for position in range(0, positions, step_positions):
+                yield image, slice(channel, channel + step_channels), slice(position, position + step_positions)
+
+
+def _fits_float32(spans: Array) -> bool:
+    return bool(spans.min() > _SMALLEST_SPAN and spans.max() < _LARGEST_SPAN)
+
+
+def _single(values: Array) -> Float32:
+    with np.errstate(over="ignore"):
+        single: Float32 = values.astype(np.float32)
+    return single
 
 
 def _average_axis(maps: Array, side: int, axis: int) -> Array:
@@ -77,11 +149,12 @@ def _average_axis(maps: Array, side: int, axis: int) -> Array:
     counts[-1] = size - side * (total.shape[axis] - 1)
     shape = [1] * maps.ndim
     shape[axis] = -1
-    total /= counts.reshape(shape).astype(total.dtype)
-    return total
+    average: Array = total / counts.reshape(shape).astype(total.dtype)
+    return average
 
 
 def _every(maps: Array, offset: int, side: int, axis: int) -> Array:
     index = [slice(None)] * maps.ndim
     index[axis] = slice(offset, None, side)
-    return maps[tuple(index)]
+    every: Array = maps[tuple(index)]
+    return every

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,7 @@ from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DT_STRING
 
 from tb_featuremap_plugin import metadata
 
-Value = Summary.Value
+Value: TypeAlias = Summary.Value
 
 
 def picture_values(kind: str, name: str, blob: bytes, *, ordinal: int | None = None, description: str | None = None) -> list[Value]:
@@ -38,11 +38,18 @@ def blob_value(tag: str, blob: bytes, description: str | None = None) -> Value:
     return Value(tag=tag, tensor=tensor, metadata=metadata.blob_metadata(description))
 
 
-def table_value(tag: str, rows: npt.NDArray[Any], description: str | None = None) -> Value:
-    """A packed table: float32 [rows, columns]."""
+def table_value(tag: str, rows: npt.NDArray[Any], description: str | None = None, layer: str | None = None) -> Value:
+    """A packed table: float32 [rows, columns].
+
+    Args:
+        tag: of the series.
+        rows: of the table.
+        description: Markdown.
+        layer: that a single variable belongs to, where there is no run record to say it.
+    """
     content = np.ascontiguousarray(rows, "<f4")
     tensor = TensorProto(dtype=DT_FLOAT, tensor_shape=_shape(*content.shape), tensor_content=content.tobytes())
-    return Value(tag=tag, tensor=tensor, metadata=metadata.tensor_metadata(description))
+    return Value(tag=tag, tensor=tensor, metadata=metadata.tensor_metadata(description, layer))
 
 
 def _shape(*sizes: int) -> TensorShapeProto:

@@ -24,6 +24,11 @@ Build = Callable[[], Sequence[Value]]
 
 MAX_QUEUE_BYTES = 256 << 20
 
+_STALLED = "the storage does not answer, and what is queued may be lost"
+_SLOW = "the storage is slower than what is logged: records are dropped"
+_FULL = "max_bytes is reached: pictures are dropped"
+_REPEATED = "a record was logged twice at one step: the second is dropped"
+
 _writers: weakref.WeakSet[Writer] = weakref.WeakSet()
 
 
@@ -36,28 +41,35 @@ class Writer:
         logdir: a local path, or `scheme://` for fsspec or TensorFlow's gfile.
         max_queue_bytes: bytes of copied arrays that may wait to be written. A full queue holds the loop for at most 60 s, then the
             record is dropped, counted in `dropped` and said in one warning.
+        max_bytes: size that this writer's files may reach; then pictures are dropped, and at twice that size numbers too.
         strict: raise at the next call what failed, instead of a warning.
 
     Attributes:
-        dropped: records that were given up because the queue stayed full.
+        logdir: as given, local paths made absolute.
+        dropped: records that were given up: the queue stayed full, `max_bytes` was reached, or one was logged twice at one step.
         failed: records that could not be built or written.
     """
 
-    def __init__(self, logdir: str | os.PathLike[str], *, max_queue_bytes: int = MAX_QUEUE_BYTES, strict: bool = False) -> None:
-        if isinstance(max_queue_bytes, bool) or not isinstance(max_queue_bytes, int) or max_queue_bytes < 1:
-            raise ValueError(f"max_queue_bytes is {max_queue_bytes!r}; allowed are whole numbers from 1")
-        self.logdir = _folder(logdir)
+    def __init__(
+        self, logdir: str | os.PathLike[str], *, max_queue_bytes: int = MAX_QUEUE_BYTES, max_bytes: int | None = None, strict: bool = False
+    ) -> None:
+        _check_size("max_queue_bytes", max_queue_bytes)
+        if max_bytes is not None:
+            _check_size("max_bytes", max_bytes)
+        path = os.fspath(logdir)
+        self.logdir = path if storage.is_remote(path) else str(Path(path).absolute())
         self.dropped = 0
         self.failed = 0
         self._strict = strict
-        self._log = EventLog(self.logdir)
+        self._log = EventLog(self.logdir, max_bytes)
         self._queue = Background(max_queue_bytes)
         self._ordinals: Counter[tuple[str, str]] = Counter()
         self._lock = threading.Lock()
         self._errors: list[BaseException] = []
+        self._untold: list[str] = []
         self._told: set[str] = set()
-        self._closed = False
         _writers.add(self)
+        weakref.finalize(self, _shut, self._queue, self._log).atexit = False
 
     def feature_maps(
         self,
@@ -76,14 +88,15 @@ class Writer:
         """Logs what a layer puts out; arguments as of `summary.feature_maps_pb`.
 
         Raises:
-            TypeError: an array is none.
+            TypeError: an array is none, or the step is no whole number.
             ValueError: an argument is not allowed, or the writer is closed.
         """
         options = MapOptions(layout, activation, max_images, max_channels, precision, description)
+        checked = self._check_step(step)
         call = FeatureMapsCall.check(name, data, inputs, options, arrays.snapshot)
         ordinal = self.next_ordinal("maps", name)
         inputs_ordinal = None if inputs is None else self.next_ordinal("inputs", name)
-        self.submit(step, lambda: call.build(ordinal, inputs_ordinal), call.nbytes)
+        self.submit(checked, lambda: call.build(ordinal, inputs_ordinal), call.nbytes)
 
     def filters(
         self,
@@ -100,12 +113,13 @@ class Writer:
         """Logs what a layer's filters have learnt; arguments as of `summary.filters_pb`.
 
         Raises:
-            TypeError: an array is none.
+            TypeError: an array is none, or the step is no whole number.
             ValueError: an argument is not allowed, or the writer is closed.
         """
+        checked = self._check_step(step)
         call = FiltersCall.check(name, kernel, bias, FilterOptions(layout, layer, max_filters, description), arrays.snapshot)
         ordinal = self.next_ordinal("filters", name)
-        self.submit(step, lambda: call.build(ordinal), call.nbytes)
+        self.submit(checked, lambda: call.build(ordinal), call.nbytes)
 
     def weight_change(
         self,
@@ -128,14 +142,16 @@ class Writer:
             previous_step: the step of `previous`; default is the step before.
 
         Raises:
-            TypeError: an array is none.
+            TypeError: an array is none, or a step is no whole number.
             ValueError: an argument is not allowed, or the writer is closed.
         """
+        checked = self._check_step(step)
         others = {"previous": previous, "initial": initial, "previous_update": previous_update, "gradient": gradient}
-        gap = 1 if previous_step is None else check_step(step) - check_step(previous_step)
-        call = WeightChangeCall.check(name, value, others, gap, trainable, description, arrays.snapshot)
+        call = WeightChangeCall.check(
+            name, value, others, gap_between(checked, previous_step), layer, trainable, description, arrays.snapshot
+        )
         ordinal = self.next_ordinal("variables", name)
-        self.submit(step, lambda: call.build(ordinal), call.nbytes)
+        self.submit(checked, lambda: call.build(ordinal), call.nbytes)
 
     def next_ordinal(self, kind: str, name: str) -> int:
         """Counts one more record of a series, and says how many there are: 1 for the first."""
@@ -144,7 +160,7 @@ class Writer:
             return self._ordinals[kind, name]
 
     def submit(self, step: int, build: Build, nbytes: int = 0) -> None:
-        """Queues one event; `build` is called behind the loop and returns its values.
+        """Queues one event; `build` is called behind the loop, in the order of the calls, and returns its values.
 
         Args:
             step: of the event.
@@ -155,28 +171,28 @@ class Writer:
             TypeError: `step` is no whole number.
             ValueError: the writer is closed.
         """
-        checked = check_step(step)
-        if self._closed:
-            raise ValueError("the writer is closed; open a new one to log more")
-        self._tell()
+        checked = self._check_step(step)
         if not self._queue.put(lambda: self._write(checked, build), nbytes):
-            self.dropped += 1
-            self._tell()
+            self._refuse_closed()
+            self._count_dropped(1, _SLOW)
+        self._tell()
 
     def flush(self) -> None:
         """Waits until all that was logged is handed to the operating system (or the remote storage)."""
-        self._queue.join()
-        self._run_safely(self._log.flush)
+        if self._queue.join():
+            self._run_safely(self._log.flush)
+        else:
+            self._count_dropped(0, _STALLED)
         self._tell()
 
     def close(self) -> None:
         """Flushes and closes; may be called again."""
-        if self._closed:
+        if self._queue.closed:
             return
-        self._closed = True
-        _writers.discard(self)
-        self._queue.join()
-        self._run_safely(self._log.close)
+        if self._queue.close():
+            self._run_safely(self._log.close)
+        else:
+            self._count_dropped(0, _STALLED)
         self._tell()
 
     def __enter__(self) -> Writer:
@@ -185,34 +201,63 @@ class Writer:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         self.close()
 
+    def _check_step(self, step: object) -> int:
+        self._refuse_closed()
+        return check_step(step)
+
+    def _refuse_closed(self) -> None:
+        if self._queue.closed:
+            raise ValueError("the writer is closed; open a new one to log more")
+
     def _write(self, step: int, build: Build) -> None:
-        self._run_safely(lambda: self._log.append(step, build()))
+        self._run_safely(lambda: self._append(step, build()))
+
+    def _append(self, step: int, values: Sequence[Value]) -> None:
+        left_out = self._log.append(step, values)
+        if left_out.repeated:
+            self._count_dropped(left_out.repeated, _REPEATED)
+        if left_out.beyond_cap:
+            self._count_dropped(left_out.beyond_cap, _FULL)
 
     def _run_safely(self, action: Callable[[], object]) -> None:
         try:
             action()
-        except Exception as error:
-            self.failed += 1
-            self._errors.append(error)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            with self._lock:
+                self.failed += 1
+                self._errors.append(error)
+
+    def _count_dropped(self, count: int, reason: str) -> None:
+        with self._lock:
+            self.dropped += count
+            if reason not in self._told:
+                self._told.add(reason)
+                self._untold.append(reason)
 
     def _tell(self) -> None:
-        if self._errors:
-            error, self._errors = self._errors[0], []
-            if self._strict:
-                raise error
-            self._warn("failed", f"logging to {self.logdir} failed and goes on without what was lost: {error!r}")
-        if self.dropped:
-            self._warn("dropped", f"logging to {self.logdir} is slower than what is logged: records are dropped (see Writer.dropped)")
-
-    def _warn(self, about: str, message: str) -> None:
-        if about not in self._told:
-            self._told.add(about)
-            warnings.warn(message, RuntimeWarning, stacklevel=4)
+        """Says in the caller's thread what went wrong in the other one."""
+        if not (self._errors or self._untold):
+            return
+        with self._lock:
+            errors, self._errors = self._errors, []
+            reasons, self._untold = self._untold, []
+            if errors and not self._strict and "failed" not in self._told:
+                self._told.add("failed")
+                reasons.append(f"records are lost: {errors[0]!r}")
+        for reason in reasons:
+            warnings.warn(f"logging to {self.logdir}: {reason}", RuntimeWarning, stacklevel=4)
+        if errors and self._strict:
+            raise errors[0]
 
     def _after_fork(self) -> None:
+        closed = self._queue.closed
         self._lock = threading.Lock()
         self._queue.reset()
-        self._log.forget_file()
+        self._log.leave_to_parent()
+        if closed:
+            self._queue.close()
 
 
 def check_step(step: object) -> int:
@@ -227,9 +272,30 @@ def check_step(step: object) -> int:
         raise TypeError(f"step is a {type(step).__name__}; allowed are whole numbers") from None
 
 
-def _folder(logdir: str | os.PathLike[str]) -> str:
-    path = os.fspath(logdir)
-    return path if storage.is_remote(path) else str(Path(path).absolute())
+def gap_between(step: int, previous_step: object | None) -> int:
+    """Training steps from the previous value to this one; 1 where not said otherwise.
+
+    Raises:
+        TypeError: `previous_step` is no whole number.
+        ValueError: it is not before `step`.
+    """
+    if previous_step is None:
+        return 1
+    gap = step - check_step(previous_step)
+    if gap < 1:
+        raise ValueError(f"previous_step is {previous_step}; allowed are steps before step {step}")
+    return gap
+
+
+def _check_size(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"{name} is {value!r}; allowed are whole numbers from 1")
+
+
+def _shut(queue: Background, log: EventLog) -> None:
+    """Of a writer that nobody holds any more: nothing is queued then, because what is queued holds it."""
+    if not queue.closed and queue.close():
+        log.close()
 
 
 def _close_all() -> None:

@@ -104,7 +104,8 @@ class _Reader:
 
     def take(self, size: int) -> Float64:
         start, self._position = self._position, self._position + size
-        return self._vector[start : self._position].copy()
+        taken: Float64 = self._vector[start : self._position].copy()
+        return taken
 
 
 def _check(partials: Sequence[ActivationPartial]) -> None:
