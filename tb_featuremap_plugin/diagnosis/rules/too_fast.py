@@ -154,9 +154,9 @@ def _killed(study: Study, layer: LayerView, kernel: VariableView, ratio: float, 
         last_step=study.last_step,
         title="The steps are too large",
         message=(
-            f"`{kernel.name}` changed by {percent(ratio)} of its size in the single {step(at)} (0.1 % to 5 % is usual), and soon after "
-            "all units of "
-            f"`{layer.name}` were dead. A step that large throws units below zero for every input, from where no gradient brings them back."
+            f"`{kernel.name}` changed by {percent(ratio)} of its size in the single {step(at)} (0.1 % to 5 % is usual), "
+            f"and soon after all units of `{layer.name}` were dead. "
+            "A step that large throws units below zero for every input, from where no gradient brings them back."
         ),
         evidence={"largest_update_ratio": ratio, "healthy_max": 0.065, "killed_layer": layer.name},
         advice=("Divide the learning rate by 10", "Raise the learning rate slowly over the first steps, or clip gradients to a norm of 1"),

@@ -38,7 +38,7 @@ def check(study: Study) -> Iterable[Finding]:
         return
     ratio, kernel = max(speeds, key=lambda pair: pair[0])
     limit = SHALLOW if gate.is_poor else RULE_OF_THUMB
-    if 0 < ratio < SLOW or (ratio < limit and _falls_in_a_line(study)) or (ratio < SHALLOW and _long_stuck(study)):
+    if ratio > 0 and (ratio < SLOW or (ratio < limit and _falls_in_a_line(study)) or (ratio < SHALLOW and _long_stuck(study))):
         yield _finding(study, kernel, ratio)
 
 
