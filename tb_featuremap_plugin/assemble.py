@@ -70,7 +70,8 @@ def title(name: str) -> str:
 
 def natural_key(name: str) -> list[tuple[int, int, str]]:
     """Sorts `conv2` before `conv10`."""
-    return [(0, int(part), "") if part.isdecimal() and len(part) < 20 else (1, 0, part) for part in re.split(r"([0-9]+)", name)]
+    parts = re.split(r"([0-9]{1,18})", name)
+    return [(0, int(part), "") if place % 2 else (1, 0, part) for place, part in enumerate(parts)]
 
 
 def run_order(name: str) -> tuple[list[tuple[int, int, str]], str]:

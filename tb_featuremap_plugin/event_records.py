@@ -11,8 +11,9 @@ from typing import BinaryIO
 
 from tb_featuremap_plugin import eventfile, limits
 
-_HEAD = struct.Struct("<Q4s")
-_CHECKSUM_BYTES = 4
+_HEAD = struct.Struct("<QI")
+_CHECKSUM = struct.Struct("<I")
+_MARK = "tfevents"
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def find_runs(logdir: Path) -> list[RunFiles]:
             continue
         visited.add(real)
         below.sort()
-        found = sorted(Path(folder) / name for name in files if eventfile.is_event_file(name))
+        found = sorted(Path(folder) / name for name in files if _MARK in name)
         if found:
             runs.append(RunFiles(Path(folder).relative_to(logdir).as_posix(), found))
     return runs
@@ -94,16 +95,16 @@ def _records(file: BinaryIO, size: int, on_damage: Callable[[str], None]) -> Ite
         if eventfile.masked_crc(head[:8]) != checksum:
             on_damage(f"the length of the record at byte {offset} is damaged; what follows in this file cannot be found")
             return
-        if offset + _HEAD.size + length + _CHECKSUM_BYTES > max(size, os.fstat(file.fileno()).st_size):
+        if offset + _HEAD.size + length + _CHECKSUM.size > max(size, os.fstat(file.fileno()).st_size):
             return
         if length > limits.MAX_EVENT_BYTES:
             on_damage(f"the record at byte {offset} has {length} bytes; at most {limits.MAX_EVENT_BYTES} are read")
-            file.seek(length + _CHECKSUM_BYTES, os.SEEK_CUR)
+            file.seek(length + _CHECKSUM.size, os.SEEK_CUR)
             continue
-        payload, checksum = file.read(length), file.read(_CHECKSUM_BYTES)
-        if len(checksum) < _CHECKSUM_BYTES:
+        payload, tail = file.read(length), file.read(_CHECKSUM.size)
+        if len(tail) < _CHECKSUM.size:
             return
-        if eventfile.masked_crc(payload) != checksum:
+        if eventfile.masked_crc(payload) != _CHECKSUM.unpack(tail)[0]:
             on_damage(f"the checksum of the record at byte {offset} is wrong, so its {length} bytes are left out")
             continue
         yield StoredRecord(offset, payload)

@@ -1,0 +1,155 @@
+"""The run record comes back as it went in, and nothing that is not one gets through."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tb_featuremap_plugin import record, run_record
+from tb_featuremap_plugin.errors import FormatError, NewerVersionError
+from tb_featuremap_plugin.layer import ROLES, Layer, Probe, RunRecord
+
+names = st.text(max_size=20)
+name_lists = st.lists(names, max_size=3).map(tuple)
+sizes = st.lists(st.integers(0, 2**40), max_size=3).map(tuple)
+layers = st.builds(
+    Layer,
+    names,
+    kind=st.none() | names,
+    activation=st.none() | names,
+    weights=name_lists,
+    state=name_lists,
+    trainable=st.booleans(),
+    role=st.sampled_from(ROLES),
+    inputs=name_lists,
+    kernel_size=st.none() | sizes,
+    strides=st.none() | sizes,
+    padding=st.none() | names | sizes,
+    dilation=st.none() | sizes,
+    groups=st.none() | st.integers(1, 99),
+)
+records = st.builds(
+    RunRecord,
+    layers=st.lists(layers, max_size=3).map(tuple),
+    layer_rows=name_lists,
+    layer_columns=name_lists,
+    variable_rows=name_lists,
+    variable_columns=name_lists,
+    progress_columns=name_lists,
+    variable_shapes=st.dictionaries(names, sizes, max_size=3),
+    variable_dtypes=st.dictionaries(names, names, max_size=3),
+    loss=st.none() | names,
+    from_logits=st.none() | st.booleans(),
+    optimizer=st.none() | names,
+    weight_decay=st.none() | st.floats(allow_nan=False, allow_infinity=False),
+    probes=st.lists(st.builds(Probe, st.integers(0, 2**40), names, st.dictionaries(names, sizes, max_size=2)), max_size=2).map(tuple),
+    inputs_private=st.booleans(),
+    every=st.none() | names,
+    versions=st.dictionaries(names, names, max_size=3),
+    notes=name_lists,
+)
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(records)
+def test_a_record_comes_back(run):
+    blob = run_record.encode(run)
+    assert run_record.decode(blob) == run
+    assert run_record.encode(run) == blob
+
+
+def test_every_field_is_read_back():
+    for cls, known in ((RunRecord, run_record._RUN_FIELDS), (Layer, run_record._LAYER_FIELDS), (Probe, run_record._PROBE_FIELDS)):
+        assert {field.name for field in fields(cls)} - {"_"} == set(known)
+
+
+def test_fields_of_a_later_version_are_left_out():
+    values = {**RunRecord(layers=(Layer("conv1"),)).to_dict(), "from_the_future": {"a": [1]}}
+    values["layers"][0]["also"] = 1
+    assert run_record.from_dict(json.loads(json.dumps(values))) == RunRecord(layers=(Layer("conv1"),))
+
+
+def said_or_read(values, otherwise):
+    """The message with which values are refused; `otherwise` where they are a record."""
+    try:
+        run_record.from_dict(json.loads(json.dumps(values)))
+    except FormatError as error:
+        return str(error)
+    return otherwise
+
+
+@given(st.sampled_from([field.name for field in fields(RunRecord)]), json_values)
+def test_a_field_of_the_wrong_type_is_a_format_error(name, value):
+    assert name in said_or_read({name: value}, name)
+
+
+@given(st.sampled_from(list(run_record._LAYER_FIELDS)), json_values)
+def test_a_layer_of_the_wrong_type_is_a_format_error(name, value):
+    assert "layer" in said_or_read({"layers": [{"name": "a", name: value}]}, "layer")
+
+
+@pytest.mark.parametrize(
+    "value", [None, [], "x", 1, {"layers": {}}, {"layers": [1]}, {"layers": [{}]}, {"layers": [{"name": "a", "role": "king"}]}]
+)
+def test_what_is_no_record_is_refused(value):
+    with pytest.raises(FormatError):
+        run_record.from_dict(value)
+
+
+@pytest.mark.parametrize("number", [float("inf"), float("nan"), 10**400, True])
+def test_weight_decay_must_be_a_finite_number(number):
+    with pytest.raises(FormatError, match="weight_decay"):
+        run_record.from_dict({"weight_decay": number})
+
+
+def _blob(text, header=None):
+    return record.encode({"kind": "run", **(header or {})}, {"run": np.frombuffer(text, np.uint8)})
+
+
+@pytest.mark.parametrize(
+    "blob",
+    [
+        b"",
+        b"x" * 100,
+        _blob(b"{"),
+        _blob(b"[" * 100_000),
+        _blob(b"\xff\xfe{}"),
+        _blob(b"{}", {"kind": "maps"}),
+        record.encode({"kind": "run"}, {}),
+        record.encode({"kind": "run"}, {"run": np.zeros(3, np.float32)}),
+        run_record.encode(RunRecord())[:-1],
+    ],
+)
+def test_damaged_bytes_are_a_format_error(blob):
+    with pytest.raises(FormatError):
+        run_record.decode(blob)
+
+
+def test_a_later_version_is_said_to_be_one():
+    blob = bytearray(run_record.encode(RunRecord()))
+    blob[:] = bytes(blob).replace(b'"version":1', b'"version":2')
+    with pytest.raises(NewerVersionError):
+        run_record.decode(bytes(blob))
+
+
+def test_an_inflated_record_is_bounded(monkeypatch):
+    monkeypatch.setattr("tb_featuremap_plugin.limits.MAX_RUN_RECORD_BYTES", 1000)
+    assert run_record.decode(run_record.encode(RunRecord())) == RunRecord()
+    with pytest.raises(FormatError, match="1000"):
+        run_record.decode(run_record.encode(RunRecord(notes=("x" * 1000,))))
+
+
+def test_a_record_of_ten_thousand_layers_fits():
+    run = RunRecord(
+        layers=tuple(Layer(f"block{index}/convolution", kind="conv2d", weights=(f"block{index}/kernel",)) for index in range(10_000))
+    )
+    assert run_record.decode(run_record.encode(run)) == run
