@@ -132,7 +132,7 @@ def test_names_of_others_cannot_become_markup(tmp_path):
     folder = tmp_path / "logs" / HOSTILE.replace("/", "\u2215") / "featuremaps"
     logdirs.write_monitored(folder, [0, 1], layers=[HOSTILE, "a&b=c#d%41 '\"\u202e"])
     page = exported(tmp_path / "logs", tmp_path / "report.html")
-    assert [attributes.get("type") for attributes, _ in page.all("script")] == ["application/json", "module"]
+    assert [attributes.get("type") for attributes, _ in page.all("script")] == ["application/json", "importmap", "module"]
     assert any("pwned" in where for where in page.answers())
     assert "pwned" in page.all("title")[0][1]
 
@@ -140,12 +140,12 @@ def test_names_of_others_cannot_become_markup(tmp_path):
 def test_the_policy_lets_only_the_bundle_run(logdir, tmp_path, repository):
     page = exported(logdir, tmp_path / "report.html")
     (policy,) = [attributes["content"] for attributes, _ in page.all("meta") if "http-equiv" in attributes]
-    script = page.all("script")[1][1]
+    _, (_, imports), (_, script) = page.all("script")
     assert script == (repository / "tb_featuremap_plugin" / "static" / "index.js").read_text("utf-8")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    digests = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (imports, script)]
     rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
     assert rules["default-src"] == "'none'"
-    assert rules["script-src"] == f"'sha256-{digest}'"
+    assert rules["script-src"] == f"'sha256-{digests[0]}' 'sha256-{digests[1]}' 'strict-dynamic'"
     assert "connect-src" not in rules
     assert not re.search(r"https?:", policy)
 

@@ -25,6 +25,9 @@ ANSWERS_ID = "featuremaps-answers"
 STYLE_ID = "featuremaps-style"
 """Elements in which the bundle looks for its answers and its style: source.ts in the frontend."""
 
+_STATIC = resources.files("tb_featuremap_plugin") / "static"
+_MAIN = "index.js"
+
 _BASE64 = 4 / 3
 
 _PAGE = """<!doctype html>
@@ -39,6 +42,7 @@ _PAGE = """<!doctype html>
 </head>
 <body>
 <script type="application/json" id="{answers_id}">{answers}</script>
+<script type="importmap">{imports}</script>
 <script type="module">{script}</script>
 </body>
 </html>
@@ -47,14 +51,14 @@ _PAGE = """<!doctype html>
 _POLICY = "; ".join(
     [
         "default-src 'none'",
-        "script-src 'sha256-{digest}'",
+        "script-src {digests} 'strict-dynamic'",
         "style-src 'unsafe-inline'",
         "img-src data: blob:",
         "base-uri 'none'",
         "form-action 'none'",
     ]
 )
-"""One script may run, which is the bundle, and nothing may be fetched: not even by a hostile name, had it become markup."""
+"""The bundle may run, and what it imports; nothing else may, and nothing may be fetched: not even by a name that became markup."""
 
 
 class NothingToExportError(ValueError):
@@ -161,7 +165,7 @@ def _spread(source: Source, outlines: Sequence[Outline], weights: Mapping[str, W
 
 def _budget(source: Source, outlines: Sequence[Outline], max_bytes: int) -> int:
     numbers = sum(len(answer) for outline in outlines for _, answer in number_answers(source, outline))
-    return max(0, int(max_bytes - len(_bundle("index.js")) - _BASE64 * numbers))
+    return max(0, int(max_bytes - len(_bundle(_MAIN)) - _BASE64 * numbers))
 
 
 def _shown(chosen: Plan, outline: Outline) -> Shown:
@@ -180,22 +184,37 @@ def _title(outlines: Sequence[Outline]) -> str:
 
 def _page(found: Iterable[tuple[str, bytes]], title: str) -> bytes:
     encoded = {where: base64.b64encode(answer).decode("ascii") for where, answer in found}
-    script = _embeddable(_bundle("index.js"), "script")
+    script, imports = _embeddable(_bundle(_MAIN), "script"), _import_map()
     page = _PAGE.format(
-        policy=_POLICY.format(digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")),
+        policy=_POLICY.format(digests=" ".join(map(_digest, [imports, script]))),
         version=__version__,
         title=html.escape(title),
         style_id=STYLE_ID,
         style=_embeddable(_bundle("style.css"), "style"),
         answers_id=ANSWERS_ID,
         answers=json.dumps(encoded).replace("<", "\\u003c"),
+        imports=imports,
         script=script,
     )
     return page.encode()
 
 
+def _import_map() -> str:
+    """Where the bundle finds what it imports only when it is needed: in the page, too."""
+    modules = sorted(file.name for file in _STATIC.iterdir() if file.name.endswith(".js") and file.name != _MAIN)
+    return json.dumps({"imports": {f"./{name}": _data_url(_bundle(name)) for name in modules}})
+
+
+def _data_url(script: str) -> str:
+    return f"data:text/javascript;base64,{base64.b64encode(script.encode()).decode('ascii')}"
+
+
+def _digest(script: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode('ascii')}'"
+
+
 def _bundle(name: str) -> str:
-    return (resources.files("tb_featuremap_plugin") / "static" / name).read_text("utf-8")
+    return (_STATIC / name).read_text("utf-8")
 
 
 def _embeddable(text: str, element: str) -> str:

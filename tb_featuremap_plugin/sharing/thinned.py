@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 
 from tb_featuremap_plugin.layer import RunRecord
-from tb_featuremap_plugin.series import Outline, PictureSeries, Points, Run, Source
+from tb_featuremap_plugin.series import MissingError, Outline, PictureSeries, Points, Run, Source
 
 T = TypeVar("T")
 
@@ -59,6 +59,10 @@ class ThinnedSource:
         self._check(name)
         return self._thin(self._source.run(name))
 
+    def derive(self, name: str, function: Callable[[Run], T]) -> T:
+        """The value of a pure function of one of the runs shown."""
+        return function(self.run(name))
+
     def scalar_names(self, run: str) -> Mapping[str, Sequence[str]]:
         """Names of scalar series, as the other source has them."""
         self._check(run)
@@ -87,13 +91,13 @@ class ThinnedSource:
 
     def _check(self, run: str) -> None:
         if run not in self._shown:
-            raise KeyError(f"there is no run {run!r}")
+            raise MissingError(f"there is no run {run!r}")
 
     def _check_step(self, run: str, kind: str, step: int) -> None:
         self._check(run)
         shown = self._shown[run]
         if step not in (shown.inputs if kind == "inputs" else shown.pictures):
-            raise KeyError(f"run {run!r} has no picture of kind {kind!r} at step {step}")
+            raise MissingError(f"run {run!r} has no picture of kind {kind!r} at step {step}")
 
 
 _RunOrOutline = TypeVar("_RunOrOutline", Run, Outline)

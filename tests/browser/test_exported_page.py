@@ -66,6 +66,13 @@ def test_feature_maps_are_drawn_from_the_page(opened):
     assert complaints == []
 
 
+def test_charts_are_drawn_from_the_page(opened):
+    page, _, complaints = opened
+    page.get_by_role("tab", name="Overview").click()
+    page.wait_for_selector(".uplot canvas")
+    assert complaints == []
+
+
 def test_the_state_of_an_exported_page_is_in_its_address(opened):
     page, _, _ = opened
     page.get_by_role("tab", name="Weight change").click()
