@@ -63,9 +63,9 @@ def outline(raw: RawRun) -> Outline:
 
 
 def title(name: str) -> str:
-    """The name under which a run is shown: its parent's, if a Monitor wrote into a folder of its own."""
+    """The name under which a run is shown: its parent's, if a Monitor wrote into a folder of its own or the run is a root of several."""
     parent, separator, last = _last_part(name)
-    return (parent if separator else ".") if last == MONITOR_RUN else name
+    return (parent if separator else ".") if last in (MONITOR_RUN, ".") else name
 
 
 def natural_key(name: str) -> list[tuple[int, int, str]]:

@@ -23,7 +23,7 @@ from tb_featuremap_plugin.versions import PictureVersions
 
 _FRAME = "application/octet-stream"
 _JSON = "application/json"
-_STATIC_TYPES = {"index.js": "text/javascript", "style.css": "text/css"}
+_STATIC_TYPES = {"index.js": "text/javascript", "uplot.js": "text/javascript", "style.css": "text/css"}
 _A_YEAR = 365 * 24 * 3600
 
 _logger = logging.getLogger(__name__)

@@ -61,6 +61,7 @@ def test_wall_times_tell_the_order():
         ("a\\featuremaps", "a"),
         ("featuremaps", "."),
         (".", "."),
+        ("one/.", "one"),
         ("train", "train"),
         ("featuremaps/train", "featuremaps/train"),
         ("myfeaturemaps", "myfeaturemaps"),

@@ -211,7 +211,7 @@ def test_other_methods_are_405_and_head_has_no_body(client, route):
         assert answer.headers["Allow"] == "GET, HEAD"
         check_error(answer, 405)
     parameters = {"picture": f"?run={RUN}&kind=maps&name=conv1&step=0", "table": f"?run={RUN}&table=layers"}.get(route, f"?run={RUN}")
-    query = "" if route in ("runs", "index.js", "style.css", "diagnosis") else parameters
+    query = "" if route in ("runs", "diagnosis") or "." in route else parameters
     if route == "channels":
         query += "&kind=maps&name=conv1"
     answer = client.head(f"/{PLUGIN}/{route}{query}")
@@ -229,10 +229,13 @@ def test_json_is_compressed_where_it_is_wanted(client):
 
 def test_static_files_are_those_of_the_package_and_no_others(client):
     static = Path(__file__).parent.parent / "tb_featuremap_plugin" / "static"
-    for name, kind in (("index.js", "text/javascript"), ("style.css", "text/css")):
-        answer = ask(client, name)
-        assert answer.data == (static / name).read_bytes()
-        assert answer.headers["Content-Type"] == f"{kind}; charset=utf-8"
+    kinds = {".js": "text/javascript", ".css": "text/css"}
+    served = [path for path in static.iterdir() if path.suffix in kinds]
+    assert {"index.js", "style.css"} <= {path.name for path in served}
+    for path in served:
+        answer = ask(client, path.name)
+        assert answer.data == path.read_bytes()
+        assert answer.headers["Content-Type"] == f"{kinds[path.suffix]}; charset=utf-8"
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
     for name in ("BUILD.json", "../plugin.py", "..%2Fplugin.py", "static/index.js", ""):
         assert client.get(f"/{PLUGIN}/{name}").status_code == 404
@@ -357,7 +360,7 @@ def test_two_logdirs_of_one_spec(logdir, tmp_path):
         assert [(run["run"], run["title"]) for run in runs] == [
             ("one/asked/featuremaps", "one/asked"),
             ("one/mended/featuremaps", "one/mended"),
-            ("two/.", "two/."),
+            ("two/.", "two"),
         ]
 
 
