@@ -56,8 +56,9 @@ def norms(kernel: Array, minus: Array | None = None) -> Float32:
     with np.errstate(all="ignore"):
         for block in _blocks(kernel):
             for place in np.ndindex(*kernel.shape[2:]):
-                values = kernel[(*block, *place)].astype(np.float64 if wide else np.float32, copy=False)
-                difference = values if minus is None else values - minus[(*block, *place)]
+                at = (*block, *place)
+                values = kernel[at].astype(np.float64 if wide else np.float32, copy=False)
+                difference = values if minus is None else values - minus[at]
                 squares[block] += np.square(difference, dtype=np.float64)
         result: Float32 = np.sqrt(squares).astype(np.float32)
     return result

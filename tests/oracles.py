@@ -99,3 +99,65 @@ def layer(data, activation=None):
             "top_share": float(np.mean((largest > 0.999 * sums) & (sums > 0))),
         }
     return row
+
+
+def _cosine(a, b):
+    norms = np.linalg.norm(a) * np.linalg.norm(b)
+    return float(np.dot(a, b) / norms) if norms else math.nan
+
+
+def variable(value, previous=None, initial=None, previous_update=None, gradient=None):
+    """The variable's row, without percentiles and what depends on a layout."""
+    x = np.asarray(value, np.float64).reshape(-1)
+    row = {
+        "size": x.size,
+        "norm": _over(np.linalg.norm, x),
+        "mean": _over(np.mean, x),
+        "std": _over(np.std, x),
+        "min": _over(np.min, x),
+        "max": _over(np.max, x),
+        "zeros": float(np.mean(x == 0)),
+        "nan": int(np.isnan(x).sum()),
+        "pos_inf": int((x == np.inf).sum()),
+        "neg_inf": int((x == -np.inf).sum()),
+    }
+    update = None
+    if previous is not None:
+        before = np.asarray(previous, np.float64).reshape(-1)
+        update = x - before
+        row |= {
+            "update_norm": float(np.linalg.norm(update)),
+            "update_ratio": float(np.linalg.norm(update) / np.linalg.norm(before)) if before.any() else math.nan,
+            "update_max": float(np.abs(update).max()),
+            "changed": float(np.mean((x != before) & ~(np.isnan(x) & np.isnan(before)))),
+            "radial": _cosine(update, before),
+        }
+        if previous_update is not None:
+            row["cosine"] = _cosine(update, np.asarray(previous_update, np.float64).reshape(-1))
+    if initial is not None:
+        first = np.asarray(initial, np.float64).reshape(-1)
+        row |= {
+            "displacement": float(np.linalg.norm(x - first)),
+            "initial_norm": float(np.linalg.norm(first)),
+            "initial_std": float(first.std()),
+        }
+    if gradient is not None:
+        slope = np.asarray(gradient, np.float64).reshape(-1)
+        row |= {
+            "gradient_norm": _over(np.linalg.norm, slope),
+            "gradient_mean_abs": _over(lambda kept: np.abs(kept).mean(), slope),
+            "gradient_zeros": float(np.mean(slope == 0)),
+            "gradient_nonfinite": int((~np.isfinite(slope)).sum()),
+        }
+        if update is not None:
+            row |= {"lost": float(np.mean((slope != 0) & (update == 0))), "gradient_cosine": _cosine(-slope, update)}
+    return row
+
+
+def units(filters):
+    """Unit spread and duplicates of [filters, weights], over all of them."""
+    x = np.asarray(filters, np.float64)
+    scale = np.abs(x).mean()
+    copies = [any(_cosine(x[i], x[j]) > 0.99 for j in range(i)) for i in range(len(x))]
+    spread = math.sqrt(np.mean((x - x.mean(0)) ** 2)) / scale if scale else 0.0
+    return {"unit_spread": spread, "duplicates": float(np.mean(copies))}

@@ -27,7 +27,8 @@ def compare_units(kernel: Array, layout: str) -> dict[str, float]:
     if len(units) < 2 or not np.isfinite(units).all():
         return {}
     scale = float(np.abs(units).mean())
-    deviation = units - units.mean(axis=0)
+    deviation = units - units[0]
+    deviation -= deviation.mean(axis=0)
     return {
         "unit_spread": float(np.sqrt(np.mean(deviation * deviation))) / scale if scale else 0.0,
         "duplicates": _duplicates(units),

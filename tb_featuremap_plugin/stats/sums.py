@@ -1,0 +1,185 @@
+"""The running sums behind a variable's row, and what one block of entries adds to them.
+
+Sums of a block are taken in the block's dtype, sums of blocks in Python's float64: with 32,768 entries a block float32 keeps six digits.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+_LEAST_SQUARES = 1e-24
+"""Below this sum some squares may have vanished from float32; gradients that small are what vanishing gradients look like."""
+
+
+class Sums:
+    """Running sums over the entries of a variable.
+
+    Args:
+        size: entries of the variable.
+        shift: subtracted from the value before it is squared for its standard deviation.
+        known: names of what the value is compared with.
+    """
+
+    def __init__(self, size: int, shift: Any, known: set[str]) -> None:
+        self.size = size
+        self.shift = shift
+        self.known = known
+        self.finite = 0
+        self.low, self.high = math.inf, -math.inf
+        self.total = self.shifted_total = self.shifted_squares = 0.0
+        self.squares = self.zeros = self.nan = self.pos_inf = self.neg_inf = 0.0
+        self.previous_squares = self.update_squares = self.update_max = self.changed = 0.0
+        self.update_dot_previous = self.update_dot_update = self.previous_update_squares = 0.0
+        self.displacement_squares = self.initial_total = self.initial_squares = 0.0
+        self.initial_shift: Any = None
+        self.initial_shifted_total = self.initial_shifted_squares = 0.0
+        self.gradient_finite = 0
+        self.gradient_squares = self.gradient_absolute = self.gradient_zeros = self.lost = self.update_dot_gradient = 0.0
+
+    def numbers(self) -> dict[str, float]:
+        """The columns of the row that these sums give."""
+        numbers = self._of_value()
+        if "previous" in self.known:
+            numbers |= self._of_change()
+        if "initial" in self.known:
+            numbers |= self._of_initial()
+        if "gradient" in self.known:
+            numbers |= self._of_gradient()
+        return numbers
+
+    def _of_value(self) -> dict[str, float]:
+        numbers = {"zeros": self.zeros / self.size, "nan": self.nan, "pos_inf": self.pos_inf, "neg_inf": self.neg_inf}
+        if self.finite:
+            mean, std = _moments(self.finite, float(self.shift), self.shifted_total, self.shifted_squares)
+            numbers |= {"norm": _root(self.squares), "mean": mean, "std": std, "min": self.low, "max": self.high}
+        return numbers
+
+    def _of_change(self) -> dict[str, float]:
+        update, previous = _root(self.update_squares), _root(self.previous_squares)
+        numbers = {
+            "update_norm": update,
+            "update_ratio": _ratio(update, previous),
+            "update_max": self.update_max,
+            "changed": self.changed / self.size,
+            "radial": _ratio(self.update_dot_previous, update * previous),
+        }
+        if "previous_update" in self.known:
+            numbers["cosine"] = _ratio(self.update_dot_update, update * _root(self.previous_update_squares))
+        return numbers
+
+    def _of_initial(self) -> dict[str, float]:
+        std = _moments(self.size, float(self.initial_shift), self.initial_shifted_total, self.initial_shifted_squares)[1]
+        return {"displacement": _root(self.displacement_squares), "initial_norm": _root(self.initial_squares), "initial_std": std}
+
+    def _of_gradient(self) -> dict[str, float]:
+        norm = _root(self.gradient_squares)
+        numbers = {
+            "gradient_norm": norm,
+            "gradient_mean_abs": _ratio(self.gradient_absolute, self.gradient_finite),
+            "gradient_zeros": self.gradient_zeros / self.size,
+            "gradient_nonfinite": self.size - self.gradient_finite,
+        }
+        if "previous" in self.known:
+            numbers["lost"] = self.lost / self.size
+            numbers["gradient_cosine"] = _ratio(-self.update_dot_gradient, norm * _root(self.update_squares))
+        return numbers
+
+
+def add_value(sums: Sums, value: Array, initial: Array | None) -> None:
+    """Adds a block of the value itself, and of its distance from the first value."""
+    if initial is not None:
+        _add_initial(sums, value, initial)
+    low, high = float(value.min()), float(value.max())
+    if not (low > -math.inf and high < math.inf):
+        value = _add_non_finite(sums, value)
+        if not len(value):
+            return
+        low, high = float(value.min()), float(value.max())
+    sums.finite += len(value)
+    sums.low, sums.high = min(sums.low, low), max(sums.high, high)
+    sums.squares += float(np.dot(value, value))
+    if low <= 0 <= high:
+        sums.zeros += np.count_nonzero(value == 0)
+    if sums.shift:
+        value = value - sums.shift
+        sums.shifted_squares += float(np.dot(value, value))
+    else:
+        sums.shifted_squares = sums.squares
+    sums.shifted_total += float(np.add.reduce(value))
+
+
+def add_change(sums: Sums, value: Array, others: dict[str, Array]) -> Array:
+    """Adds a block of the change since the previous value, and returns it."""
+    previous = others["previous"]
+    update: Array = value - previous
+    sums.changed += _count_changed(value, previous)
+    sums.update_squares += float(np.dot(update, update))
+    sums.previous_squares += float(np.dot(previous, previous))
+    sums.update_dot_previous += float(np.dot(update, previous))
+    largest = max(float(update.max()), -float(update.min()))
+    if largest > sums.update_max or math.isnan(largest):
+        sums.update_max = largest
+    if "previous_update" in others:
+        before = others["previous_update"]
+        sums.update_dot_update += float(np.dot(update, before))
+        sums.previous_update_squares += float(np.dot(before, before))
+    return update
+
+
+def add_gradient(sums: Sums, value: Array, gradient: Array, previous: Array | None, update: Array | None) -> None:
+    """Adds a block of the gradient, and of how the change answers to it."""
+    if update is not None and previous is not None:
+        sums.update_dot_gradient += float(np.dot(update, gradient))
+        sums.lost += np.count_nonzero((gradient != 0) & (value == previous))
+    sums.gradient_zeros += np.count_nonzero(gradient == 0)
+    squares = float(np.dot(gradient, gradient))
+    if not _LEAST_SQUARES < squares < math.inf:
+        gradient = gradient[np.isfinite(gradient)].astype(np.float64)
+        squares = float(np.dot(gradient, gradient))
+    sums.gradient_finite += len(gradient)
+    sums.gradient_squares += squares
+    sums.gradient_absolute += float(np.add.reduce(np.abs(gradient)))
+
+
+def _add_initial(sums: Sums, value: Array, initial: Array) -> None:
+    distance = value - initial
+    sums.displacement_squares += float(np.dot(distance, distance))
+    sums.initial_squares += float(np.dot(initial, initial))
+    if sums.initial_shift is None:
+        sums.initial_shift = initial[0]
+    np.subtract(initial, sums.initial_shift, out=distance)
+    sums.initial_shifted_total += float(np.add.reduce(distance))
+    sums.initial_shifted_squares += float(np.dot(distance, distance))
+
+
+def _add_non_finite(sums: Sums, value: Array) -> Array:
+    """Counts what is not finite, and returns the rest."""
+    sums.nan += np.count_nonzero(np.isnan(value))
+    sums.pos_inf += np.count_nonzero(np.isposinf(value))
+    sums.neg_inf += np.count_nonzero(np.isneginf(value))
+    return value[np.isfinite(value)]
+
+
+def _count_changed(value: Array, previous: Array) -> int:
+    if value.dtype.itemsize == 4 and value.flags.c_contiguous and previous.flags.c_contiguous:
+        return int(np.count_nonzero(value.view(np.int32) != previous.view(np.int32)))
+    return int(np.count_nonzero((value != previous) & ~(np.isnan(value) & np.isnan(previous))))
+
+
+def _moments(count: int, shift: float, total: float, squares: float) -> tuple[float, float]:
+    offset = total / count
+    return shift + offset, _root(squares / count - offset * offset)
+
+
+def _root(square: float) -> float:
+    return math.sqrt(square) if square > 0 else (0.0 if square == square else math.nan)
+
+
+def _ratio(numerator: float, denominator: float) -> float:
+    return numerator / denominator if denominator else math.nan
