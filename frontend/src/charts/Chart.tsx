@@ -8,7 +8,7 @@ import { download } from "./download";
 import { toCsv, toJson } from "./export";
 import { count, wordings } from "./format";
 import { markLegend } from "./options";
-import { draw, type PlotHandle } from "./plot";
+import { draw, loadPlotter, type PlotHandle, type Plotter } from "./plot";
 import { indexAt } from "./series";
 import { type ChartSpec, describe, drawable, type Line } from "./spec";
 
@@ -67,19 +67,33 @@ interface PlotProps extends Required<Pick<ChartProps, "spec" | "step" | "onStep"
 function Plot({ spec, drawn, step, onStep, dark, height, onHover }: PlotProps) {
   const place = useRef<HTMLDivElement>(null);
   const handle = useRef<PlotHandle | null>(null);
-  const events = useRef({ onHover, onPick: onStep });
-  events.current = { onHover, onPick: onStep };
+  const failure = useSignal("");
+  const latest = useRef({ onHover, onPick: onStep, step });
+  latest.current = { onHover, onPick: onStep, step };
   useEffect(() => {
-    const current = draw(place.current as HTMLElement, height, spec, drawn, {
-      onHover: (at) => events.current.onHover(at),
-      onPick: (at) => events.current.onPick(at),
-    });
-    handle.current = current;
-    return () => current.destroy();
+    let gone = false;
+    const start = (plotter: Plotter) => {
+      if (gone) return;
+      handle.current = draw(plotter, place.current as HTMLElement, height, spec, drawn, {
+        onHover: (at) => latest.current.onHover(at),
+        onPick: (at) => latest.current.onPick(at),
+      });
+      handle.current.setStep(latest.current.step);
+    };
+    loadPlotter().then(start, () => (failure.value = "The charts could not be loaded; reload the page"));
+    return () => {
+      gone = true;
+      handle.current?.destroy();
+      handle.current = null;
+    };
   }, [spec, drawn, dark, height]);
-  useEffect(() => handle.current?.setStep(step), [step, spec, drawn, dark, height]);
+  useEffect(() => handle.current?.setStep(step), [step]);
   const label = describe(spec, (value, right) => word(spec, right)(value));
-  return <div ref={place} class="chart-plot" role="img" aria-label={label} style={{ minHeight: height }} />;
+  return (
+    <div ref={place} class="chart-plot" role="img" aria-label={label} style={{ minHeight: height }}>
+      {failure.value}
+    </div>
+  );
 }
 
 /** What each line reads at a step. */

@@ -7,7 +7,6 @@ import type { MarkKind } from "./series";
 import type { ChartSpec, Drawable, Line } from "./spec";
 
 export interface Theme {
-  readonly text: string;
   readonly muted: string;
   readonly grid: string;
   readonly font: string;

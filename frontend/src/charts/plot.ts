@@ -1,9 +1,11 @@
 /** A drawn chart in the page: uPlot with the shared step cursor laid over it. */
 
-import uPlot from "uplot";
+import type uPlot from "uplot";
 import { options, type Theme } from "./options";
 import { nearestIndex } from "./series";
 import type { ChartSpec, Drawable } from "./spec";
+
+export type Plotter = typeof uPlot;
 
 export interface PlotEvents {
   /** The pointer is over this step; null when it has left. */
@@ -19,43 +21,42 @@ export interface PlotHandle {
 
 const SYNC_KEY = "featuremaps";
 
+/** Fetches the drawing library; the browser keeps it after the first time. */
+export async function loadPlotter(): Promise<Plotter> {
+  return (await import("./uplot.js")).default;
+}
+
 /** Draws into `place`, follows its width, and reports what the pointer does. */
 export function draw(
+  plotter: Plotter,
   place: HTMLElement,
   height: number,
   spec: ChartSpec,
   drawn: Drawable,
   events: PlotEvents,
 ): PlotHandle {
-  const cursor = Object.assign(document.createElement("div"), { className: "step-line" });
-  let step: number | null = null;
+  const cursor = stepCursor();
   const width = () => Math.max(120, Math.floor(place.clientWidth));
   const settings = options(spec, drawn, themeOf(place), { width: width(), height }, SYNC_KEY);
-  const placeCursor = (plot: uPlot) => {
-    const { min, max } = plot.scales.x ?? {};
-    const inside = step !== null && step >= (min ?? 0) && step <= (max ?? 0);
-    cursor.style.display = inside ? "" : "none";
-    if (inside) cursor.style.transform = `translateX(${plot.valToPos(step as number, "x")}px)`;
-  };
   settings.hooks = {
     ...settings.hooks,
-    ready: [(plot) => plot.over.appendChild(cursor), placeCursor],
-    draw: [...(settings.hooks?.draw ?? []), placeCursor],
-    setCursor: [(plot) => events.onHover(plot.cursor.idx == null ? null : (drawn.steps[plot.cursor.idx] ?? null))],
+    ready: [(plot) => plot.over.appendChild(cursor.element), cursor.place],
+    draw: [...(settings.hooks?.draw ?? []), cursor.place],
+    setCursor: [(plot) => events.onHover(drawn.steps[plot.cursor.idx ?? -1] ?? null)],
   };
-  const plot = new uPlot(settings, [drawn.steps, ...drawn.values], place);
+  const plot = new plotter(settings, [drawn.steps, ...drawn.values], place);
   plot.over.addEventListener("click", (event) => {
-    const index = nearestIndex(drawn.steps, plot.posToVal(event.offsetX, "x"));
-    if (index >= 0) events.onPick(drawn.steps[index] as number);
+    const step = drawn.steps[nearestIndex(drawn.steps, plot.posToVal(event.offsetX, "x"))];
+    if (step !== undefined) events.onPick(step);
   });
   const observer = new ResizeObserver(() => {
     if (width() !== plot.width) plot.setSize({ width: width(), height });
   });
   observer.observe(place);
   return {
-    setStep(next) {
-      step = next;
-      placeCursor(plot);
+    setStep(step) {
+      cursor.step = step;
+      cursor.place(plot);
     },
     destroy() {
       observer.disconnect();
@@ -64,9 +65,23 @@ export function draw(
   };
 }
 
+/** A line at a step: an element over the drawing, so that moving it redraws nothing. */
+function stepCursor() {
+  const cursor = {
+    element: Object.assign(document.createElement("div"), { className: "step-line" }),
+    step: null as number | null,
+    place(plot: uPlot): void {
+      const { min = 0, max = 0 } = plot.scales.x ?? {};
+      const inside = cursor.step !== null && cursor.step >= min && cursor.step <= max;
+      cursor.element.hidden = !inside;
+      if (inside) cursor.element.style.transform = `translateX(${plot.valToPos(cursor.step as number, "x")}px)`;
+    },
+  };
+  return cursor;
+}
+
 function themeOf(place: HTMLElement): Theme {
   const style = getComputedStyle(place);
   const color = (name: string) => (name.startsWith("--") ? style.getPropertyValue(name).trim() : name);
-  const grid = color("--line");
-  return { text: color("--text"), muted: color("--muted"), grid, font: `11px ${style.fontFamily}`, color };
+  return { muted: color("--muted"), grid: color("--line"), font: `11px ${style.fontFamily}`, color };
 }
