@@ -21,6 +21,7 @@ _KERNELS = {
     "channels_last": {2: "IO", 3: "WIO", 4: "HWIO", 5: "DHWIO"},
     "channels_first": {2: "OI", 3: "OIW", 4: "OIHW", 5: "OIDHW"},
 }
+OTHERS = "*"
 _SWAPPED = str.maketrans("IO", "OI")
 _MOST_AXES = 5
 
@@ -29,11 +30,11 @@ class Arrangement:
     """Layouts of activations and kernels.
 
     Args:
-        layouts: a data format, or a mapping from names to layouts; names that are not in it are channels_last.
+        layouts: a data format, or a mapping from names to layouts, with the data format of all others under "*".
     """
 
     def __init__(self, layouts: str | Mapping[str, str]) -> None:
-        self._format = layouts if isinstance(layouts, str) else "channels_last"
+        self._format = layouts if isinstance(layouts, str) else layouts.get(OTHERS, "channels_last")
         self._named: Mapping[str, str] = {} if isinstance(layouts, str) else layouts
 
     def maps(self, name: str, data: Array) -> tuple[Array, str]:

@@ -50,7 +50,7 @@ class Monitor:
         max_images, max_channels: how many images of the probe and channels of a layer are kept as pictures; statistics cover all.
         precision: of pictures of maps, "uint8", "float16" or "float32".
         layouts: "channels_last" (Keras, TensorFlow, Flax), "channels_first" (PyTorch, Equinox), or a mapping from names of
-            layers and variables to layouts such as "NCHW" and "OIHW"; those not in it are channels_last.
+            layers and variables to layouts such as "NCHW" and "OIHW", with one of the two words for all others under "*".
         mirror_scalars: write headline numbers as ordinary scalars too, for Time Series and HParams.
         workers: collectives of a distributed training; see `fm.keras.workers` and `fm.torch.workers`.
 

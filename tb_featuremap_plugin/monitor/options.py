@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tb_featuremap_plugin.layer import Layer
+from tb_featuremap_plugin.monitor.arrangement import OTHERS
 
 PRECISIONS = ("uint8", "float16", "float32")
 DATA_FORMATS = ("channels_last", "channels_first")
@@ -31,7 +32,8 @@ class Options:
             _check_count("max_bytes", self.max_bytes)
         if self.precision not in PRECISIONS:
             raise ValueError(f"precision is {self.precision!r}; allowed are {list(PRECISIONS)}")
-        if isinstance(self.layouts, str) and self.layouts not in DATA_FORMATS:
+        data_format = self.layouts if isinstance(self.layouts, str) else self.layouts.get(OTHERS, DATA_FORMATS[0])
+        if data_format not in DATA_FORMATS:
             raise ValueError(f"layouts is {self.layouts!r}; allowed are {list(DATA_FORMATS)} and a mapping from names to layouts")
 
 

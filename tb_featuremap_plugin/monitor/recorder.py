@@ -27,8 +27,8 @@ from tb_featuremap_plugin.monitor.software import software_in_use
 from tb_featuremap_plugin.monitor.step_data import StepData
 from tb_featuremap_plugin.monitor.workers import Workers
 from tb_featuremap_plugin.schema import LAYER_COLUMNS, PROGRESS_COLUMNS, VARIABLE_COLUMNS
-from tb_featuremap_plugin.stats import activation as activations
 from tb_featuremap_plugin.stats.activation import ActivationPartial
+from tb_featuremap_plugin.stats.joining import join
 from tb_featuremap_plugin.writer import Writer
 
 Array = npt.NDArray[Any]
@@ -157,7 +157,7 @@ class Recorder:
         for row, array in {**rows_of_batch(batch.inputs, batch.targets), **batch.activations}.items():
             layer = self._network.layer(row)
             share = measured(self._arrangement, row, array, layer.activation if layer else None, mergeable=True)
-            joined[row] = activations.join(share, self._workers.all_reduce)
+            joined[row] = join(share, self._workers.all_reduce)
         return joined
 
     def _learn(self, batch: _Batch, weights: Mapping[str, Array]) -> None:

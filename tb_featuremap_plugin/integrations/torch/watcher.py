@@ -1,0 +1,187 @@
+"""`watch`: one line before the training loop and one in it log everything."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils._pytree import tree_map
+
+from tb_featuremap_plugin.integrations.torch import training
+from tb_featuremap_plugin.integrations.torch.choosing import Choices, choose
+from tb_featuremap_plugin.integrations.torch.describing import describe, layouts_of
+from tb_featuremap_plugin.integrations.torch.modes import inference, unwrapped
+from tb_featuremap_plugin.integrations.torch.tracing import hooked, tensors, trace, units
+from tb_featuremap_plugin.integrations.torch.workers import workers
+from tb_featuremap_plugin.monitor import Monitor
+from tb_featuremap_plugin.monitor.arrangement import OTHERS
+
+LossFunction = Callable[[Any, Any], torch.Tensor]
+
+
+def watch(
+    model: nn.Module,
+    logdir_or_summary_writer: str | os.PathLike[str] | Any,
+    *,
+    probe: Any,
+    every: int | Callable[[int], bool] = 100,
+    layers: Choices = None,
+    loss_fn: LossFunction | None = None,
+    optimizer: torch.optim.Optimizer | str | None = None,
+    first_step: int = 0,
+    **monitor_options: Any,
+) -> Watcher:
+    """Begins to log a module, with its untouched start; call the watcher's `step` after each `optimizer.step()`.
+
+    The probe is run in evaluation mode, without gradients and with hooks that are gone afterwards; modes and random numbers are put
+    back. Parameters are logged by their `named_parameters` names. With a model in `DistributedDataParallel`, call this on every rank,
+    each with its share of the probe: the first rank writes, and statistics are those of all shares.
+
+    Args:
+        model: a module, as it is, compiled or in `DistributedDataParallel`.
+        logdir_or_summary_writer: a folder, a URL, or a `SummaryWriter`, whose folder is used; records go into its sub-folder `run_name`.
+        probe: inputs, always the same few: a tensor, a list of positional or a dictionary of keyword arguments; or a 2-tuple
+            (inputs, targets).
+        every: as of `Monitor`.
+        layers: whose outputs are logged: names, regular expressions, classes, modules or functions from module to bool, one or several.
+            By default convolutions, dense layers, normalisations, activations and the outputs.
+        loss_fn: of outputs and targets. It names the loss, and gives gradients on the probe where `step` finds none in the parameters.
+        optimizer: gives its name, weight decay and learning rate; or just its name.
+        first_step: updates that were done before, in a resumed training.
+        **monitor_options: as of `Monitor`.
+
+    Raises:
+        TypeError, ValueError: an argument is wrong.
+        Exception: whatever the module raises for this probe.
+    """
+    return Watcher(
+        model, _folder(logdir_or_summary_writer), probe, layers, loss_fn, optimizer, first_step, {"every": every, **monitor_options}
+    )
+
+
+class Watcher:
+    """Logs a torch module; made by `watch`. A context manager, which closes at the end."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        logdir: str,
+        probe: Any,
+        layers: Choices,
+        loss_fn: LossFunction | None,
+        optimizer: torch.optim.Optimizer | str | None,
+        first_step: int,
+        monitor_options: dict[str, Any],
+    ) -> None:
+        self._model = unwrapped(model)
+        self._inputs: Any
+        self._targets: Any
+        self._inputs, self._targets = probe if isinstance(probe, tuple) and len(probe) == 2 else (probe, None)
+        self._loss_fn = loss_fn
+        self._optimizer = optimizer if isinstance(optimizer, torch.optim.Optimizer) else None
+        self._step = first_step
+        facts = training.loss_facts(loss_fn, self._targets)
+        facts |= training.optimizer_facts(optimizer) if isinstance(optimizer, torch.optim.Optimizer) else {"optimizer": optimizer}
+        if isinstance(model, nn.parallel.DistributedDataParallel):
+            facts["workers"] = workers(model.process_group)
+        self._trainable: tuple[bool, ...] = ()
+        with inference(self._model):
+            self._trace = trace(self._model, self._run)
+        self._names = choose(self._trace, layers)
+        layouts = {OTHERS: "channels_first", **layouts_of(self._trace)}
+        self.monitor = Monitor(logdir, **{"layers": (), "layouts": layouts, **facts, **monitor_options})
+        self._log(None)
+
+    def step(self, loss: Any = None) -> None:
+        """Takes note of a finished update, and records it if it is due.
+
+        Args:
+            loss: of this step, a tensor or a number; read only when a record is due.
+        """
+        self._step += 1
+        self._log(loss)
+
+    def close(self) -> None:
+        """Records the last step, if it was not due, and closes the files."""
+        self.monitor.close()
+
+    def __enter__(self) -> Watcher:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        self.close()
+
+    def _log(self, loss: Any) -> None:
+        self.monitor.log(
+            self._step,
+            inputs=self._inputs,
+            targets=self._targets,
+            activations=self._activations,
+            weights=self._weights,
+            gradients=self._gradients,
+            loss=loss,
+            learning_rate=training.learning_rate(self._optimizer),
+        )
+
+    def _run(self) -> Any:
+        inputs = tree_map(self._placed, self._inputs)
+        if isinstance(inputs, dict):
+            return self._model(**inputs)
+        return self._model(*inputs) if isinstance(inputs, list) else self._model(inputs)
+
+    def _placed(self, value: Any) -> Any:
+        """A tensor where the model is, in its precision."""
+        if not isinstance(value, torch.Tensor):
+            return value
+        parameter = next((parameter for parameter in self._model.parameters() if parameter.is_floating_point()), None)
+        if parameter is None:
+            return value
+        return value.to(parameter.device, parameter.dtype if value.is_floating_point() else value.dtype)
+
+    def _activations(self) -> dict[str, torch.Tensor]:
+        self._describe_if_changed()
+        wanted, captured = set(self._names), dict.fromkeys(self._names)
+
+        def note(name: str, module: nn.Module, arguments: Any, output: Any) -> None:
+            if name in wanted:
+                captured[name] = tensors(output)[0].detach().clone()
+
+        with inference(self._model), hooked(units(self._model), note):
+            self._run()
+        return {name: tensor for name, tensor in captured.items() if tensor is not None}
+
+    def _describe_if_changed(self) -> None:
+        """Parameters may be frozen and freed while training goes on."""
+        trainable = tuple(parameter.requires_grad for parameter in self._model.parameters())
+        if trainable != self._trainable:
+            self._trainable = trainable
+            self.monitor.describe(layers=describe(self._trace, self._model))
+
+    def _weights(self) -> dict[str, torch.Tensor]:
+        buffers = {name: buffer for name, buffer in self._model.named_buffers() if buffer.is_floating_point()}
+        return {**dict(self._model.named_parameters()), **buffers}
+
+    def _gradients(self) -> dict[str, torch.Tensor]:
+        """Those of the step, where the parameters still hold them; else those of the loss on the probe."""
+        given = {name: parameter.grad for name, parameter in self._model.named_parameters() if parameter.grad is not None}
+        if given or self._loss_fn is None or self._targets is None:
+            return given
+        trained = {name: parameter for name, parameter in self._model.named_parameters() if parameter.requires_grad}
+        with inference(self._model), torch.enable_grad():
+            loss = self._loss_fn(self._run(), tree_map(self._placed, self._targets))
+            gradients = torch.autograd.grad(loss, list(trained.values()), allow_unused=True)
+        return {name: gradient for name, gradient in zip(trained, gradients, strict=True) if gradient is not None}
+
+
+def _folder(target: Any) -> str:
+    """A logdir, or that of a `SummaryWriter` of torch or tensorboardX."""
+    if isinstance(target, (str, os.PathLike)):
+        return os.fspath(target)
+    folder = getattr(target, "log_dir", None) or getattr(target, "logdir", None)
+    if not isinstance(folder, (str, os.PathLike)):
+        raise TypeError(f"logdir_or_summary_writer is {target!r:.100}; allowed are a path, a URL and a SummaryWriter")
+    return os.fspath(folder)
