@@ -13,6 +13,7 @@ from tensorboard.backend import application
 from tensorboard.plugins.base_plugin import TBContext
 from werkzeug.test import Client
 
+import tb_featuremap_plugin
 from tb_featuremap_plugin import metadata, schema
 from tb_featuremap_plugin.events import EventSource
 from tb_featuremap_plugin.plugin import FeatureMapsPlugin
@@ -228,7 +229,7 @@ def test_json_is_compressed_where_it_is_wanted(client):
 
 
 def test_static_files_are_those_of_the_package_and_no_others(client):
-    static = Path(__file__).parent.parent / "tb_featuremap_plugin" / "static"
+    static = Path(tb_featuremap_plugin.__file__).parent / "static"
     kinds = {".js": "text/javascript", ".css": "text/css"}
     served = [path for path in static.iterdir() if path.suffix in kinds]
     assert {"index.js", "style.css"} <= {path.name for path in served}
