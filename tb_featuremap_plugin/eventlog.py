@@ -96,10 +96,11 @@ class EventLog:
 
     def _begin(self, step: int, data: bytes) -> None:
         """Begins a file with its first event in one go, so that a full disk leaves no empty file behind."""
-        names = storage.list_names(self._folder)
-        self._shared = self._shared or any(map(eventfile.is_foreign, names)) or any(map(self._is_alive, names))
+        with storage.locked(self._folder):
+            names = storage.list_names(self._folder)
+            self._shared = self._shared or any(map(eventfile.is_foreign, names)) or any(map(self._is_alive, names))
+            file = storage.open_appender(self._folder, eventfile.new_name(names))
         start = b"" if self._shared else eventfile.start_events(self._wall_time, step)
-        file = storage.open_appender(self._folder, eventfile.new_name(names))
         try:
             self._append(file, eventfile.version_event(self._wall_time) + start + data)
         except BaseException:

@@ -8,7 +8,7 @@ import importlib
 import importlib.util
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -169,6 +169,26 @@ def open_appender(folder: str, name: str) -> Appender:
         return _remote(folder).open_appender(folder, name)
     Path(folder).mkdir(parents=True, exist_ok=True)
     return LocalAppender(join(folder, name))
+
+
+@contextlib.contextmanager
+def locked(folder: str) -> Iterator[None]:
+    """While this lasts, no other writer of this machine looks into a local folder to begin a file: of two, one finds the other's.
+
+    Raises:
+        OSError: the storage refuses to make the folder.
+    """
+    if fcntl is None or is_remote(folder):
+        yield
+        return
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def is_written(folder: str, name: str) -> bool:
