@@ -36,7 +36,8 @@ class Chart:
 
     def to_dict(self) -> dict[str, Any]:
         """The chart as plain JSON values."""
-        return {**vars(self), "healthy": list(self.healthy)}
+        bounds = None if self.healthy == (None, None) else list(self.healthy)
+        return {**vars(self), "healthy": bounds}
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,110 @@
+"""One checkup of a logdir and of the installation that is to show it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tb_featuremap_plugin import assemble
+from tb_featuremap_plugin._version import __version__
+from tb_featuremap_plugin.doctor import remarks
+from tb_featuremap_plugin.doctor.remarks import Remark
+from tb_featuremap_plugin.doctor.survey import FileSurvey, survey
+from tb_featuremap_plugin.event_records import RunFiles, find_runs
+from tb_featuremap_plugin.events import EventSource
+from tb_featuremap_plugin.loader import SAMPLES
+from tb_featuremap_plugin.series import Run
+
+_ENTRY_POINTS = "tensorboard_plugins"
+_PACKAGE = __name__.partition(".")[0]
+
+
+@dataclass(frozen=True)
+class RunCheckup:
+    """What is to be said of one run.
+
+    Attributes:
+        name: TensorBoard's name of the run.
+        title: the name that the tab shows.
+        is_ours: whether the tab shows it at all.
+        files: its event files.
+        remarks: what was found; empty if all is well.
+        summary: what it holds, in a line.
+    """
+
+    name: str
+    title: str
+    is_ours: bool
+    files: int
+    remarks: tuple[Remark, ...]
+    summary: str
+
+
+@dataclass(frozen=True)
+class Checkup:
+    """What is to be said of a logdir, and of the installation."""
+
+    installation: tuple[Remark, ...]
+    logdir: tuple[Remark, ...]
+    runs: tuple[RunCheckup, ...]
+
+
+def check_up(logdir: Path) -> Checkup:
+    """Looks at everything below a folder.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    found = find_runs(logdir)
+    if not found:
+        return Checkup(tuple(_installation()), (remarks.on_empty_logdir(logdir),), ())
+    source = EventSource(logdir)
+    ours = {run.name: run for run in source.runs()}
+    ordered = sorted(found, key=lambda files: assemble.run_order(files.name))
+    return Checkup(tuple(_installation()), (), tuple(_check_run(files, ours.get(files.name)) for files in ordered))
+
+
+def _check_run(files: RunFiles, run: Run | None) -> RunCheckup:
+    surveys = survey(files.files)
+    return RunCheckup(
+        name=files.name,
+        title=run.title if run else files.name,
+        is_ours=run is not None,
+        files=len(files.files),
+        remarks=tuple(_remarks(surveys, run)),
+        summary=_summary(run) if run else "",
+    )
+
+
+def _remarks(surveys: Sequence[FileSurvey], run: Run | None) -> Iterator[Remark]:
+    damaged = {sentence for one in surveys for sentence in one.damage}
+    yield from remarks.on_files(surveys)
+    if run is None:
+        if not damaged:
+            yield remarks.on_foreign_files(surveys)
+        return
+    yield from (remark for remark in remarks.on_run(run, SAMPLES) if not any(sentence in remark.seen for sentence in damaged))
+
+
+def _summary(run: Run) -> str:
+    layers, variables = (len(table.rows) if table is not None else 0 for table in (run.layers, run.variables))
+    steps = max((len(table.steps) for table in (run.layers, run.variables) if table is not None), default=0)
+    pictures = sum(len(picture.steps) for picture in run.pictures)
+    return f"numbers of {layers:,} layers and {variables:,} variables over {steps:,} steps, and {pictures:,} pictures"
+
+
+def _installation() -> Iterator[Remark]:
+    named = [entry for entry in importlib.metadata.entry_points(group=_ENTRY_POINTS) if entry.value.startswith(f"{_PACKAGE}.")]
+    version = importlib.metadata.version("tensorboard")
+    if not named:
+        yield Remark(
+            remarks.ERROR,
+            f"The plugin is not registered with TensorBoard {version} in this Python, so TensorBoard shows no tab.",
+            "pip install tb-featuremap-plugin into the environment that `tensorboard` runs in",
+        )
+    elif not (Path(__file__).parent.parent / "static" / "index.js").exists():
+        yield Remark(remarks.ERROR, "The dashboard's files are missing from this installation.", "Install the plugin again")
+    else:
+        yield Remark(remarks.OK, f"Version {__version__} is registered with TensorBoard {version} in this Python.")
