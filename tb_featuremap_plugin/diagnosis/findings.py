@@ -36,8 +36,7 @@ class Chart:
 
     def to_dict(self) -> dict[str, Any]:
         """The chart as plain JSON values."""
-        bounds = None if self.healthy == (None, None) else list(self.healthy)
-        return {**vars(self), "healthy": bounds}
+        return {**vars(self), "healthy": None if self.healthy == (None, None) else plain(self.healthy)}
 
 
 @dataclass(frozen=True)

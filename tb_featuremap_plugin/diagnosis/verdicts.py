@@ -16,6 +16,8 @@ THRASHING, DECAYING, TOO_FAST, UNKNOWN = "thrashing", "decaying", "too_fast", "u
 SHRINKING = -0.9
 """Median cosine between update and value at or below which a change is mostly shrinking: at least 81 % of the squared update."""
 
+MIN_SIZE = 16
+"""Entries from which on a direction means something: a bias of two units can hardly do other than grow or shrink."""
 
 _WORDS = {
     CHANGING: "Changes by {ratio} of its size a step.",
@@ -76,7 +78,7 @@ def _word(study: Study, variable: VariableView) -> str:
         return TOO_FAST
     if thrashing_weights.is_thrashing(study, variable):
         return THRASHING
-    if row.median("radial", window) <= SHRINKING:
+    if row.first("size") >= MIN_SIZE and row.median("radial", window) <= SHRINKING:
         return DECAYING
     return SLOW if variable.is_kernel and ratio < too_slow.SLOW else CHANGING
 

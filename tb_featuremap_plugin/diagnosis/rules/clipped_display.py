@@ -10,26 +10,33 @@ from tb_featuremap_plugin.diagnosis.rule import Rule
 from tb_featuremap_plugin.diagnosis.study import LayerView, Study
 from tb_featuremap_plugin.diagnosis.words import number, percent
 
-MOST = 0.5
-"""Share of values outside 0..1, on one side, from which on a picture drawn with that range shows little else."""
+WHITE = 0.5
+"""Share of the positive values that lie above 1, from which on a picture drawn from 0 to 1 shows little but white."""
+
+BLACK = 0.9
+"""Share of negative values from which on such a picture is mostly black. Half is usual before an activation."""
+
+VISIBLE = 0.1
+"""Share of all values above 1 that must be there for a picture to look white."""
 
 
 def check(study: Study) -> Iterable[Finding]:
     """Reports the layer with feature maps that a fixed 0..1 range would show worst."""
     maps = [layer for layer in study.layers if "conv" in layer.kind]
-    worst = max(maps, key=_clipped, default=None)
-    if worst is not None and _clipped(worst) > MOST:
-        yield _finding(study, worst)
+    white = max(maps, key=_white, default=None)
+    black = max(maps, key=lambda layer: layer.row.last("below_zero"), default=None)
+    if white is not None and _white(white) > WHITE:
+        yield _finding(study, white, "above_one", f"{percent(_white(white))} of its positive values are above 1", "white")
+    elif black is not None and black.row.last("below_zero") > BLACK:
+        yield _finding(study, black, "below_zero", f"{percent(black.row.last('below_zero'))} of its values are below 0", "black")
 
 
-def _clipped(layer: LayerView) -> float:
-    shares = (layer.row.last("above_one"), layer.row.last("below_zero"))
-    return max([share for share in shares if share == share], default=0.0)
+def _white(layer: LayerView) -> float:
+    above, positive = layer.row.last("above_one"), 1 - layer.row.last("zeros") - layer.row.last("below_zero")
+    return above / positive if above > VISIBLE and positive > 0 else 0.0
 
 
-def _finding(study: Study, layer: LayerView) -> Finding:
-    above, below = layer.row.last("above_one"), layer.row.last("below_zero")
-    white = above >= below
+def _finding(study: Study, layer: LayerView, column: str, seen: str, colour: str) -> Finding:
     return Finding(
         rule="clipped_display",
         severity=INFO,
@@ -37,17 +44,15 @@ def _finding(study: Study, layer: LayerView) -> Finding:
         target_kind="layer",
         first_step=study.steps[0],
         last_step=study.last_step,
-        title=f"Pictures of {layer.name} with a fixed range are {'white' if white else 'black'}",
+        title=f"Pictures of {layer.name} with a fixed range are {colour}",
         message=(
-            f"{percent(above)} of the values of `{layer.name}` are above 1 and {percent(below)} below 0; they run from "
-            f"{number(layer.row.last('min'))} to {number(layer.row.last('max'))}. "
-            "What draws them as they are, such as tf.summary.image, cuts everything to 0..1, so such a picture is mostly "
-            f"{'white' if white else 'black'}. "
+            f"`{layer.name}` puts out {number(layer.row.last('min'))} to {number(layer.row.last('max'))}, and {seen}. "
+            f"What draws them as they are, such as tf.summary.image, cuts everything to 0..1, so such a picture is mostly {colour}. "
             "The maps here are drawn with each channel's own range, and show what is there. This says nothing about training."
         ),
-        evidence={"above_one": above, "below_zero": below},
+        evidence={"above_one": layer.row.last("above_one"), "below_zero": layer.row.last("below_zero"), "zeros": layer.row.last("zeros")},
         advice=("Choose the range while looking: per channel, or one for the layer",),
-        chart=chart("layers", layer.name, "above_one" if white else "below_zero"),
+        chart=chart("layers", layer.name, column),
     )
 
 
