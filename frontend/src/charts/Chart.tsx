@@ -7,8 +7,8 @@ import { ChartTable } from "./ChartTable";
 import { download } from "./download";
 import { toCsv, toJson } from "./export";
 import { count, wordings } from "./format";
-import { markLegend } from "./options";
-import { draw, loadPlotter, type PlotHandle, type Plotter } from "./plot";
+import { markLegend } from "./marks";
+import type { PlotHandle } from "./plot";
 import { indexAt } from "./series";
 import { type ChartSpec, describe, drawable, type Line } from "./spec";
 
@@ -72,15 +72,15 @@ function Plot({ spec, drawn, step, onStep, dark, height, onHover }: PlotProps) {
   latest.current = { onHover, onPick: onStep, step };
   useEffect(() => {
     let gone = false;
-    const start = (plotter: Plotter) => {
+    const start = ({ draw }: typeof import("./uplot")) => {
       if (gone) return;
-      handle.current = draw(plotter, place.current as HTMLElement, height, spec, drawn, {
+      handle.current = draw(place.current as HTMLElement, height, spec, drawn, {
         onHover: (at) => latest.current.onHover(at),
         onPick: (at) => latest.current.onPick(at),
       });
       handle.current.setStep(latest.current.step);
     };
-    loadPlotter().then(start, () => (failure.value = "The charts could not be loaded; reload the page"));
+    import("./uplot.js").then(start, () => (failure.value = "The charts could not be loaded; reload the page"));
     return () => {
       gone = true;
       handle.current?.destroy();

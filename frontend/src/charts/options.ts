@@ -2,8 +2,8 @@
 
 import type uPlot from "uplot";
 import { wordings } from "./format";
+import { MARK_TEXT } from "./marks";
 import { ticks } from "./scale";
-import type { MarkKind } from "./series";
 import type { ChartSpec, Drawable, Line } from "./spec";
 
 export interface Theme {
@@ -19,22 +19,8 @@ export interface Size {
   readonly height: number;
 }
 
-const MARK_TEXT: Readonly<Record<MarkKind, string>> = { nan: "✕", "+inf": "▲", "-inf": "▼", zero: "○", negative: "▿" };
-export const MARK_WORDS: Readonly<Record<MarkKind, string>> = {
-  nan: "not a number",
-  "+inf": "+infinity",
-  "-inf": "-infinity",
-  zero: "zero",
-  negative: "below zero",
-};
 const MOST_LOG_TICKS = 6;
 const STEP_INCREMENTS = [1, 2, 5].flatMap((lead) => Array.from({ length: 12 }, (_, power) => lead * 10 ** power));
-
-/** "✕ not a number, ○ zero": what the marks of this chart mean. */
-export function markLegend({ marks }: Drawable): string {
-  const kinds = [...new Set(marks.flat().map(({ kind }) => kind))];
-  return kinds.map((kind) => `${MARK_TEXT[kind]} ${MARK_WORDS[kind]}`).join(", ");
-}
 
 export function options(spec: ChartSpec, drawn: Drawable, theme: Theme, size: Size, syncKey: string): uPlot.Options {
   return {

@@ -1,11 +1,9 @@
 /** A drawn chart in the page: uPlot with the shared step cursor laid over it. */
 
-import type uPlot from "uplot";
+import uPlot from "uplot";
 import { options, type Theme } from "./options";
 import { nearestIndex } from "./series";
 import type { ChartSpec, Drawable } from "./spec";
-
-export type Plotter = typeof uPlot;
 
 export interface PlotEvents {
   /** The pointer is over this step; null when it has left. */
@@ -21,14 +19,8 @@ export interface PlotHandle {
 
 const SYNC_KEY = "featuremaps";
 
-/** Fetches the drawing library; the browser keeps it after the first time. */
-export async function loadPlotter(): Promise<Plotter> {
-  return (await import("./uplot.js")).default;
-}
-
 /** Draws into `place`, follows its width, and reports what the pointer does. */
 export function draw(
-  plotter: Plotter,
   place: HTMLElement,
   height: number,
   spec: ChartSpec,
@@ -44,7 +36,7 @@ export function draw(
     draw: [...(settings.hooks?.draw ?? []), cursor.place],
     setCursor: [(plot) => events.onHover(drawn.steps[plot.cursor.idx ?? -1] ?? null)],
   };
-  const plot = new plotter(settings, [drawn.steps, ...drawn.values], place);
+  const plot = new uPlot(settings, [drawn.steps, ...drawn.values], place);
   plot.over.addEventListener("click", (event) => {
     const step = drawn.steps[nearestIndex(drawn.steps, plot.posToVal(event.offsetX, "x"))];
     if (step !== undefined) events.onPick(step);
