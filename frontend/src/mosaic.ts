@@ -4,7 +4,7 @@ const MAX_ZOOM = 16;
 /** A tile is not blown up beyond this side, unless it is larger anyway. */
 const MAX_TILE_SIDE = 168;
 /** A row of values (one axis of space) is drawn at least this high, so that it can be pointed at. */
-const MIN_STRIP_HEIGHT = 8;
+const MIN_STRIP_HEIGHT = 14;
 export const GAP = 1;
 
 export interface TileSize {
@@ -46,9 +46,10 @@ export function layOut(size: TileSize, width: number, height: number, zoom = 0):
   if (zoom > 0) return arrange(size, width, zoom);
   const sliceColumns = Math.ceil(Math.sqrt(size.slices));
   const longest = Math.max(size.rows, size.columns * sliceColumns);
+  const side = size.count === 1 ? width : MAX_TILE_SIDE;
   const largest = Math.max(
     1,
-    Math.min(MAX_ZOOM, Math.floor(MAX_TILE_SIDE / longest), Math.floor(width / (size.columns * sliceColumns))),
+    Math.min(MAX_ZOOM, Math.floor(side / longest), Math.floor(width / (size.columns * sliceColumns))),
   );
   for (let candidate = largest; candidate > 1; candidate--) {
     const mosaic = arrange(size, width, candidate);

@@ -45,6 +45,9 @@ export class Store {
   readonly layers: ReadonlySignal<readonly string[]> = computed(() => layerNames(this.chosen.value));
   readonly layersShown: ReadonlySignal<readonly string[]> = computed(() => this.#filterLayers());
 
+  /** How many channels or filters a layer or kernel has, as far as its pictures were seen: by "maps conv1". */
+  readonly sizes: Signal<ReadonlyMap<string, number>> = signal(new Map());
+
   readonly runFilter = new RegexFilter();
   readonly layerFilter = new RegexFilter();
 
@@ -67,6 +70,11 @@ export class Store {
   /** Takes over a state from the URL, as after the back button. */
   restore(texts: Readonly<Record<string, string>>): void {
     this.state.value = decodeState(texts);
+  }
+
+  noteSize(kind: PictureKind, name: string, size: number): void {
+    const key = `${kind} ${name}`;
+    if (this.sizes.peek().get(key) !== size) this.sizes.value = new Map(this.sizes.peek()).set(key, size);
   }
 
   open(view: View, patch: Partial<ViewState> = {}): void {

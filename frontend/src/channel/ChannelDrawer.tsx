@@ -1,3 +1,114 @@
+/** The page of one channel: its map, its filter, what it looks at, and its life over the steps. */
+import { useEffect, useRef } from "preact/hooks";
+import { findLayer, findSeries, layerOfVariable } from "../network";
+import { RunName } from "../pictures/RunName";
+import { type Store, useStore } from "../store";
+import type { Run } from "../types";
+import { ChannelFilter } from "./ChannelFilter";
+import { ChannelLife } from "./ChannelLife";
+import { ChannelMap } from "./ChannelMap";
+
+export interface Subject {
+  readonly layer: string;
+  /** The kernel whose filter of the same number makes this channel, if it is logged. */
+  readonly variable: string | null;
+  readonly channel: number;
+}
+
 export function ChannelDrawer() {
-  return <aside class="drawer" />;
+  const store = useStore();
+  const subject = subjectOf(store);
+  const drawer = useRef<HTMLElement>(null);
+  const close = () => store.update({ channel: null, pixel: null });
+  useEffect(() => drawer.current?.focus(), []);
+  if (!subject) return null;
+  const { layer, channel } = subject;
+  const last = channelCount(store, subject) - 1;
+  const go = (to: number) => store.update({ channel: Math.min(last, Math.max(0, to)) });
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (event.key === "Escape") close();
+    else if (event.key === "ArrowLeft") go(channel - 1);
+    else if (event.key === "ArrowRight") go(channel + 1);
+    else return;
+    event.preventDefault();
+  };
+  const runs = store.chosen.value.filter(
+    (run) => findSeries(run, "maps", layer) || (subject.variable && findSeries(run, "filters", subject.variable)),
+  );
+  return (
+    <aside
+      class="drawer"
+      ref={drawer}
+      tabIndex={-1}
+      aria-label={`Channel ${channel} of ${layer}`}
+      onKeyDown={onKeyDown}
+    >
+      <header>
+        <button
+          type="button"
+          class="quiet"
+          aria-label="Previous channel"
+          disabled={channel === 0}
+          onClick={() => go(channel - 1)}
+        >
+          ‹
+        </button>
+        <h2>
+          {layer} <span class="muted">channel</span> {channel}
+        </h2>
+        <button
+          type="button"
+          class="quiet"
+          aria-label="Next channel"
+          disabled={channel >= last}
+          onClick={() => go(channel + 1)}
+        >
+          ›
+        </button>
+        <button type="button" class="quiet" onClick={close}>
+          Close
+        </button>
+      </header>
+      {runs.map((run) => (
+        <RunChannel key={`${run.run} ${layer}`} run={run} subject={subject} />
+      ))}
+    </aside>
+  );
+}
+
+function RunChannel({ run, subject }: { run: Run; subject: Subject }) {
+  const { layer, variable } = subject;
+  return (
+    <section>
+      <RunName run={run} />
+      {findSeries(run, "maps", layer) && <ChannelMap run={run} subject={subject} />}
+      {variable && findSeries(run, "filters", variable) && (
+        <ChannelFilter run={run} variable={variable} filter={subject.channel} />
+      )}
+      {findSeries(run, "maps", layer) && <ChannelLife run={run} subject={subject} />}
+    </section>
+  );
+}
+
+/** The channel that the state names, as layer and kernel together; null where it names none. */
+function subjectOf(store: Store): Subject | null {
+  const { layer, variable, channel, view } = store.state.value;
+  const runs = store.chosen.value;
+  const owner = view === "filters" && variable ? (layerOfVariable(runs, variable) ?? variable) : layer;
+  if (owner === null || channel === null) return null;
+  return { layer: owner, variable: view === "filters" && variable ? variable : kernelOf(runs, owner), channel };
+}
+
+/** The first of a layer's variables that has filters. */
+export function kernelOf(runs: readonly Run[], layer: string): string | null {
+  const known = findLayer(runs, layer)?.weights ?? [];
+  const logged = runs.flatMap((run) => run.pictures.filter((series) => series.kind === "filters"));
+  const own = (name: string, of: string | null) => known.includes(name) || of === layer;
+  return logged.find((series) => own(series.name, series.layer))?.name ?? null;
+}
+
+/** How many channels the layer has, as far as a run says: bounded by what was logged. */
+function channelCount(store: Store, { layer, variable, channel }: Subject): number {
+  const sizes = store.sizes.value;
+  return Math.max(channel + 1, sizes.get(`maps ${layer}`) ?? 0, sizes.get(`filters ${variable}`) ?? 0);
 }

@@ -6,10 +6,10 @@ import { Card, SceneState, useScene } from "../pictures/Card";
 import { useWidth } from "../pictures/hooks";
 import { countMeeting } from "../pictures/order";
 import { Panel } from "../pictures/Panel";
+import { RunName } from "../pictures/RunName";
 import type { Scene } from "../pictures/scene";
 import { mapsView } from "../pictures/view";
 import { extentOf } from "../range";
-import type { ViewState } from "../state";
 import { useStore } from "../store";
 import type { Run } from "../types";
 import { shapeName } from "../words";
@@ -50,9 +50,7 @@ function RunMaps({ run, name, nearby }: { run: Run; name: string; nearby: boolea
   const [element, width] = useWidth<HTMLDivElement>();
   return (
     <div class="run-row">
-      <SceneState scene={scene}>
-        {(loaded) => <MapsHeading run={run} scene={loaded} labelled={chosen.length > 1} />}
-      </SceneState>
+      <SceneState scene={scene}>{(loaded) => <MapsHeading run={run} scene={loaded} />}</SceneState>
       <div class="beside">
         {scene.value && nearby && <ProbeImage run={run} maps={scene.value.picture as Maps} step={step} />}
         <div class="room" ref={element}>
@@ -64,7 +62,7 @@ function RunMaps({ run, name, nearby }: { run: Run; name: string; nearby: boolea
 }
 
 /** What is known of the layer at this step, in a line. */
-function MapsHeading({ run, scene, labelled }: { run: Run; scene: Scene; labelled: boolean }) {
+function MapsHeading({ run, scene }: { run: Run; scene: Scene }) {
   const store = useStore();
   const maps = scene.picture as Maps;
   const [, channels, ...space] = maps.shape as [number, number, ...number[]];
@@ -73,12 +71,7 @@ function MapsHeading({ run, scene, labelled }: { run: Run; scene: Scene; labelle
   const cursor = store.step.value;
   return (
     <p class="facts">
-      {labelled && (
-        <b class="run-name">
-          <span class="dot" style={{ background: store.colourOf(run) }} />
-          {run.title}
-        </b>
-      )}
+      <RunName run={run} />
       <span>{shapeName([...space, channels])}</span>
       {maps.reduced > 1 && <span>shown reduced {maps.reduced} times</span>}
       {maps.channels.length < channels && (
@@ -108,24 +101,8 @@ function MapsPanel({ run, scene, width }: { run: Run; scene: Scene; width: numbe
         step={scene.step}
         width={width}
         label={`Feature maps of ${scene.picture.name}`}
-        caption={caption(state, view.differs)}
       />
-      {range === "summary" && <SummaryNote view={view} />}
+      {view.style.asSummary && <SummaryNote view={view} />}
     </>
   );
-}
-
-const CAPTIONS: Record<ViewState["range"], string> = {
-  channel: "of each channel",
-  layer: "of the layer at this step",
-  steps: "of the layer over all steps",
-  runs: "of the layer over all chosen runs",
-  fixed: "fixed",
-  symmetric: "symmetric about zero",
-  percentile: "between percentiles",
-  summary: "as tf.summary.image cuts it off",
-};
-
-function caption(state: ViewState, differs: boolean): string {
-  return differs ? `difference, ${CAPTIONS[state.range === "channel" ? "channel" : "layer"]}` : CAPTIONS[state.range];
 }

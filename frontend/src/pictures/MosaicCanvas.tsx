@@ -63,7 +63,7 @@ export function MosaicCanvas({
       role="application"
       aria-label={`${label}. Arrow keys move between tiles, Enter opens one`}
       tabIndex={0}
-      style={{ width: mosaic.width, height: mosaic.height }}
+      style={`width:${mosaic.width}px;height:${mosaic.height}px`}
       onPointerMove={(event) => show(hitUnder(event, mosaic))}
       onPointerLeave={() => show(null)}
       onBlur={() => show(null)}
@@ -136,20 +136,24 @@ function hitUnder(event: MouseEvent, mosaic: Mosaic): Hit | null {
 
 function Outline({ mosaic, tile }: { mosaic: Mosaic; tile: number }) {
   const { x, y } = sliceOrigin(mosaic, tile, 0);
-  return <div class="outline" style={{ left: x, top: y, width: mosaic.tileWidth, height: mosaic.tileHeight }} />;
+  return <div class="outline" style={box(x, y, mosaic.tileWidth, mosaic.tileHeight)} />;
 }
 
 function Tip({ mosaic, hit, text }: { mosaic: Mosaic; hit: Hit; text: string }) {
   const { x, y } = sliceOrigin(mosaic, hit.tile, hit.slice);
   const left = x + hit.column * mosaic.zoomX;
   const top = y + hit.row * mosaic.zoomY;
-  const side = left > mosaic.width / 2 ? { right: mosaic.width - left + 8 } : { left: left + mosaic.zoomX + 8 };
+  const side = left > mosaic.width / 2 ? `right:${mosaic.width - left + 8}px` : `left:${left + mosaic.zoomX + 8}px`;
   return (
     <>
-      <div class="pixel" style={{ left, top, width: mosaic.zoomX, height: mosaic.zoomY }} />
-      <div class="tip" role="status" style={{ ...side, top: top + mosaic.zoomY + 8 }}>
+      <div class="pixel" style={box(left, top, mosaic.zoomX, mosaic.zoomY)} />
+      <div class="tip" role="status" style={`${side};top:${top + mosaic.zoomY + 8}px`}>
         {text}
       </div>
     </>
   );
+}
+
+export function box(left: number, top: number, width: number, height: number): string {
+  return `left:${left}px;top:${top}px;width:${width}px;height:${height}px`;
 }

@@ -2,17 +2,12 @@
 
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
-import { counted } from "../charts/format";
-import { drawTiles } from "../draw";
-import { type Hit, layOut, type Mosaic, placeOf } from "../mosaic";
+import { count, counted } from "../charts/format";
+import { type Hit, layOut, type Mosaic } from "../mosaic";
 import type { Picture } from "../picture";
-import { NO_LIMITS } from "../range";
 import { useStore } from "../store";
-import { valueAt } from "../tiles";
 import type { Run } from "../types";
-import { exactNumber, placeName } from "../words";
 import { MosaicCanvas } from "./MosaicCanvas";
-import { badge } from "./order";
 import { MarkLegend, ScaleBar } from "./ScaleBar";
 import type { PictureView } from "./view";
 
@@ -30,20 +25,16 @@ interface PanelProps {
   readonly width: number;
   /** "Feature maps of conv1". */
   readonly label: string;
-  readonly caption: string;
   readonly children?: ComponentChildren;
 }
 
-export function Panel({ run, picture, view, step, width, label, caption }: PanelProps) {
+export function Panel({ run, picture, view, step, width, label, children }: PanelProps) {
   const store = useStore();
   const whole = useSignal(false);
   const pointed = useSignal<number | null>(null);
-  const { tiles, limits, style } = view;
+  const { limits, style } = view;
   const { order, mosaic, hidden } = fit(view, width, store.state.value.zoom, whole.value);
-  const axes = picture.shape.length - 2;
-  const channelAt = (hit: Hit) => tiles.labels[order[hit.tile]!]!;
-  const describe = (hit: Hit) =>
-    `${picture.name} [${picture.kind === "filters" ? "filter" : "ch"} ${channelAt(hit)}] ${placeName(axes, hit)} = ${exactNumber(valueAt(tiles, order[hit.tile]!, placeOf(mosaic, hit)))}`;
+  const channelAt = (hit: Hit) => view.channelOf(order[hit.tile]!, hit);
   const hovered = (hit: Hit | null) => {
     pointed.value = hit && order[hit.tile]!;
     store.hovered.value = hit && { kind: picture.kind, name: picture.name, channel: channelAt(hit), place: hit };
@@ -57,35 +48,31 @@ export function Panel({ run, picture, view, step, width, label, caption }: Panel
     "data-step": step,
     "data-order": order.join(" "),
   };
+  const shownLimits = pointed.value === null ? (view.shared ? limits[0] : null) : limits[pointed.value];
   return (
     <figure class="panel" aria-label={`${label}, ${run.title}`}>
       <MosaicCanvas
         mosaic={mosaic}
-        paint={(target) => drawTiles(target, mosaic, tiles, order, limits, style)}
+        paint={(target) => view.paint(target, mosaic, order)}
         inputs={[view, width, whole.value]}
-        label={`${label}, ${run.title}, step ${step}: ${counted(order.length, picture.kind === "filters" ? "filter" : "channel")}`}
+        label={`${label}, ${run.title}, step ${step}: ${counted(order.length, "tile")}`}
         data={data}
-        describe={describe}
+        describe={(hit) => view.read(order[hit.tile]!, hit)}
         hovered={hovered}
         chosen={open}
         outlined={outlinedTile(store, picture, view, order)}
       >
-        <TileLabels mosaic={mosaic} view={view} order={order} picture={picture} />
+        <TileLabels mosaic={mosaic} view={view} order={order} />
       </MosaicCanvas>
       {hidden > 0 && (
         <button type="button" class="more" onClick={() => (whole.value = true)}>
-          Show {hidden.toLocaleString("en-US")} more
+          Show {count(hidden)} more
         </button>
       )}
       <figcaption>
-        <ScaleBar
-          lut={style.lut}
-          limits={
-            pointed.value !== null ? (limits[pointed.value] ?? NO_LIMITS) : view.shared ? (limits[0] ?? null) : null
-          }
-          caption={caption}
-        />
+        <ScaleBar lut={style.lut} limits={shownLimits ?? null} caption={view.caption} />
         <MarkLegend counts={view.counts} />
+        {children}
       </figcaption>
     </figure>
   );
@@ -132,18 +119,8 @@ function outlinedTile(
 }
 
 /** Channel numbers and badges, where tiles have room for them. */
-function TileLabels({
-  mosaic,
-  view,
-  order,
-  picture,
-}: {
-  mosaic: Mosaic;
-  view: PictureView;
-  order: readonly number[];
-  picture: Picture;
-}) {
-  if (mosaic.tileWidth < LABEL_SIDE || mosaic.tileHeight < LABEL_SIDE) return null;
+function TileLabels({ mosaic, view, order }: { mosaic: Mosaic; view: PictureView; order: readonly number[] }) {
+  if (mosaic.tileWidth < LABEL_SIDE || mosaic.tileHeight < LABEL_SIDE || mosaic.count < 2) return null;
   return (
     <div
       class="labels"
@@ -155,7 +132,7 @@ function TileLabels({
     >
       {order.map((tile) => {
         const label = view.tiles.labels[tile]!;
-        const word = badge(picture, label);
+        const word = view.badge(tile);
         return (
           <span key={label}>
             <b>{label}</b>

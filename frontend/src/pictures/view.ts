@@ -1,12 +1,14 @@
 /** From a fetched scene and the state to what is drawn: tiles, their limits, their order and how values become colours. */
-import { countMarks, type MarkCounts, type Style } from "../draw";
+import { countMarks, drawTiles, type MarkCounts, type Style } from "../draw";
 import { lut } from "../lut";
-import type { Filters, Maps } from "../picture";
+import type { Hit, Mosaic } from "../mosaic";
+import { placeOf } from "../mosaic";
+import type { Maps } from "../picture";
 import { hull, type Limits, limitsOfTiles, NO_LIMITS, tileExtents } from "../range";
-import { sizeOf } from "../record";
 import type { ColourMap, Range, ViewState } from "../state";
-import { difference, inputTiles, mapTiles, type Tiles } from "../tiles";
-import { tileOrder } from "./order";
+import { difference, mapTiles, type Tiles, valueAt } from "../tiles";
+import { exactNumber, placeName } from "../words";
+import { badge, tileOrder } from "./order";
 import type { Scene } from "./scene";
 
 export interface PictureView {
@@ -17,9 +19,26 @@ export interface PictureView {
   readonly counts: MarkCounts;
   /** All tiles have the same limits. */
   readonly shared: boolean;
-  /** The values are differences. */
-  readonly differs: boolean;
+  /** What the scale's numbers are of. */
+  readonly caption: string;
+  readonly paint: (target: Uint32Array, mosaic: Mosaic, order: readonly number[]) => void;
+  /** The value under a hit of a tile, in words. */
+  readonly read: (tile: number, hit: Hit) => string;
+  /** The channel or filter that a hit of a tile belongs to. */
+  readonly channelOf: (tile: number, hit: Hit) => number;
+  readonly badge: (tile: number) => string;
 }
+
+const CAPTIONS: Record<Range, string> = {
+  channel: "of each channel",
+  layer: "of the layer at this step",
+  steps: "of the layer over all steps",
+  runs: "of the layer over all chosen runs",
+  fixed: "fixed",
+  symmetric: "symmetric about zero",
+  percentile: "between percentiles",
+  summary: "as tf.summary.image cuts it off",
+};
 
 /** The maps of one scene; null where the two pictures of a difference cannot be compared. */
 export function mapsView(scene: Scene, state: ViewState): PictureView | null {
@@ -27,48 +46,40 @@ export function mapsView(scene: Scene, state: ViewState): PictureView | null {
   const image = Math.min(Math.max(0, state.image), picture.images.length - 1);
   const own = mapTiles(picture, image);
   const base = scene.baseline as Maps | null;
-  const tiles = base ? subtract(own, base.images.length > image ? mapTiles(base, image) : null) : own;
+  const tiles = base ? base.images.length > image && difference(own, mapTiles(base, image)) : own;
   if (!tiles) return null;
   const first = scene.first ? mapTiles(scene.first as Maps, image) : null;
   const order = tileOrder(own, picture, state.order, state.only, first);
   const extents = base ? tileExtents(tiles) : storedExtents(picture);
-  return finish(tiles, order, extents, state, { range: state.range, colours: state.colours }, scene);
+  const view = compose(tiles, order, extents, state, {
+    range: state.range,
+    colours: state.colours,
+    differs: base !== null,
+    wide: scene.wide,
+  });
+  const axes = picture.shape.length - 2;
+  const read = (tile: number, hit: Hit) =>
+    `${picture.name} [ch ${tiles.labels[tile]}] ${placeName(axes, hit)} = ${exactNumber(valueAt(tiles, tile, placeOf(tiles, hit)))}`;
+  return { ...view, read, badge: (tile) => badge(picture, tiles.labels[tile]!) };
 }
 
-/** One input of each filter of a kernel. */
-export function filtersView(scene: Scene, state: ViewState, input: number): PictureView | null {
-  const picture = scene.picture as Filters;
-  const own = inputTiles(picture, input);
-  const base = scene.baseline && inputTiles(scene.baseline as Filters, input);
-  const tiles = own && (scene.baseline ? subtract(own, base) : own);
-  if (!own || !tiles) return null;
-  const first = scene.first ? inputTiles(scene.first as Filters, input) : null;
-  const order = tileOrder(own, picture, state.order, state.only, first);
-  return finish(
-    tiles,
-    order,
-    tileExtents(tiles),
-    state,
-    { range: state.filterRange, colours: state.filterColours, signed: true },
-    scene,
-  );
-}
-
-interface Look {
+export interface Look {
   readonly range: Range;
   readonly colours: ColourMap;
   readonly signed?: boolean;
+  readonly differs: boolean;
+  readonly wide: Limits;
 }
 
-export function finish(
+/** Chooses limits and colours for tiles. Differences are signed, whatever they are of, and have no limits but their own. */
+export function compose(
   tiles: Tiles,
   order: readonly number[],
   extents: readonly Limits[],
   state: ViewState,
   look: Look,
-  scene: Scene,
 ): PictureView {
-  const differs = scene.baseline !== null;
+  const { differs, wide } = look;
   const colours = differs ? "diverging" : look.range === "summary" ? "grey" : look.colours;
   const centred = differs || look.signed === true || colours === "diverging";
   const range =
@@ -77,10 +88,22 @@ export function finish(
     tiles,
     extents,
     { range, low: state.low, high: state.high, clip: state.clip, centred },
-    scene.wide,
+    wide,
   );
   const style: Style = { lut: lut(colours), asSummary: range === "summary" };
-  return { tiles, limits, order, style, counts: countMarks(tiles, limits), shared: range !== "channel", differs };
+  return {
+    tiles,
+    limits,
+    order,
+    style,
+    counts: countMarks(tiles, limits),
+    shared: range !== "channel",
+    caption: `${differs ? "difference, " : ""}${CAPTIONS[range]}`,
+    paint: (target, mosaic, shown) => drawTiles(target, mosaic, tiles, shown, limits, style),
+    read: (tile, hit) => exactNumber(valueAt(tiles, tile, placeOf(tiles, hit))),
+    channelOf: (tile) => tiles.labels[tile]!,
+    badge: () => "",
+  };
 }
 
 /** Finite extents of each stored channel over all stored images, so that the next image has the same scale. */
@@ -94,17 +117,4 @@ export function storedExtents(maps: Maps): readonly Limits[] {
     );
   const byImage = images.map((_, image) => tileExtents(mapTiles(maps, image)));
   return channels.map((_, tile) => hull(byImage.map((extents) => extents[tile]!)));
-}
-
-function subtract(after: Tiles, before: Tiles | null): Tiles | null {
-  return before && difference(after, before);
-}
-
-/** How many axes of space the logged array has. */
-export function spaceAxes(shape: readonly number[]): number {
-  return shape.length - 2;
-}
-
-export function stridedSize(shape: readonly number[]): number {
-  return sizeOf(shape.slice(2));
 }

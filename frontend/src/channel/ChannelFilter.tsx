@@ -1,0 +1,114 @@
+/** The filter that makes a channel: its inputs side by side, or as colour. */
+import { drawRgb, drawTiles } from "../draw";
+import { choices } from "../kernel";
+import { lut } from "../lut";
+import { layOut, placeOf } from "../mosaic";
+import type { Filters } from "../picture";
+import { SceneState, useScene } from "../pictures/Card";
+import { MosaicCanvas } from "../pictures/MosaicCanvas";
+import { ScaleBar } from "../pictures/ScaleBar";
+import type { Scene } from "../pictures/scene";
+import { extentOf, type Limits, symmetric, widened } from "../range";
+import { sizeOf } from "../record";
+import { useStore } from "../store";
+import { type Tiles, tileShape, valueAt } from "../tiles";
+import type { Run } from "../types";
+import { exactNumber, placeName } from "../words";
+
+const WIDTH = 352;
+const HEIGHT = 160;
+const MOST_INPUTS = 512;
+
+export function ChannelFilter({ run, variable, filter }: { run: Run; variable: string; filter: number }) {
+  const store = useStore();
+  const scene = useScene(
+    {
+      run,
+      chosen: store.chosen.value,
+      kind: "filters",
+      name: variable,
+      step: store.step.value ?? 0,
+      state: { ...store.state.value, difference: "none" },
+    },
+    true,
+  );
+  return <SceneState scene={scene}>{(loaded) => <LoadedFilter run={run} scene={loaded} filter={filter} />}</SceneState>;
+}
+
+function LoadedFilter({ run, scene, filter }: { run: Run; scene: Scene; filter: number }) {
+  const filters = scene.picture as Filters;
+  useStore().noteSize("filters", filters.name, filters.shape[0]!);
+  const tiles = inputsOf(filters, filter);
+  if (!tiles) return <p class="muted">The weights of filter {filter} are not stored one by one</p>;
+  const limits = widened(symmetric(extentOf(tiles.values)));
+  const all = { ...tiles, count: Math.min(tiles.count, MOST_INPUTS) };
+  const rgb = choices(filters)[0] === "rgb";
+  const mosaic = layOut(rgb ? { ...tiles, count: 1 } : all, WIDTH, HEIGHT);
+  const order = Array.from({ length: mosaic.count }, (_, i) => i);
+  const every: readonly Limits[] = Array(tiles.count).fill(limits);
+  const paint = (target: Uint32Array) => {
+    if (rgb)
+      drawRgb(
+        target,
+        mosaic,
+        [0, 1, 2].map((input) => oneOf(tiles, input)) as [Tiles, Tiles, Tiles],
+        [0],
+        [limits.high],
+      );
+    else drawTiles(target, mosaic, tiles, order, every, { lut: lut("diverging"), asSummary: false });
+  };
+  const axes = filters.shape.length - 2;
+  return (
+    <>
+      <h3>Filter {rgb ? "" : "by input"}</h3>
+      <MosaicCanvas
+        mosaic={mosaic}
+        paint={paint}
+        inputs={[filters, filter]}
+        label={`Filter ${filter} of ${filters.name}, ${run.title}`}
+        data={{
+          "data-kind": "filters",
+          "data-name": filters.name,
+          "data-run": run.run,
+          "data-step": scene.step,
+          "data-channel": filter,
+        }}
+        describe={(hit) => {
+          const values = (rgb ? [0, 1, 2] : [hit.tile]).map((input) =>
+            exactNumber(valueAt(tiles, input, placeOf(tiles, hit))),
+          );
+          return `${rgb ? "" : `[input ${hit.tile}] `}${placeName(axes, hit)} = ${values.join(", ")}`;
+        }}
+        hovered={() => undefined}
+        chosen={() => undefined}
+        outlined={null}
+      />
+      <ScaleBar lut={lut("diverging")} limits={limits} caption={rgb ? "red, green, blue; zero is grey" : ""} />
+    </>
+  );
+}
+
+/** One filter's inputs as tiles; null where the weights are not stored. */
+function inputsOf({ values, filters }: Filters, filter: number): Tiles | null {
+  const row = filters.indexOf(filter);
+  if (!values || row < 0) return null;
+  const [, count, ...space] = values.shape as [number, number, ...number[]];
+  const [slices, rows, columns] = tileShape(space);
+  const size = count * sizeOf(space);
+  const own = (values.values as Float32Array).subarray(row * size, (row + 1) * size);
+  return {
+    count,
+    slices,
+    rows,
+    columns,
+    values: own,
+    lows: null,
+    highs: null,
+    labels: Array.from({ length: count }, (_, i) => i),
+  };
+}
+
+function oneOf(tiles: Tiles, tile: number): Tiles {
+  const size = tiles.values.length / tiles.count;
+  return { ...tiles, count: 1, values: tiles.values.subarray(tile * size, (tile + 1) * size) as Float32Array };
+}

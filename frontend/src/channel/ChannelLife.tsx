@@ -1,0 +1,165 @@
+/** A channel over the steps: what became of it, its statistics, and its map again and again. */
+import { count, number } from "../charts/format";
+import { drawTiles } from "../draw";
+import { type Condition, channelSeries, conditions, lifeChanges } from "../life";
+import { lut } from "../lut";
+import { layOut } from "../mosaic";
+import { findSeries } from "../network";
+import type { Maps } from "../picture";
+import { MosaicCanvas, StillCanvas, singleTile } from "../pictures/MosaicCanvas";
+import { loadScene } from "../pictures/scene";
+import { mapsView } from "../pictures/view";
+import { extentOf, type Limits, widened } from "../range";
+import { useResource } from "../resource";
+import { indexAtOrBefore } from "../steps";
+import { useStore } from "../store";
+import type { Channels, Run } from "../types";
+import type { Subject } from "./ChannelDrawer";
+
+const STRIP = 8;
+const STRIP_SIDE = 40;
+const WIDTH = 352;
+const STATISTICS = ["mean", "max", "std", "zeros"] as const;
+
+export function ChannelLife({ run, subject }: { run: Run; subject: Subject }) {
+  const store = useStore();
+  const { layer } = subject;
+  const channels = useResource(JSON.stringify([run.run, layer, store.generation.value]), (signal) =>
+    store.api.channels(run.run, "maps", layer, signal),
+  ).value;
+  if (!channels.value) return null;
+  return (
+    <>
+      <h3>Over the steps</h3>
+      <Strip run={run} subject={subject} />
+      <Changes channels={channels.value} subject={subject} run={run} />
+      {STATISTICS.map((name) => (
+        <Sparkline key={name} name={name} channels={channels.value!} channel={subject.channel} />
+      ))}
+      <TimeMap run={run} channels={channels.value} subject={subject} />
+    </>
+  );
+}
+
+function Changes({ channels, subject, run }: { channels: Channels; subject: Subject; run: Run }) {
+  const activation = run.record?.layers.find((layer) => layer.name === subject.layer)?.activation ?? null;
+  const states = conditions(channels, subject.channel, activation);
+  const changes = lifeChanges(channels.steps, states);
+  const name = (state: Condition) => <b class={state === "alive" ? undefined : "warned"}>{state}</b>;
+  if (changes.length === 0) return <p>{states[0] ? <>{name(states[0])} at every step</> : "No statistics are kept"}</p>;
+  return (
+    <p>
+      {name(states[0]!)} at first
+      {changes.map(({ step, to }) => (
+        <span key={step}>
+          , {name(to)} from step {count(step)}
+        </span>
+      ))}
+    </p>
+  );
+}
+
+/** One statistic as a line, with its value at the cursor. */
+function Sparkline({ name, channels, channel }: { name: string; channels: Channels; channel: number }) {
+  const step = useStore().step.value ?? 0;
+  const series = channelSeries(channels, name, channel);
+  const { low, high } = widened(extentOf(series));
+  const x = (i: number) => (series.length > 1 ? (i * 200) / (series.length - 1) : 0);
+  const points = [...series]
+    .map((value, i) => [x(i), 22 - (20 * (value - low)) / (high - low)] as const)
+    .filter(([, y]) => Number.isFinite(y));
+  const at = Math.max(0, indexAtOrBefore(channels.steps, step));
+  return (
+    <p class="spark">
+      <span class="muted">{name}</span>
+      <svg
+        width="200"
+        height="24"
+        role="img"
+        aria-label={`${name} over the steps, from ${number(low)} to ${number(high)}`}
+      >
+        <polyline points={points.join(" ")} fill="none" stroke="currentColor" />
+        <line x1={x(at)} x2={x(at)} y1="0" y2="24" stroke="var(--selected)" />
+      </svg>
+      <span>{number(series[at] ?? Number.NaN)}</span>
+    </p>
+  );
+}
+
+/** The channel's map at up to eight of the steps. */
+function Strip({ run, subject }: { run: Run; subject: Subject }) {
+  const steps = findSeries(run, "maps", subject.layer)?.steps ?? [];
+  const shown = Math.min(STRIP, steps.length);
+  const chosen = Array.from(
+    { length: shown },
+    (_, i) => steps[Math.round((i * (steps.length - 1)) / Math.max(1, shown - 1))]!,
+  );
+  return (
+    <div class="strip">
+      {[...new Set(chosen)].map((step) => (
+        <StripTile key={step} run={run} subject={subject} step={step} />
+      ))}
+    </div>
+  );
+}
+
+function StripTile({ run, subject, step }: { run: Run; subject: Subject; step: number }) {
+  const store = useStore();
+  const { layer, channel } = subject;
+  const request = {
+    run,
+    chosen: store.chosen.value,
+    kind: "maps",
+    name: layer,
+    step,
+    state: { ...store.state.value, difference: "none", order: "channel", only: "" },
+  } as const;
+  const key = JSON.stringify([run.run, layer, step, request.state.range, store.generation.value]);
+  const scene = useResource(key, (signal) => loadScene(store.api, request, signal)).value.value;
+  const view = scene && mapsView(scene, request.state);
+  const tile = scene ? (scene.picture as Maps).channels.indexOf(channel) : -1;
+  if (!view || tile < 0) return null;
+  const mosaic = singleTile(view.tiles, STRIP_SIDE);
+  return (
+    <button type="button" class="quiet" aria-current={step === store.step.value} onClick={() => store.goTo(step)}>
+      <StillCanvas
+        mosaic={mosaic}
+        paint={(target) => view.paint(target, mosaic, [tile])}
+        inputs={[view, tile]}
+        label={`step ${step}`}
+        data={{ "data-step": step }}
+      />
+      <span>{count(step)}</span>
+    </button>
+  );
+}
+
+/** All channels of the layer over the steps: a row a channel, a column a step, the colour its mean. */
+function TimeMap({ run, channels, subject }: { run: Run; channels: Channels; subject: Subject }) {
+  const store = useStore();
+  const [rows, columns] = [channels.channels, channels.steps.length];
+  const values = new Float32Array(rows * columns);
+  for (let row = 0; row < rows; row++) values.set(channelSeries(channels, "mean", row), 0 + row * columns);
+  const limits: Limits = widened(extentOf(values));
+  const size = { slices: 1, rows, columns };
+  const mosaic = { ...layOut({ ...size, count: 1 }, WIDTH, 160) };
+  const tiles = { ...size, count: 1, values, lows: null, highs: null, labels: [0] };
+  return (
+    <details class="time-map">
+      <summary>All channels of {subject.layer} by steps: mean</summary>
+      <MosaicCanvas
+        mosaic={mosaic}
+        paint={(target) => drawTiles(target, mosaic, tiles, [0], [limits], { lut: lut("cividis"), asSummary: false })}
+        inputs={[channels]}
+        label={`Mean of the channels of ${subject.layer} by steps, ${run.title}`}
+        data={{ "data-kind": "time", "data-name": subject.layer, "data-run": run.run }}
+        describe={({ row, column }) =>
+          `ch ${row}, step ${count(channels.steps[column]!)}: ${number(values[row * columns + column]!)}`
+        }
+        hovered={() => undefined}
+        chosen={({ row, column }) => store.update({ channel: row, step: channels.steps[column]! })}
+        outlined={null}
+      />
+    </details>
+  );
+}
