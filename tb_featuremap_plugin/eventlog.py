@@ -85,21 +85,20 @@ class EventLog:
         self._last_steps = {tag: last for tag, last in self._last_steps.items() if last < step}
 
     def _write(self, step: int, values: Sequence[Value]) -> None:
-        self._wall_time = max(self._wall_time, time.time())
+        self._look_at_clock()
         is_small = sum(value.ByteSize() for value in values) <= LARGEST_EVENT_BYTES
         for group in [values] if is_small else [[value] for value in values]:
-            data = eventfile.summary_event(self._wall_time, step, group)
             if self._file is None:
-                self._begin(step, data)
+                self._begin(step, group)
             else:
-                self._extend(self._file, data)
+                self._extend(self._file, eventfile.summary_event(self._wall_time, step, group))
+
+    def _look_at_clock(self) -> None:
+        self._wall_time = max(self._wall_time, time.time())
 
     def _begin(self, step: int, data: bytes) -> None:
         """Begins a file with its first event in one go, so that a full disk leaves no empty file behind."""
-        with storage.locked(self._folder):
-            names = storage.list_names(self._folder)
-            self._shared = self._shared or any(map(eventfile.is_foreign, names)) or any(map(self._is_alive, names))
-            file = storage.open_appender(self._folder, eventfile.new_name(names))
+        file = self._open()
         start = b"" if self._shared else eventfile.start_events(self._wall_time, step)
         try:
             self._append(file, eventfile.version_event(self._wall_time) + start + data)
@@ -107,6 +106,18 @@ class EventLog:
             file.discard()
             raise
         self._file = file
+
+    def _open(self) -> storage.Appender:
+        """Opens a file behind all others, and looks for other writers after that: of two that begin at once, one sees the other."""
+        while True:
+            name = eventfile.new_name(storage.list_names(self._folder))
+            file = storage.open_appender(self._folder, name)
+            others = [other for other in storage.list_names(self._folder) if other != name]
+            alive = [other for other in others if eventfile.is_own(other) and storage.is_written(self._folder, other)]
+            self._shared = self._shared or bool(alive) or any(map(eventfile.is_foreign, others))
+            if not alive or max(alive) < name:
+                return file
+            file.discard()
 
     def _extend(self, file: storage.Appender, data: bytes) -> None:
         try:
@@ -119,6 +130,3 @@ class EventLog:
     def _append(self, file: storage.Appender, data: bytes) -> None:
         file.append(data)
         self._bytes += len(data)
-
-    def _is_alive(self, name: str) -> bool:
-        return eventfile.is_own(name) and storage.is_written(self._folder, name)
