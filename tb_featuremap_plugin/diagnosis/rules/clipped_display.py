@@ -10,7 +10,7 @@ from tb_featuremap_plugin.diagnosis.rule import Rule
 from tb_featuremap_plugin.diagnosis.study import LayerView, Study
 from tb_featuremap_plugin.diagnosis.words import number, percent
 
-WHITE = 0.5
+WHITE = 0.8
 """Share of the positive values that lie above 1, from which on a picture drawn from 0 to 1 shows little but white."""
 
 BLACK = 0.9
@@ -21,11 +21,11 @@ VISIBLE = 0.1
 
 
 def check(study: Study) -> Iterable[Finding]:
-    """Reports the layer with feature maps that a fixed 0..1 range would show worst."""
+    """Reports the first layer whose feature maps a fixed 0..1 range would show white, or else the one it would show blackest."""
     maps = [layer for layer in study.layers if "conv" in layer.kind]
-    white = max(maps, key=_white, default=None)
+    white = next((layer for layer in maps if _white(layer) > WHITE), None)
     black = max(maps, key=lambda layer: layer.row.last("below_zero"), default=None)
-    if white is not None and _white(white) > WHITE:
+    if white is not None:
         yield _finding(study, white, "above_one", f"{percent(_white(white))} of its positive values are above 1", "white")
     elif black is not None and black.row.last("below_zero") > BLACK:
         yield _finding(study, black, "below_zero", f"{percent(black.row.last('below_zero'))} of its values are below 0", "black")
