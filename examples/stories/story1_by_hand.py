@@ -81,7 +81,7 @@ def build(l2: float) -> keras.Model:
     x = layers.Conv2D(32, 5, padding="same", name="conv1", **options)(images)
     x = layers.MaxPooling2D(2, name="pool1")(x)
     x = inception(x, options)
-    coarse = layers.Flatten()(layers.AveragePooling2D(4, name="auxiliary_pool")(x))
+    coarse = layers.Flatten(name="auxiliary_flatten")(layers.AveragePooling2D(4, name="auxiliary_pool")(x))
     auxiliary = layers.Dense(10, activation="softmax", name="auxiliary")(coarse)
     x = layers.Conv2D(64, 5, padding="same", name="conv2", **options)(x)
     x = layers.MaxPooling2D(2, name="pool2")(x)
