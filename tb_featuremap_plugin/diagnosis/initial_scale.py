@@ -47,11 +47,11 @@ def sentence(kernel: VariableView | None) -> str:
     """The initial scale as a cause, in words; "" if it is not one."""
     if kernel is None or not (starts_small(kernel) or starts_large(kernel)):
         return ""
-    factor, fan_in = scale_factor(kernel), kernel.row.first("fan_in")
+    factor, fan_in = kernel.he_factor, kernel.row.first("fan_in")
     size, ratio = ("smaller", 1 / factor if factor > 0 else math.inf) if factor < 1 else ("larger", factor)
     return (
-        f"Its weights start {times(ratio)} {size} than the usual initialisation for {number(fan_in)} inputs a unit: "
-        f"standard deviation {number(kernel.row.first('initial_std'))}, where He's rule gives {number(he_std(fan_in))}."
+        f"Its weights start {times(ratio)} {size} than He's initialisation would for {number(fan_in)} inputs a unit: "
+        f"standard deviation {number(kernel.row.first('initial_std'))}, where it would be {number(he_std(fan_in))}."
     )
 
 
