@@ -96,28 +96,21 @@ class EventLog:
     def _look_at_clock(self) -> None:
         self._wall_time = max(self._wall_time, time.time())
 
-    def _begin(self, step: int, data: bytes) -> None:
+    def _begin(self, step: int, values: Sequence[Value]) -> None:
         """Begins a file with its first event in one go, so that a full disk leaves no empty file behind."""
-        file = self._open()
+        with storage.locked(self._folder):
+            names = storage.list_names(self._folder)
+            self._shared = self._shared or any(map(eventfile.is_foreign, names)) or any(map(self._is_alive, names))
+            file = storage.open_appender(self._folder, eventfile.new_name(names))
+        self._look_at_clock()
         start = b"" if self._shared else eventfile.start_events(self._wall_time, step)
+        event = eventfile.summary_event(self._wall_time, step, values)
         try:
-            self._append(file, eventfile.version_event(self._wall_time) + start + data)
+            self._append(file, eventfile.version_event(self._wall_time) + start + event)
         except BaseException:
             file.discard()
             raise
         self._file = file
-
-    def _open(self) -> storage.Appender:
-        """Opens a file behind all others, and looks for other writers after that: of two that begin at once, one sees the other."""
-        while True:
-            name = eventfile.new_name(storage.list_names(self._folder))
-            file = storage.open_appender(self._folder, name)
-            others = [other for other in storage.list_names(self._folder) if other != name]
-            alive = [other for other in others if eventfile.is_own(other) and storage.is_written(self._folder, other)]
-            self._shared = self._shared or bool(alive) or any(map(eventfile.is_foreign, others))
-            if not alive or max(alive) < name:
-                return file
-            file.discard()
 
     def _extend(self, file: storage.Appender, data: bytes) -> None:
         try:
@@ -130,3 +123,9 @@ class EventLog:
     def _append(self, file: storage.Appender, data: bytes) -> None:
         file.append(data)
         self._bytes += len(data)
+
+    def _is_alive(self, name: str) -> bool:
+        return eventfile.is_own(name) and storage.is_written(self._folder, name)
+
+    def _is_alive(self, name: str) -> bool:
+        return eventfile.is_own(name) and storage.is_written(self._folder, name)
