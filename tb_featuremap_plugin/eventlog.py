@@ -102,7 +102,7 @@ class EventLog:
             names = storage.list_names(self._folder)
             self._shared = self._shared or any(map(eventfile.is_foreign, names)) or any(map(self._is_alive, names))
             file = storage.open_appender(self._folder, eventfile.new_name(names))
-        self._look_at_clock()
+            self._look_at_clock()  # a START purges what is older than itself, so times follow the order of the files
         start = b"" if self._shared else eventfile.start_events(self._wall_time, step)
         event = eventfile.summary_event(self._wall_time, step, values)
         try:
