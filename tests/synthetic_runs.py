@@ -104,14 +104,16 @@ def _table(rows, columns, describe) -> Table:
 
 def _layer_row(name):
     common = {
-        "samples": 32, "units": 16, "mean": 0.3, "std": 0.5, "rms": 0.6, "min": 0.0, "max": 3.0, "zeros": 0.4, "below_zero": 0.0, "above_one": 0.1,
+        "samples": 32, "units": 16, "mean": 0.3, "std": 0.5, "rms": 0.6, "min": 0.0, "max": 3.0, "zeros": 0.4, "below_zero": 0.0,
+        "above_one": 0.1,
         "dead_units": 0.05, "constant_units": 0.05, "input_share": 0.3, "nan": 0, "pos_inf": 0, "neg_inf": 0,
     }  # fmt: skip
     if name == INPUTS_ROW:
         return {**common, "min": -1.0, "max": 1.0, "units": 1, "dead_units": 0, "constant_units": 0}
     if name == TARGETS_ROW:
         return {
-            **common, "units": 10, "mean": 0.1, "std": 0.3, "min": 0, "max": 1, "integers": 1, "p05": 0, "p95": 1, "channel_sum_min": 1, "channel_sum_max": 1,
+            **common, "units": 10, "mean": 0.1, "std": 0.3, "min": 0, "max": 1, "integers": 1, "p05": 0, "p95": 1,
+            "channel_sum_min": 1, "channel_sum_max": 1,
             "dead_units": 0, "constant_units": 0,
         }  # fmt: skip
     if name == "out":
@@ -132,14 +134,17 @@ def _variable_row(name):
     layer, which = name.split("/")
     fan_in, fan_out = FAN[layer]
     common = {
-        "trainable": 1, "norm": 5.0, "std": 0.1, "nan": 0, "pos_inf": 0, "neg_inf": 0, "gap": np.where(STEPS > 0, 1, np.nan), "update_norm": 0.02,
-        "update_ratio": 0.004, "changed": 1.0, "cosine": 0.4, "radial": 0.02, "displacement": STEPS * 0.01, "epsilon": 1.2e-7, "lost": 0.0,
+        "trainable": 1, "norm": 5.0, "std": 0.1, "nan": 0, "pos_inf": 0, "neg_inf": 0, "gap": np.where(STEPS > 0, 1, np.nan),
+        "update_norm": 0.02,
+        "update_ratio": 0.004, "changed": 1.0, "cosine": 0.4, "radial": 0.02, "displacement": STEPS * 0.01, "epsilon": 1.2e-7,
+        "lost": 0.0,
         "gradient_norm": np.where(STEPS > 0, 0.5, np.nan), "gradient_mean_abs": 1e-3, "gradient_zeros": 0.1, "gradient_nonfinite": 0,
     }  # fmt: skip
     if which == "bias":
         return {**common, "size": fan_out, "initial_norm": 0.0, "initial_std": 0.0}
     size = int(np.prod(SHAPES[name]))
     return {
-        **common, "size": size, "initial_norm": 5.0, "initial_std": np.sqrt(2 / fan_in), "unit_spread": 1.1, "duplicates": 0.0, "fan_in": fan_in,
+        **common, "size": size, "initial_norm": 5.0, "initial_std": np.sqrt(2 / fan_in), "unit_spread": 1.1, "duplicates": 0.0,
+        "fan_in": fan_in,
         "fan_out": fan_out,
     }  # fmt: skip

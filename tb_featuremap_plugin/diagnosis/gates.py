@@ -13,6 +13,7 @@ import numpy as np
 
 from tb_featuremap_plugin.diagnosis.losses import ABSOLUTE, SQUARED
 from tb_featuremap_plugin.diagnosis.study import Curve, Mask, Row, Study, median
+from tb_featuremap_plugin.series import Int64
 
 LEARNED, LEARNING, STUCK, UNKNOWN = "learned", "learning", "stuck", "unknown"
 
@@ -108,10 +109,17 @@ def early(study: Study, row: Row) -> Mask:
 
     It is the first half of the run, or of what follows the last drop of a stepwise learning rate.
     """
-    typical = row.steps >= _FIRST_TYPICAL_STEP
+    key = id(row.steps)
+    if key not in study.windows:
+        study.windows[key] = _early(study, row.steps)
+    return study.windows[key]
+
+
+def _early(study: Study, steps: Int64) -> Mask:
+    typical = steps >= _FIRST_TYPICAL_STEP
     start = _last_rate_change(study)
     middle = (start + study.last_step) / 2
-    window: Mask = typical & (row.steps >= start) & (row.steps <= middle)
+    window: Mask = typical & (steps >= start) & (steps <= middle)
     return window if window.sum() >= _MIN_RECORDS else typical
 
 
@@ -123,7 +131,10 @@ def single_steps(row: Row) -> Mask:
 
 def judged_steps(study: Study, row: Row) -> Mask:
     """Early single steps."""
-    return early(study, row) & single_steps(row)
+    key = (id(row.steps), row.name)
+    if key not in study.windows:
+        study.windows[key] = early(study, row) & single_steps(row)
+    return study.windows[key]
 
 
 def enough(curve: Curve) -> bool:

@@ -52,8 +52,8 @@ class Row:
 
     def last(self, column: str, count: int = 1) -> float:
         """The median of the latest `count` known values; NaN if there is none."""
-        known = self(column)[~np.isnan(self(column))]
-        return float(np.median(known[-count:])) if len(known) else math.nan
+        curve = self(column)
+        return median(curve[~np.isnan(curve)][-count:])
 
     def median(self, column: str, where: Mask) -> float:
         """The median of the known values where the mask holds; NaN if there is none."""
@@ -153,6 +153,11 @@ class Study:
     """One run as the rules see it."""
 
     run: Run
+
+    @cached_property
+    def windows(self) -> dict[object, Mask]:
+        """Steps on which something is judged, kept by whoever works them out."""
+        return {}
 
     @cached_property
     def record(self) -> RunRecord:
@@ -299,9 +304,12 @@ class Study:
 
 
 def median(values: Curve) -> float:
-    """The median of what is known; NaN if nothing is."""
-    known = values[~np.isnan(values)]
-    return float(np.median(known)) if len(known) else math.nan
+    """The median of what is known; NaN if nothing is. On short arrays numpy.median takes ten times as long."""
+    known = np.sort(values[~np.isnan(values)])
+    middle = len(known) // 2
+    if len(known) == 0:
+        return math.nan
+    return float(known[middle]) if len(known) % 2 else float(known[middle - 1] / 2 + known[middle] / 2)
 
 
 def _rows(table: Table | None) -> dict[str, Row]:

@@ -65,10 +65,11 @@ def check(study: Study) -> Iterable[Finding]:
 
 
 def _speed(study: Study) -> _Speed:
-    kernels = [kernel for kernel in study.kernels if not np.all(np.isnan(_ratios(kernel)))]
-    fastest = max(kernels, key=lambda kernel: _sort_key(_median_ratio(study, kernel)), default=None)
-    largest, at, leaper = max(((*_largest(kernel), kernel) for kernel in kernels), key=lambda found: found[0], default=(0.0, 0, None))
-    ratio = _median_ratio(study, fastest) if fastest else math.nan
+    ratios = [(kernel, _ratios(kernel)) for kernel in study.kernels]
+    medians = [(median(curve[early(study, kernel.row)]), kernel) for kernel, curve in ratios]
+    peaks = [(*_largest(kernel, curve), kernel) for kernel, curve in ratios]
+    ratio, fastest = max(medians, key=lambda found: _sort_key(found[0]), default=(math.nan, None))
+    largest, at, leaper = max(peaks, key=lambda found: found[0], default=(0.0, 0, None))
     jump, jump_step = _jump(study)
     return _Speed(leaper if largest > WHOLE and not ratio > USUAL_RATIO else fastest, ratio, largest, at, jump, jump_step)
 
@@ -87,17 +88,11 @@ def _ratios(kernel: VariableView) -> Curve:
     return usable
 
 
-def _median_ratio(study: Study, kernel: VariableView) -> float:
-    return median(_ratios(kernel)[early(study, kernel.row)])
-
-
-def _largest(kernel: VariableView) -> tuple[float, int]:
+def _largest(kernel: VariableView, ratios: Curve) -> tuple[float, int]:
     """The largest single step after the first two updates, and when."""
-    ratios = np.where(kernel.row.steps > _FIRST_STEPS, _ratios(kernel), np.nan)
-    if np.all(np.isnan(ratios)):
-        return 0.0, 0
-    at = int(np.nanargmax(ratios))
-    return float(ratios[at]), int(kernel.row.steps[at])
+    later = np.where((kernel.row.steps > _FIRST_STEPS) & ~np.isnan(ratios), ratios, 0.0)
+    at = int(np.argmax(later)) if len(later) else 0
+    return (float(later[at]), int(kernel.row.steps[at])) if len(later) else (0.0, 0)
 
 
 _FIRST_STEPS = 1
