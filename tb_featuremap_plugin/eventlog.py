@@ -126,6 +126,3 @@ class EventLog:
 
     def _is_alive(self, name: str) -> bool:
         return eventfile.is_own(name) and storage.is_written(self._folder, name)
-
-    def _is_alive(self, name: str) -> bool:
-        return eventfile.is_own(name) and storage.is_written(self._folder, name)
