@@ -65,6 +65,16 @@ def demo_logdir(repository: Path) -> Path:
     return repository / "demo_logdir"
 
 
+@pytest.fixture(scope="session")
+def clean_environment(tmp_path_factory: pytest.TempPathFactory):
+    """A fresh environment with the wheel of this checkout and what it requires: no framework, no Node, no checkout."""
+    from tests import environments
+
+    folder = tmp_path_factory.mktemp("clean")
+    wheel = environments.build("wheel", environments.copy_sources(folder / "sources"), folder)
+    return environments.make_environment(folder / "environment", str(wheel))
+
+
 def _reasons(reporter: pytest.TerminalReporter) -> Counter[str]:
     reports = [report.longrepr for report in reporter.stats.get("skipped", [])]
     return Counter(str(reason[2] if isinstance(reason, tuple) else reason).removeprefix("Skipped: ") for reason in reports)

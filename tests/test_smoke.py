@@ -15,24 +15,17 @@ from tests.servers import PLUGIN, Server, tensorboard
 pytestmark = pytest.mark.network
 
 
-@pytest.fixture(scope="module")
-def clean(tmp_path_factory: pytest.TempPathFactory) -> environments.Environment:
-    folder = tmp_path_factory.mktemp("clean")
-    wheel = environments.build("wheel", environments.copy_sources(folder / "sources"), folder)
-    return environments.make_environment(folder / "environment", str(wheel))
-
-
-def test_environment_is_as_clean_as_it_claims(clean: environments.Environment) -> None:
-    packages = {entry["name"].lower() for entry in json.loads(clean.python("-m", "pip", "list", "--format=json"))}
+def test_environment_is_as_clean_as_it_claims(clean_environment: environments.Environment) -> None:
+    packages = {entry["name"].lower() for entry in json.loads(clean_environment.python("-m", "pip", "list", "--format=json"))}
     assert "tb-featuremap-plugin" in packages
     assert not packages & {"tensorflow", "keras", "torch", "jax", "pytest"}
-    where = clean.python("-c", "import tb_featuremap_plugin as fm; print(fm.__file__)")
-    assert str(clean.folder) in where
+    where = clean_environment.python("-c", "import tb_featuremap_plugin as fm; print(fm.__file__)")
+    assert str(clean_environment.folder) in where
 
 
 @pytest.mark.parametrize("load_fast", [True, False], ids=["native", "python"])
-def test_tab_is_there_and_every_route_answers(clean: environments.Environment, demo_logdir: Path, load_fast: bool) -> None:
-    with tensorboard(demo_logdir / "digits", load_fast=load_fast, command=[clean.program("tensorboard")]) as server:
+def test_tab_is_there_and_every_route_answers(clean_environment: environments.Environment, demo_logdir: Path, load_fast: bool) -> None:
+    with tensorboard(demo_logdir / "digits", load_fast=load_fast, command=[clean_environment.program("tensorboard")]) as server:
         (entry,) = server.wait_for_runs(1)["runs"]
         listing = server.json("data/plugins_listing")["featuremaps"]
         assert (listing["enabled"], listing["tab_name"]) == (True, "Feature Maps")
@@ -50,23 +43,25 @@ def test_tab_is_there_and_every_route_answers(clean: environments.Environment, d
         assert get(server, "channels", run=entry["run"], kind=series["kind"], name=series["name"])
 
 
-def test_command_line(clean: environments.Environment, demo_logdir: Path) -> None:
-    report = json.loads(clean.run(clean.program("tb-featuremap"), "diagnose", str(demo_logdir), "--format", "json"))
+def test_command_line(clean_environment: environments.Environment, demo_logdir: Path) -> None:
+    report = json.loads(clean_environment.run(clean_environment.program("tb-featuremap"), "diagnose", str(demo_logdir), "--format", "json"))
     assert report["version"] == 1
     assert {finding["rule"] for run in report["runs"] for finding in run["findings"]} >= {"vanishing_activation", "unscaled_input"}
-    loaded = clean.python("-c", "import sys, tb_featuremap_plugin.cli.main as m; m.build_parser(); print('tensorflow' in sys.modules)")
+    loaded = clean_environment.python(
+        "-c", "import sys, tb_featuremap_plugin.cli.main as m; m.build_parser(); print('tensorflow' in sys.modules)"
+    )
     assert loaded.strip() == "False"
 
 
-def test_logs_without_any_framework(clean: environments.Environment, tmp_path: Path) -> None:
+def test_logs_without_any_framework(clean_environment: environments.Environment, tmp_path: Path) -> None:
     program = f"""
 import numpy as np, tb_featuremap_plugin as fm
 with fm.Monitor({str(tmp_path)!r}, every=1) as monitor:
     for step in range(3):
         monitor.log(step, activations={{"a": np.ones((4, 3))}}, weights={{"w": np.full((3, 2), 1.0 + step)}}, loss=1.0)
 """
-    clean.python("-c", program)
-    assert "nothing unusual found" in clean.run(clean.program("tb-featuremap"), "diagnose", str(tmp_path)).lower()
+    clean_environment.python("-c", program)
+    assert "nothing unusual found" in clean_environment.run(clean_environment.program("tb-featuremap"), "diagnose", str(tmp_path)).lower()
 
 
 def get(server: Server, route: str, **query: object) -> bytes:

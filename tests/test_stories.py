@@ -48,8 +48,7 @@ def check_white_maps(asked: Diagnosis) -> None:
 
 def check_by_hand(asked: Diagnosis) -> None:
     assert alarms(asked) == []
-    assert "clipped_display" in {finding.rule for finding in asked.findings}
-    assert "decaying" in verdicts(asked).values()
+    assert "decaying" in {verdict for variable, verdict in verdicts(asked).items() if variable.endswith("kernel")}
 
 
 def check_frozen_weights(asked: Diagnosis) -> None:
@@ -93,6 +92,13 @@ def test_weights_that_are_truly_slow_are_said_to_be(committed: dict[str, Diagnos
 @pytest.mark.parametrize("run", ["digits", *(f"{story}/mended" for story in STORIES)])
 def test_mended_nothing_is_found(committed: dict[str, Diagnosis], run: str) -> None:
     assert alarms(committed[run]) == []
+
+
+def test_pictures_by_hand_would_have_wrapped(demo_logdir: Path) -> None:
+    """The channels that were multiplied by 255 do reach above 1, so `astype(uint8)` started again at black."""
+    run = next(run for run in EventSource(demo_logdir).runs() if run.title == "story1_by_hand/asked")
+    assert run.layers is not None
+    assert run.layers.column("pool1", "above_one")[-1] > 0.05
 
 
 @pytest.mark.tensorflow

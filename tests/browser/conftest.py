@@ -53,12 +53,12 @@ class Servers:
 
     running: OrderedDict[tuple[object, ...], Server] = field(default_factory=OrderedDict)
 
-    def get(self, logdir: str | Path | None, *flags: str, load_fast: bool = True) -> Server:
-        key = (str(logdir), flags, load_fast)
+    def get(self, logdir: str | Path | None, *flags: str, load_fast: bool = True, command: tuple[str, ...] | None = None) -> Server:
+        key = (str(logdir), flags, load_fast, command)
         if key not in self.running:
             while len(self.running) >= OPEN_SERVERS:
                 self.running.popitem(last=False)[1].stop()
-            self.running[key] = start_tensorboard(logdir, *flags, load_fast=load_fast)
+            self.running[key] = start_tensorboard(logdir, *flags, load_fast=load_fast, command=command)
         self.running.move_to_end(key)
         return self.running[key]
 
@@ -94,17 +94,24 @@ def browser() -> Iterator[sync_api.Browser]:
 
 @pytest.fixture
 def open_tab(request: pytest.FixtureRequest, browser: sync_api.Browser, servers: Servers) -> Iterator[Callable[..., Tab]]:
-    """`open_tab(logdir, hash="", *flags, load_fast=True, size=(1400, 900), dark=False, **context_options) -> Tab`.
+    """`open_tab(logdir, hash="", *flags, load_fast=True, command=None, size=(1400, 900), dark=False, **context_options) -> Tab`.
 
-    `hash` is what follows `#featuremaps` in the address. When the test fails, a picture of every tab it opened, what the browser's
-    console said and what the server printed are left in `test-results/`.
+    `hash` is what follows `#featuremaps` in the address, `command` a `tensorboard` other than this environment's. When the test fails, a
+    picture of every tab it opened, what the browser's console said and what the server printed are left in `test-results/`.
     """
     opened: list[Tab] = []
 
     def open_(
-        logdir: str | Path | None, hash: str = "", *flags: str, load_fast: bool = True, size=(1400, 900), dark=False, **options
+        logdir: str | Path | None,
+        hash: str = "",
+        *flags: str,
+        load_fast: bool = True,
+        command=None,
+        size=(1400, 900),
+        dark=False,
+        **options,
     ) -> Tab:
-        server = servers.get(logdir, *flags, load_fast=load_fast)
+        server = servers.get(logdir, *flags, load_fast=load_fast, command=command)
         context = browser.new_context(viewport={"width": size[0], "height": size[1]}, **options)
         context.set_default_timeout(TIMEOUT_MS)
         if dark:

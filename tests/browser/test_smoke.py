@@ -1,0 +1,105 @@
+"""The tab as a user meets it: the committed logdir, and pictures that show the values which were logged."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from urllib.parse import quote
+
+import numpy as np
+import pytest
+
+from tb_featuremap_plugin import record
+from tb_featuremap_plugin.events import EventSource
+
+RUN = "digits/featuremaps"
+LAYER = "conv1"
+TABS = ("Overview", "Feature maps", "Filters", "Weight change")
+PIXELS = """canvas => Array.from(canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data)"""
+
+
+def address(**state: object) -> str:
+    """What follows `#featuremaps` for a view."""
+    return "".join(f"&p.featuremaps.{key}={quote(str(value), safe='')}" for key, value in state.items())
+
+
+@pytest.fixture(scope="module")
+def logged(demo_logdir: Path) -> tuple[int, record.Record]:
+    """The last step of a layer's maps in the committed logdir, and that picture."""
+    source = EventSource(demo_logdir)
+    run = next(run for run in source.runs() if run.name == RUN)
+    series = next(series for series in run.pictures if (series.kind, series.name) == ("maps", LAYER))
+    step = int(series.steps[-1])
+    return step, record.decode(source.picture(RUN, "maps", LAYER, step))
+
+
+def read_canvas(canvas) -> tuple[np.ndarray, int, int]:
+    """Grey levels of a mosaic [height, width], its zoom, and its tiles in a row."""
+    pixels = np.array(canvas.evaluate(PIXELS), np.uint8)
+    width, zoom, columns = (int(canvas.get_attribute(name)) for name in ("width", "data-zoom", "data-columns"))
+    return pixels.reshape(-1, width, 4)[..., 0].astype(int), zoom, columns
+
+
+def tile(levels: np.ndarray, zoom: int, columns: int, number: int, side: int) -> np.ndarray:
+    """One tile of a mosaic, a level a value; every screen pixel of a value must be the same."""
+    top, left = (place * (side * zoom + 1) for place in divmod(number, columns))
+    squares = levels[top : top + side * zoom, left : left + side * zoom].reshape(side, zoom, side, zoom)
+    assert (squares == squares[:, :1, :, :1]).all()
+    return squares[:, 0, :, 0]
+
+
+@pytest.mark.parametrize("load_fast", [True, False], ids=["native", "python"])
+def test_mosaic_has_the_pixels_that_the_record_says(open_tab, demo_logdir: Path, logged, load_fast: bool) -> None:
+    step, picture = logged
+    tab = open_tab(demo_logdir, address(view="maps", runs=RUN, colours="grey", clip=0, step=step), load_fast=load_fast)
+    canvas = tab.frame.locator(f"canvas[aria-label='Feature maps of {LAYER}']").first
+    canvas.wait_for()
+    levels, zoom, columns = read_canvas(canvas)
+    codes = picture.array("pixels")[0]
+    for number, expected in enumerate(codes):
+        drawn = tile(levels, zoom, columns, number, side=codes.shape[-1])
+        np.testing.assert_allclose(drawn, np.round(expected / 252 * 255), atol=1)
+
+
+def test_hovered_value_is_the_logged_one(open_tab, demo_logdir: Path, logged) -> None:
+    step, picture = logged
+    tab = open_tab(demo_logdir, address(view="maps", runs=RUN, step=step))
+    canvas = tab.frame.locator(f"canvas[aria-label='Feature maps of {LAYER}']").first
+    canvas.wait_for()
+    zoom = int(canvas.get_attribute("data-zoom"))
+    row, column = 5, 9
+    canvas.hover(position={"x": (column + 0.5) * zoom, "y": (row + 0.5) * zoom})
+    text = tab.frame.locator(".tip").first.inner_text()
+    shown = float(re.search(r"=\s*(\S+)", text)[1].replace("\u2212", "-"))
+    names = picture.header["stats"]
+    low, high = (picture.array("stats")[names.index(name), 0] for name in ("low", "high"))
+    expected = low + (high - low) * picture.array("pixels")[0, 0, row, column] / 252
+    assert abs(shown - expected) <= (high - low) / 255 + 1e-3 * abs(expected)
+
+
+@pytest.mark.parametrize("name", TABS)
+def test_every_view_opens_without_a_complaint(open_tab, demo_logdir: Path, name: str) -> None:
+    tab = open_tab(demo_logdir)
+    tab.frame.get_by_role("tab", name=name).click()
+    tab.frame.locator("canvas").first.wait_for()
+    assert not [message for message in tab.messages if message.startswith(("error", "pageerror"))]
+
+
+def test_behind_a_path_prefix(open_tab, demo_logdir: Path) -> None:
+    tab = open_tab(demo_logdir, address(view="maps", runs=RUN), "--path_prefix=/some/where")
+    tab.frame.locator(f"canvas[aria-label='Feature maps of {LAYER}']").first.wait_for()
+
+
+def test_with_a_logdir_spec_and_two_runs(open_tab, demo_logdir: Path) -> None:
+    asked, mended = (demo_logdir / "story4_rows_and_columns" / variant for variant in ("asked", "mended"))
+    tab = open_tab(None, address(view="filters"), f"--logdir_spec=asked:{asked},mended:{mended}", load_fast=False)
+    tab.frame.get_by_role("checkbox", name=re.compile("asked")).wait_for()
+    tab.frame.get_by_role("checkbox", name=re.compile("mended")).wait_for()
+    tab.frame.locator("canvas[aria-label='Filters of conv/kernel']").nth(1).wait_for()
+
+
+@pytest.mark.network
+def test_from_the_wheel_in_a_clean_environment(open_tab, demo_logdir: Path, clean_environment) -> None:
+    tab = open_tab(demo_logdir, address(view="maps", runs=RUN), command=(clean_environment.program("tensorboard"),))
+    tab.frame.locator(f"canvas[aria-label='Feature maps of {LAYER}']").first.wait_for()
+    assert not [message for message in tab.messages if message.startswith(("error", "pageerror"))]
