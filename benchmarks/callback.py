@@ -88,12 +88,13 @@ def _hundred_steps(model, images, targets) -> Variant:
 def _extraction(model, images) -> Comparison:
     import keras
     import tensorflow as tf
-    from tb_featuremap_plugin.integrations.keras import compiled_extractor
+    from tb_featuremap_plugin.integrations.keras.extraction import Extractor
 
     probe = images[:1]
-    outputs = keras.Model(model.inputs, [layer.output for layer in model.layers if layer.name.startswith(("conv", "dense"))])
+    chosen = [layer for layer in model.layers if layer.name.startswith(("conv", "dense"))]
+    outputs = keras.Model(model.inputs, [layer.output for layer in chosen])
     compiled = tf.function(lambda batch: outputs(batch, training=False))
-    ours = compiled_extractor(model, probe)
+    ours = Extractor(model, probe, [layer.name for layer in chosen])
     variants = [
         Variant(COMPILED, lambda: _times(lambda: compiled(tf.constant(probe))), calls=20),
         Variant(EXTRACTION, lambda: _times(ours), calls=20),
