@@ -28,7 +28,7 @@ export function receptiveField(network: Network, name: string, box: Box): Box | 
   const boxes = before.map((source) => {
     const size = source === null ? network.input : sizeOf(network, source);
     const needed = size && boxBefore(network, layer, box, size);
-    return needed && source !== null ? receptiveField(network, source, needed) : needed;
+    return needed && source !== null ? receptiveField(network, source, clipped(needed, size)) : needed;
   });
   return boxes.every((found) => found !== null)
     ? boxes.reduce<Box | null>((all, found) => (all ? join(all, found!) : found), null)
@@ -103,16 +103,15 @@ function sizeAfter(layer: Layer, before: readonly number[]): readonly number[] |
   return before.map((size, axis) => {
     const { kernel, stride, dilation } = geometry(layer, axis);
     const reach = (kernel - 1) * dilation;
+    const padded = paddingBefore(layer.padding, axis, size, kernel, stride, dilation);
     const same = layer.padding === "same";
-    if (TRANSPOSED.test(kind))
-      return same
-        ? size * stride
-        : (size - 1) * stride + reach + 1 - 2 * paddingBefore(layer.padding, axis, size, kernel, stride, dilation);
+    if (TRANSPOSED.test(kind)) {
+      if (same) return size * stride;
+      if (layer.padding === "valid") return size * stride + Math.max(0, reach + 1 - stride);
+      return (size - 1) * stride + reach + 1 - 2 * padded;
+    }
     if (same || layer.padding === "causal") return Math.ceil(size / stride);
-    return (
-      Math.floor((size + 2 * paddingBefore(layer.padding, axis, size, kernel, stride, dilation) - reach - 1) / stride) +
-      1
-    );
+    return Math.floor((size + 2 * padded - reach - 1) / stride) + 1;
   });
 }
 

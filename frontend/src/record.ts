@@ -1,5 +1,5 @@
 /** Reader of docs/format.md: the framing of records and of the backend's frames. Sizes are checked before anything is allocated. */
-import { assert, isObject } from "./assert";
+import { assert, FormatError, isObject } from "./assert";
 import { float16ToFloat32 } from "./float16";
 
 export const FORMAT_VERSION = 1;
@@ -168,8 +168,7 @@ async function inflate(packed: Uint8Array, expected: number, name: string): Prom
     }
   } catch (error) {
     await reader.cancel().catch(() => undefined);
-    assert(error instanceof TypeError === false, `section "${name}" is not a gzip member`);
-    throw error;
+    throw error instanceof FormatError ? error : new FormatError(`section "${name}" is not a gzip member`);
   }
   assert(filled === expected, `section "${name}" inflates to ${filled} bytes, not to the ${expected} of its shape`);
   return inflated;

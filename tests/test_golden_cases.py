@@ -1,0 +1,32 @@
+"""The cases that the frontend is tested with are what NumPy and the frameworks say."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests import golden_cases
+
+
+@pytest.mark.tensorflow
+@pytest.mark.torch
+def test_receptive_fields_are_those_of_real_layers() -> None:
+    assert json.loads(golden_cases.GEOMETRY.read_text()) == json.loads(golden_cases.encode(golden_cases.geometry_cases()))
+
+
+def test_ranges_are_those_that_numpy_finds() -> None:
+    stored = json.loads(golden_cases.RANGES.read_text())
+    found = json.loads(golden_cases.encode(golden_cases.range_cases()))
+    for case, expected in zip(stored, found, strict=True):
+        assert case["percentile"] == pytest.approx(expected["percentile"], rel=1e-12)
+        assert {**case, "percentile": None} == {**expected, "percentile": None}
+
+
+@pytest.mark.torch
+def test_products_add_up_to_what_torch_computes() -> None:
+    stored = json.loads(golden_cases.PRODUCTS.read_text())
+    found = json.loads(golden_cases.encode(golden_cases.product_cases()))
+    for case, expected in zip(stored, found, strict=True):
+        assert case["value"] == pytest.approx(expected["value"], rel=1e-9, abs=1e-12)
+        assert {**case, "value": None} == {**expected, "value": None}
