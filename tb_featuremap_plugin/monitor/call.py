@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tb_featuremap_plugin.arrays import snapshot
-from tb_featuremap_plugin.monitor.pytrees import Tree, flatten, resolve
+from tb_featuremap_plugin.monitor.pytrees import Tree, flatten, replicas, resolve
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -61,5 +61,5 @@ def snapshots(tensors: Mapping[str, Any], what: str) -> dict[str, npt.NDArray[An
 
 def _snapshot(value: Any, name: str) -> npt.NDArray[Any]:
     """An array of our own; what several replicas hold is joined along the batch."""
-    parts = value.values if type(value).__name__ == "PerReplica" else None
+    parts = replicas(value)
     return snapshot(value, name) if parts is None else np.concatenate([snapshot(part, name) for part in parts])

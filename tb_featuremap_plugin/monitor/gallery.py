@@ -58,6 +58,7 @@ class Gallery:
         self._attempt = attempt
         self._ordinals: dict[str, int] = {}
         self._left_out: dict[str, None] = {}
+        self._probe_name: str | None = None
 
     def note(self) -> str | None:
         """What was left out for the byte budget, in words."""
@@ -86,6 +87,7 @@ class Gallery:
 
     def _pictures(self, data: StepData, statistics: dict[str, ActivationPartial]) -> Iterator[Picture]:
         if data.probe_changed and self._options.record_inputs:
+            self._probe_name = next(iter(data.inputs))
             for name, array in data.inputs.items():
                 yield Picture("inputs", name, array.size, partial(self._inputs, name, array))
         for name, array in data.activations.items():
@@ -108,8 +110,7 @@ class Gallery:
         array, layout = self._arrangement.maps(name, array)
         layer = data.network.layer(name)
         options = self._map_options(layout, layer.activation if layer else None)
-        source = next(iter(data.inputs), None) if self._options.record_inputs else None
-        return maps_record(name, array, options, statistics=statistics, ordinal=ordinal, inputs=source)
+        return maps_record(name, array, options, statistics=statistics, ordinal=ordinal, inputs=self._probe_name)
 
     def _filters(self, data: StepData, name: str, kernel: Array, layout: str, ordinal: int) -> bytes:
         layer = data.network.owner(name)

@@ -30,8 +30,13 @@ def flatten(tree: Tree, single: str = "value") -> dict[str, Any]:
     return dict(_leaves(tree, ()))
 
 
+def replicas(value: Any) -> tuple[Any, ...] | None:
+    """What the replicas of a `tf.distribute` strategy hold each; None for anything else."""
+    return tuple(value.values) if type(value).__name__ == "PerReplica" else None
+
+
 def _is_array(value: object) -> bool:
-    return hasattr(value, "shape") and hasattr(value, "dtype")
+    return (hasattr(value, "shape") and hasattr(value, "dtype")) or replicas(value) is not None
 
 
 def _leaves(tree: Any, path: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
