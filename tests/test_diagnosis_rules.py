@@ -349,7 +349,12 @@ class TestOutput:
         falling = losses(np.linspace(2.3, -40, 200))
         assert "wrong_output" in alarms(healthy_run(losses=falling))
         assert "wrong_output" in alarms(edit_record(healthy_run(losses=falling), loss=None))
-        assert not found(edit_record(healthy_run(losses=falling), loss="my_likelihood"), "wrong_output")
+        assert "wrong_output" in alarms(edit_record(healthy_run(losses=falling), loss="my_cross_entropy"))
+
+    def test_overlap_losses_go_down_to_minus_one(self):
+        overlap = losses(np.linspace(0, -0.95, 200))
+        assert not found(edit_record(healthy_run(losses=overlap), loss="dice_loss"), "wrong_output")
+        assert not found(edit_record(healthy_run(losses=overlap), loss="mse"), "wrong_output")
 
     def test_hinge_on_probabilities(self):
         assert alarms(edit_record(healthy_run(), loss="hinge")) == ["wrong_output"]

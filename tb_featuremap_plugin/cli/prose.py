@@ -51,7 +51,8 @@ def write_diagnosis(diagnosis: Diagnosis, paper: Paper) -> str:
     alarms = [finding for finding in diagnosis.findings if finding.is_alarm]
     notes = [finding for finding in diagnosis.findings if not finding.is_alarm and finding.because is None]
     looked_at = diagnosis.looked_at["sentence"]
-    parts = [paper.paint(f"Run {diagnosis.title}", _BOLD) + f" ({looked_at})"]
+    name = "in the logdir itself" if diagnosis.title == "." else diagnosis.title
+    parts = [paper.paint(f"Run {name}", _BOLD) + f" ({looked_at})"]
     if not alarms:
         parts.append(paper.wrap(f"Nothing unusual found in {looked_at}.", "  ", "  "))
     parts.extend(_write_finding(finding, diagnosis.findings, paper) for finding in (*alarms, *notes))
@@ -66,10 +67,15 @@ def _write_finding(finding: Finding, findings: Sequence[Finding], paper: Paper) 
         paper.wrap(advice, f"{_INDENT}{'Try: ' if position == 0 else '     '}", f"{_INDENT}     ")
         for position, advice in enumerate(finding.advice)
     )
-    consequences = [f"{other.rule.replace('_', ' ')} ({other.target})" for other in findings if other.because == finding.rule]
+    consequences = [_short(other) for other in findings if other.because == finding.rule]
     if consequences:
         lines.append(paper.wrap(f"Also seen, likely because of it: {', '.join(consequences)}"))
     return "\n".join(lines)
+
+
+def _short(finding: Finding) -> str:
+    name = finding.rule.replace("_", " ")
+    return name if finding.target_kind == "run" else f"{name} ({finding.target})"
 
 
 def _write_verdicts(diagnosis: Diagnosis, paper: Paper) -> str:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from tb_featuremap_plugin.diagnosis.findings import ERROR, WARNING, Finding
 from tb_featuremap_plugin.diagnosis.gates import LEARNED, STUCK, learning
 from tb_featuremap_plugin.diagnosis.healthy import chart
-from tb_featuremap_plugin.diagnosis.losses import ABSOLUTE, BINARY, CATEGORICAL, HINGE, SPARSE, SQUARED
+from tb_featuremap_plugin.diagnosis.losses import ABSOLUTE, BINARY, CATEGORICAL, HINGE, OTHER, SPARSE, SQUARED
 from tb_featuremap_plugin.diagnosis.rule import Rule
 from tb_featuremap_plugin.diagnosis.study import LayerView, Study
 from tb_featuremap_plugin.diagnosis.words import number, percent
@@ -19,6 +19,9 @@ TOLERANCE = 0.02
 
 NEGATIVE = -0.01
 """A cross-entropy of proper targets is never below 0; this leaves room for rounding."""
+
+NEGATIVE_UNKNOWN = -1.5
+"""The same for a loss whose name is not known, over probabilities and labels. Losses made of overlaps and cosines reach -1 rightly."""
 
 _PROBABILITIES = ("sigmoid", "hardsigmoid", "softmax")
 _NO_PROBABILITIES = (
@@ -229,7 +232,8 @@ def _negative_loss(study: Study, output: LayerView) -> Iterator[Finding]:
     lowest = _lowest_loss(study)
     low, high = study.targets.last("min"), study.targets.last("max")
     classes = output.activation in _PROBABILITIES and low >= 0 and (high <= 1 or study.targets.last("integers") == 1)
-    if lowest < NEGATIVE and (study.loss.is_cross_entropy or (study.loss.family is None and classes)):
+    unknown = study.loss.family in (None, OTHER) and classes
+    if (study.loss.is_cross_entropy and lowest < NEGATIVE) or (unknown and lowest < NEGATIVE_UNKNOWN):
         yield _finding(
             study,
             output,
