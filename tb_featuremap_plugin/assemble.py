@@ -5,6 +5,8 @@ Nothing here raises for what a logdir holds: whatever cannot be read becomes a `
 
 from __future__ import annotations
 
+import functools
+import logging
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -18,6 +20,8 @@ from tb_featuremap_plugin.series import Int64, Outline, PictureSeries, Points, R
 
 MONITOR_RUN = "featuremaps"
 """The folder into which a Monitor writes unless told otherwise; such a run is shown under its parent's name."""
+
+_logger = logging.getLogger(__name__)
 
 _PACKED = {metadata.LAYERS_TAG, metadata.VARIABLES_TAG, metadata.LOSSES_TAG, metadata.PROGRESS_TAG, metadata.START_TAG}
 _ROW_PREFIXES = (f"{metadata.LAYERS_TAG}/", f"{metadata.VARIABLES_TAG}/")
@@ -162,9 +166,16 @@ def _readable(tag: str, series: RawSeries, problems: Problems) -> bool:
         problems.add(tag, "its metadata names no version, so something else wrote it or it is damaged")
         return False
     if version > metadata.CONTENT_VERSION:
+        warn_of_later_version(version)
         problems.add(tag, f"it is of version {version}; this package reads up to {metadata.CONTENT_VERSION}. Update tb-featuremap-plugin")
         return False
     return True
+
+
+@functools.cache
+def warn_of_later_version(version: int) -> None:
+    """Says once a process that something is left out."""
+    _logger.warning("Series of a later version (%d) are left out; update tb-featuremap-plugin to see them", version)
 
 
 def _is_ours(tag: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from werkzeug.datastructures import MultiDict
+from werkzeug.wrappers import Request
 
 from tb_featuremap_plugin import limits
 
@@ -19,11 +19,17 @@ class Parameters:
     """Takes parameters by name; `done` refuses those that nobody took.
 
     Args:
-        given: the request's parameters.
+        request: whose query parameters they are.
+
+    Raises:
+        BadParameterError: the query is not UTF-8.
     """
 
-    def __init__(self, given: MultiDict[str, str]) -> None:
-        self._given = given
+    def __init__(self, request: Request) -> None:
+        try:
+            self._given = request.args
+        except UnicodeDecodeError:
+            raise BadParameterError("the query is not UTF-8") from None
         self._taken: list[str] = []
 
     def one(self, name: str) -> str:

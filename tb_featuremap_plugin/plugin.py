@@ -79,19 +79,19 @@ class FeatureMapsPlugin(base_plugin.TBPlugin):  # type: ignore[misc]
         return serve(request, ProviderSource(self._provider, context, experiment, self._memory))
 
     def _serve_runs(self, request: wrappers.Request, source: ProviderSource) -> wrappers.Response:
-        Parameters(request.args).done()
+        Parameters(request).done()
         return _respond_json(request, api.runs(source, functools.partial(self._versions.version, source.experiment_id)))
 
 
 def _serve_diagnosis(request: wrappers.Request, source: ProviderSource) -> wrappers.Response:
-    parameters = Parameters(request.args)
+    parameters = Parameters(request)
     names = parameters.several("run")
     parameters.done()
     return _respond_json(request, api.diagnosis(source, names))
 
 
 def _serve_table(request: wrappers.Request, source: ProviderSource) -> wrappers.Response:
-    parameters = Parameters(request.args)
+    parameters = Parameters(request)
     run, table = parameters.one("run"), parameters.one("table")
     columns, rows = parameters.optional("columns"), parameters.several("rows")
     parameters.done()
@@ -99,14 +99,14 @@ def _serve_table(request: wrappers.Request, source: ProviderSource) -> wrappers.
 
 
 def _serve_losses(request: wrappers.Request, source: ProviderSource) -> wrappers.Response:
-    parameters = Parameters(request.args)
+    parameters = Parameters(request)
     run = parameters.one("run")
     parameters.done()
     return _respond_frame(request, api.losses(source, run))
 
 
 def _serve_scalars(request: wrappers.Request, source: ProviderSource) -> wrappers.Response:
-    parameters = Parameters(request.args)
+    parameters = Parameters(request)
     run, tag, of = parameters.one("run"), parameters.optional("tag"), parameters.optional("of")
     parameters.done()
     if tag is None and of is None:
@@ -117,7 +117,7 @@ def _serve_scalars(request: wrappers.Request, source: ProviderSource) -> wrapper
 
 
 def _serve_picture(request: wrappers.Request, source: ProviderSource) -> wrappers.Response:
-    parameters = Parameters(request.args)
+    parameters = Parameters(request)
     run, kind, name = parameters.one("run"), parameters.one("kind"), parameters.one("name")
     step, version = parameters.step("step"), parameters.optional("v")
     parameters.done()
@@ -125,7 +125,7 @@ def _serve_picture(request: wrappers.Request, source: ProviderSource) -> wrapper
 
 
 def _serve_channels(request: wrappers.Request, source: ProviderSource) -> wrappers.Response:
-    parameters = Parameters(request.args)
+    parameters = Parameters(request)
     run, kind, name = parameters.one("run"), parameters.one("kind"), parameters.one("name")
     parameters.done()
     return _respond_frame(request, api.channels(source, run, kind, name))

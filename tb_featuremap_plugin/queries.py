@@ -154,11 +154,11 @@ class ProviderSource:
                 self._context, experiment_id=self.experiment_id, plugin_name=SCALARS, downsample=ALL_POINTS, run_tag_filter=only
             )
             data = read[run][tag]
+            return assemble.points([datum.step for datum in data], [datum.value for datum in data])
         except (ValueError, TypeError) as error:
-            raise MissingError(f"the scalar {tag!r} of run {run!r} cannot be read: {error}") from None
+            raise MissingError(f"the scalar {tag!r} of run {run!r} cannot be read: {error!s:.200}") from None
         except KeyError:
             raise MissingError(f"run {run!r} has no scalar {tag!r}") from None
-        return assemble.points([datum.step for datum in data], [datum.value for datum in data])
 
     def _only(self, name: str) -> _Listed:
         for listed in self._listed([name]):
@@ -259,6 +259,8 @@ class ProviderSource:
         if index is not None:
             step = listed.blobs[metadata.RUN_TAG].steps[index]
             record = self._read_blob(listed.keys[metadata.RUN_TAG].get(step))
+            if record is None:
+                listed.problems.add(metadata.RUN_TAG, f"TensorBoard lists the run record of step {step}, but does not give it out")
         return RawRun(listed.name, listed.blobs, tensors, record, listed.problems.all())
 
     def _picture_key(self, run: str, kind: str, name: str, step: int) -> str | None:
@@ -276,8 +278,8 @@ class ProviderSource:
             return None
         try:
             blob = self._provider.read_blob(self._context, blob_key=key)
-        except (errors.NotFoundError, LookupError, ValueError, TypeError):
-            return None
+        except (errors.NotFoundError, errors.InvalidArgumentError, LookupError, ValueError, TypeError):
+            return None  # It is gone; or damaged; or its name holds a quote, and the native server cannot read its own key.
         return blob if isinstance(blob, bytes) and len(blob) <= limits.MAX_BLOB_BYTES else None
 
 

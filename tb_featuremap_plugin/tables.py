@@ -49,10 +49,10 @@ def losses(series: RawSeries, problems: Problems) -> Points:
     for step, value in zip(series.steps, series.values or (), strict=True):
         if not _is_table(value) or value.shape[1:] != (2,):
             problems.add("featuremaps/losses", f"the tensor at step {step} is {_described(value)}, not float32 [n, 2]")
-        elif np.isfinite(value[:, 0]).all():
+        elif (np.abs(value[:, 0]) <= limits.MAX_STEP).all():
             chunks.append((step - value[:, 0].astype(np.float64), value[:, 1]))
         else:
-            problems.add("featuremaps/losses", f"the tensor at step {step} has steps that are not finite")
+            problems.add("featuremaps/losses", f"the tensor at step {step} has losses of no step that can be")
     return _latest_of_each_step(chunks)
 
 

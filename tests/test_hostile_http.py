@@ -1,0 +1,192 @@
+"""Logdirs that were made to hurt, read through both loaders and asked for over HTTP: no 5xx, no traceback, no answer of another shape."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from urllib.parse import quote, urlencode
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from tensorboard.util import tensor_util
+
+from tb_featuremap_plugin import api, assemble, metadata
+from tb_featuremap_plugin.events import EventSource
+from tests import hostile, logdirs
+from tests.frames import read_frame
+from tests.providers import LOADERS, loaded
+from tests.servers import PLUGIN
+from tests.test_http import check_error, wsgi_client
+
+ROUTES = ("runs", "diagnosis", "table", "losses", "scalars", "picture", "channels")
+NEEDS_ESCAPES = re.compile(r"""["\\\x00-\x1f]""")
+"""In JSON. The native server makes keys of blobs that it cannot read itself where a name has such characters."""
+
+ALLOWED = (200, 400, 404)
+UNHURRIED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
+
+
+def examples(count):
+    """So many examples, however long each takes on a busy machine. They are not shrunk: that would take minutes."""
+    return settings(
+        max_examples=count, deadline=None, suppress_health_check=UNHURRIED, phases=[Phase.explicit, Phase.reuse, Phase.generate]
+    )
+
+
+def get(client, route, **parameters):
+    """An answer, checked for what every answer must be."""
+    answer = client.get(f"/{PLUGIN}/{route}?{urlencode(parameters, errors='surrogatepass')}")
+    assert answer.status_code in ALLOWED, (answer.status_code, answer.get_data()[:300])
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert not answer.headers["Content-Type"].startswith("text/html")
+    if answer.status_code != 200:
+        check_error(answer, answer.status_code)
+    return answer
+
+
+def walk(client):
+    """Asks for everything that `/runs` lists. Of pictures that are none the Python loader lists steps, and answers 404."""
+    runs = get(client, "runs").json["runs"]
+    for run in runs:
+        name = run["run"]
+        for table, rows in (("layers", run["layer_rows"]), ("variables", run["variable_rows"]), ("progress", [])):
+            header, arrays = read_frame(get(client, "table", run=name, table=table).data)
+            assert arrays["values"].shape == (len(arrays["steps"]), len(header["rows"]), len(header["columns"]))
+            assert (np.diff(arrays["steps"]) > 0).all()
+            assert set(header["rows"]) <= {*rows, "run"}
+        read_frame(get(client, "losses", run=name).data)
+        for of, tags in get(client, "scalars", run=name).json["scalars"].items():
+            for tag in tags:
+                get(client, "scalars", run=name, of=of, tag=tag)
+        for picture in run["pictures"]:
+            place = {"run": name, "kind": picture["kind"], "name": picture["name"]}
+            read_frame(get(client, "channels", **place).data)
+            assert picture["steps"] == sorted(set(picture["steps"]))
+            for step in picture["steps"]:
+                get(client, "picture", **place, step=step, v=picture["version"])
+    report = get(client, "diagnosis").json
+    assert [run["run"] for run in report["runs"]] == [run["run"] for run in runs]
+    return runs
+
+
+@examples(60)
+@given(st.lists(hostile.logs(), min_size=1, max_size=2))
+def test_any_events_through_the_python_loader(tmp_path_factory, writes):
+    logdir = tmp_path_factory.mktemp("hostile")
+    for index, write in enumerate(writes):
+        write(logdir / f"run{index}")
+    with loaded("python", logdir, wait=False) as held:
+        walk(wsgi_client(held.provider))
+
+
+@examples(4)
+@given(st.lists(hostile.logs(), min_size=8, max_size=8))
+def test_any_events_through_the_native_loader(tmp_path_factory, writes):
+    logdir = tmp_path_factory.mktemp("hostile")
+    for index, write in enumerate(writes):
+        write(logdir / f"run{index}")
+    logdirs.EventLog(logdir / "last").maps("conv1", 0)
+    with loaded("native", logdir, wait=False) as held:
+        held.until(lambda source: any(outline.name == "last" for outline in source.outlines()))
+        walk(wsgi_client(held.provider))
+
+
+@examples(60)
+@given(st.lists(hostile.logs(), min_size=1, max_size=2))
+def test_any_events_read_from_the_files(tmp_path_factory, writes):
+    logdir = tmp_path_factory.mktemp("hostile")
+    for index, write in enumerate(writes):
+        write(logdir / f"run{index}")
+    source = EventSource(logdir)
+    json.dumps(api.runs(source), allow_nan=False)
+    json.dumps(api.diagnosis(source), allow_nan=False)
+    for run in source.runs():
+        for table in api.TABLES:
+            read_frame(api.table(source, run.name, table))
+        for series in run.pictures:
+            read_frame(api.channels(source, run.name, series.kind, series.name))
+            for step in series.steps.tolist():
+                assert isinstance(api.picture(source, run.name, series.kind, series.name, step), bytes)
+
+
+@pytest.fixture(scope="module")
+def named_logdir(tmp_path_factory):
+    """Layers and variables of every hostile name, and runs of those that a file system takes."""
+    logdir = tmp_path_factory.mktemp("names")
+    log = logdirs.EventLog(logdir)
+    log.run(logdirs.small_record(hostile.NAMES))
+    log.tensor(metadata.LAYERS_TAG, 0, np.zeros((len(hostile.NAMES), 30), np.float32))
+    for name in hostile.NAMES:
+        log.maps(name, 3)
+        log.tensor(f"{metadata.VARIABLES_TAG}/{name}", 3, np.zeros((1, 40), np.float32))
+    for name in ("<b>run<b>", "\u202erun", "a b&c=d", "x" * 200, "%2F", "'quoted\"", "featuremaps"):
+        logdirs.EventLog(logdir / name).maps("conv1", 0)
+    return logdir
+
+
+@pytest.mark.parametrize("loader", LOADERS)
+def test_names_full_of_markup_and_separators_are_names(loader, named_logdir):
+    with loaded(loader, named_logdir) as held:
+        client = wsgi_client(held.provider)
+        runs = {run["run"]: run for run in walk(client)}
+        assert len(runs) == 8
+        root = runs["."]
+        assert {picture["name"] for picture in root["pictures"]} == set(hostile.NAMES)
+        assert set(root["layer_rows"]) == set(hostile.NAMES)
+        for name in hostile.NAMES:
+            frame = get(client, "table", run=".", table="layers", rows=name, columns="mean")
+            assert read_frame(frame.data)[0]["rows"] == [name]
+            answer = get(client, "picture", run=".", kind="maps", name=name, step=3)
+            if loader == "native" and NEEDS_ESCAPES.search(name):
+                check_error(answer, 404)
+            else:
+                assert read_frame(answer.data)[0]["name"] == name
+
+
+@pytest.fixture(scope="module")
+def small_client(tmp_path_factory):
+    logdir = tmp_path_factory.mktemp("small")
+    logdirs.write_monitored(logdir / "featuremaps", [0, 1])
+    with loaded("python", logdir) as held:
+        yield wsgi_client(held.provider)
+
+
+keys = st.sampled_from(["run", "table", "columns", "rows", "kind", "name", "step", "v", "tag", "of", "", "x"])
+values = hostile.names | st.sampled_from(["featuremaps", "layers", "maps", "conv1", "0", "1", "-1", "mean", "mean,std", ",", "9" * 40])
+
+
+@examples(400)
+@given(st.sampled_from(ROUTES), st.lists(st.tuples(keys, values), max_size=6))
+def test_any_parameters(small_client, route, parameters):
+    query = "&".join(f"{key}={quote(value)}" for key, value in parameters)
+    answer = small_client.get(f"/{PLUGIN}/{route}?{query}")
+    assert answer.status_code in ALLOWED
+    if answer.status_code != 200:
+        check_error(answer, answer.status_code)
+
+
+@examples(200)
+@given(st.text("abcr%&=+#?/\\;:uns\x00\xff0123456789ABCDEF.-_~\n", max_size=60))
+def test_any_query_string(small_client, query):
+    for route in ("runs", "table", "picture"):
+        answer = small_client.get(f"/{PLUGIN}/{route}", environ_overrides={"QUERY_STRING": query})
+        assert answer.status_code in ALLOWED
+
+
+def test_a_later_version_is_skipped_with_one_warning(tmp_path, caplog):
+    assemble.warn_of_later_version.cache_clear()
+    log = logdirs.write_monitored(tmp_path / "featuremaps", [0, 1])
+    later = metadata.blob_metadata()
+    later.plugin_data.content = b'{"version":7}'
+    for name in ("new1", "new2"):
+        log.value(f"featuremaps/maps/{name}", 0, tensor_util.make_tensor_proto([b"from the future"]), later)
+    with loaded("python", tmp_path) as held, caplog.at_level(logging.WARNING, "tb_featuremap_plugin"):
+        client = wsgi_client(held.provider)
+        for _ in range(3):
+            (run,) = get(client, "runs").json["runs"]
+        assert {picture["name"] for picture in run["pictures"]} == {"conv1", "conv2"}
+        assert sorted(problem["tag"] for problem in run["problems"]) == ["featuremaps/maps/new1", "featuremaps/maps/new2"]
+    assert len([entry for entry in caplog.records if "later version" in entry.getMessage()]) == 1
