@@ -40,7 +40,7 @@ export function Chart({ spec, step, onStep, dark, height = 160, children, note }
       </figcaption>
       {children && <div class="chart-controls">{children}</div>}
       {empty ? (
-        <p class="chart-empty" style={{ height }}>
+        <p class="chart-empty" style={{ height: `${height}px` }}>
           Nothing logged
         </p>
       ) : asTable.value ? (
@@ -90,25 +90,26 @@ function Plot({ spec, drawn, step, onStep, dark, height, onHover }: PlotProps) {
   useEffect(() => handle.current?.setStep(step), [step]);
   const label = describe(spec, (value, right) => word(spec, right)(value));
   return (
-    <div ref={place} class="chart-plot" role="img" aria-label={label} style={{ minHeight: height }}>
+    <div ref={place} class="chart-plot" role="img" aria-label={label} style={{ minHeight: `${height}px` }}>
       {failure.value}
     </div>
   );
 }
 
-/** What each line reads at a step. */
+const MOST_READ_OUT = 12;
+
+/** What each line reads at a step; of many lines at once nobody would read it. */
 function Readout({ spec, step }: { spec: ChartSpec; step: number | null }) {
+  const lines = spec.lines.filter(({ faint }) => !faint);
   return (
     <ul class="chart-readout">
       {step !== null && <li>step {count(step)}</li>}
-      {spec.lines
-        .filter(({ faint }) => !faint)
-        .map((line) => (
-          <li key={line.name}>
-            <span class={line.dashed ? "line-key dashed" : "line-key"} style={{ color: cssColor(line.color) }} />
-            {line.name} <b>{word(spec, line.right === true)(valueAt(line, step))}</b>
-          </li>
-        ))}
+      {(lines.length > MOST_READ_OUT ? [] : lines).map((line) => (
+        <li key={line.name}>
+          <span class={line.dashed ? "line-key dashed" : "line-key"} style={{ color: cssColor(line.color) }} />
+          {line.name} <b>{word(spec, line.right === true)(valueAt(line, step))}</b>
+        </li>
+      ))}
     </ul>
   );
 }

@@ -22,7 +22,7 @@ export function WhenSeen({ height, children }: { height: number; children: () =>
     return () => observer.disconnect();
   }, []);
   return (
-    <div ref={place} style={seen.value ? {} : { minHeight: height }}>
+    <div ref={place} style={seen.value ? {} : { minHeight: `${height}px` }}>
       {seen.value && children()}
     </div>
   );

@@ -22,7 +22,7 @@ export function Overview() {
         {() => (
           <div class="chart-row">
             <LossChart />
-            <RatioCharts healthy={value?.healthy?.variables?.update_ratio} />
+            <RatioCharts />
           </div>
         )}
       </WhenSeen>

@@ -4,7 +4,6 @@ import { useMemo } from "preact/hooks";
 import { Failure } from "../app/States";
 import { Chart } from "../charts/Chart";
 import { REFERENCE_RATIO, REFERENCE_WORDS } from "../charts/reference";
-import type { Bounds } from "../charts/scale";
 import type { ChartSpec } from "../charts/spec";
 import { cssColour, ENTRIES, type Lut, lut } from "../lut";
 import { useResource } from "../resource";
@@ -15,17 +14,17 @@ import { type Grid, toGrid } from "./grid";
 import { statistic } from "./statistics";
 
 const RATIO = statistic("update_ratio");
-export function RatioCharts({ healthy }: { healthy?: Bounds | undefined }) {
+export function RatioCharts() {
   return (
     <>
       {useStore().chosen.value.map((run) => (
-        <RatioChart key={run.run} run={run} healthy={healthy ?? REFERENCE_RATIO} />
+        <RatioChart key={run.run} run={run} />
       ))}
     </>
   );
 }
 
-function RatioChart({ run, healthy }: { run: Run; healthy: Bounds }) {
+function RatioChart({ run }: { run: Run }) {
   const store = useStore();
   const dark = store.dark.value;
   const several = store.chosen.value.length > 1;
@@ -35,17 +34,23 @@ function RatioChart({ run, healthy }: { run: Run; healthy: Bounds }) {
   );
   const { status, value, message } = loaded.value;
   const title = several ? `Update ratio by layer, ${run.title}` : "Update ratio by layer";
-  const spec = useMemo(
-    () => (value ? ratioSpec(title, value, healthy, lut("viridis"), dark) : null),
-    [value, title, healthy, dark],
-  );
+  const spec = useMemo(() => (value ? ratioSpec(title, value, lut("viridis"), dark) : null), [value, title, dark]);
   if (status === "failed") return <Failure message={message} />;
   if (!spec || spec.lines.length === 0) return null;
-  return <Chart spec={spec} step={store.step.value} onStep={(step) => store.goTo(step)} dark={dark} height={180} />;
+  return (
+    <Chart
+      spec={spec}
+      step={store.step.value}
+      onStep={(step) => store.goTo(step)}
+      dark={dark}
+      height={180}
+      note="dark to bright: from input to output"
+    />
+  );
 }
 
 /** A line a kernel, coloured by depth from input to output, leaving out colours too near to the ground. */
-export function ratioSpec(title: string, grid: Grid, healthy: Bounds, colours: Lut, dark: boolean): ChartSpec {
+export function ratioSpec(title: string, grid: Grid, colours: Lut, dark: boolean): ChartSpec {
   const width = grid.steps.length;
   const [first, last] = dark ? [0.25, 1] : [0, 0.85];
   const lines = grid.rows.map(({ layer }, row) => {
@@ -56,7 +61,7 @@ export function ratioSpec(title: string, grid: Grid, healthy: Bounds, colours: L
       series: { steps: grid.steps, values: grid.values.subarray(row * width, (row + 1) * width) },
     };
   });
-  return { title, lines, quantity: "ratio", log: true, healthy, healthyLabel: REFERENCE_WORDS };
+  return { title, lines, quantity: "ratio", log: true, healthy: REFERENCE_RATIO, healthyLabel: REFERENCE_WORDS };
 }
 
 export function Cost() {

@@ -48,7 +48,7 @@ export function VariableTable({ rows, sorting, onSort, opened, open }: VariableT
               key={`${row.series.run.run} ${row.series.variable}`}
               aria-rowindex={index + 2}
               class={row.series.variable === opened ? "opened" : ""}
-              style={{ height: ROW_HEIGHT }}
+              style={{ height: `${ROW_HEIGHT}px` }}
             >
               <VariableCells
                 row={row}
@@ -108,7 +108,7 @@ function HeadCell({ column: { key, label, explanation }, sorting, onSort }: Head
 
 /** Room for the rows that are not built. */
 function Spacer({ rows }: { rows: number }) {
-  return rows > 0 ? <tr class="spacer" style={{ height: rows * ROW_HEIGHT }} /> : null;
+  return rows > 0 ? <tr class="spacer" style={{ height: `${rows * ROW_HEIGHT}px` }} /> : null;
 }
 
 function rowId(index: number): string {
