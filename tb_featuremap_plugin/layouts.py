@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from tb_featuremap_plugin.errors import LayoutError
@@ -127,6 +126,12 @@ def _permutation(layout: str, leading: str) -> tuple[int, ...]:
     return tuple(layout.index(letter) for letter in leading + space)
 
 
+def channels_to_end(view: Array) -> Array:
+    """A canonical view as [samples, *space, channels]."""
+    moved: Array = view.transpose(0, *range(2, view.ndim), 1)
+    return moved
+
+
 def is_channels_last(view: Array) -> bool:
     """Whether a canonical view's memory is that of [samples, *space, channels]."""
-    return bool(np.moveaxis(view, 1, -1).flags.c_contiguous)
+    return bool(channels_to_end(view).flags.c_contiguous)

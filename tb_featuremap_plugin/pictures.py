@@ -175,20 +175,21 @@ def _tiled(
 ) -> bytes:
     side = tiles.reduction(view.shape[2:])
     chosen = tiles.average(view[: options.max_images, : options.max_channels], side)
-    stats, names = activations.channel_stats(statistics), list(activations.CHANNEL_STATISTICS)
+    stats = dict(zip(activations.CHANNEL_STATISTICS, activations.channel_stats(statistics), strict=True))
     if options.precision == "uint8":
         span = _known_range(view, chosen, statistics) or tiles.measure_range(chosen)
         pixels: Array = tiles.quantise(chosen, span)
-        stats = np.vstack([stats, _padded(span.low, stats.shape[1]), _padded(span.high, stats.shape[1])])
-        names += ["low", "high"]
+        low, high = _padded(span.low, view.shape[1]), _padded(span.high, view.shape[1])
+        # Rows that are mostly alike stand side by side, where deflate finds them.
+        stats = {"min": stats["min"], "low": low, "max": stats["max"], "high": high} | stats
     else:
         with np.errstate(over="ignore"):
             pixels = np.ascontiguousarray(chosen, options.precision)
     shape = (statistics.samples, *view.shape[1:])
     header = _header(kind, name, view, options.layout, shape, ordinal, options.description)
     header |= {key: value for key, value in extra.items() if value is not None}
-    header |= {"images": list(range(chosen.shape[0])), "channels": list(range(chosen.shape[1])), "reduced": side, "stats": names}
-    return record.encode(header, {"stats": stats, "pixels": pixels})
+    header |= {"images": list(range(chosen.shape[0])), "channels": list(range(chosen.shape[1])), "reduced": side, "stats": list(stats)}
+    return record.encode(header, {"stats": np.array(list(stats.values()), np.float32), "pixels": pixels})
 
 
 def _known_range(view: Array, chosen: Array, statistics: ActivationPartial) -> tiles.Range | None:
@@ -212,6 +213,8 @@ def _header(
 
 
 def _padded(values: Array, channels: int) -> Array:
+    if len(values) == channels:
+        return values
     padded = np.full(channels, np.nan, np.float32)
     padded[: len(values)] = values
     return padded

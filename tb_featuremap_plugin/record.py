@@ -23,6 +23,8 @@ from tb_featuremap_plugin.errors import FormatError, NewerVersionError
 FORMAT_VERSION = 1
 
 _LENGTH_BYTES = 8
+_json = json.JSONEncoder(allow_nan=False, separators=(",", ":"), sort_keys=True)
+
 _DTYPES = {"uint8": "<u1", "float16": "<f2", "float32": "<f4", "int32": "<i4", "float64": "<f8"}
 
 Array = npt.NDArray[Any]
@@ -89,7 +91,7 @@ def encode(header: Mapping[str, Any], arrays: Mapping[str, Array]) -> bytes:
         sections[name] = {"dtype": array.dtype.name, "shape": list(array.shape), "offsets": [start, stop]}
         members.append(member)
         start = stop
-    text = json.dumps({**header, "version": FORMAT_VERSION, "sections": sections}, allow_nan=False, separators=(",", ":"), sort_keys=True)
+    text = _json.encode({**header, "version": FORMAT_VERSION, "sections": sections})
     encoded = text.encode("ascii")
     return b"".join([len(encoded).to_bytes(_LENGTH_BYTES, "little"), encoded, *members])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,7 @@ NEG_INF_CODE, POS_INF_CODE, NAN_CODE = 253, 254, 255
 
 _BLOCK = 1 << 16
 _SHORTEST_ROW = 16
+_NARROW = (np.dtype(np.float32), np.dtype(np.float16))
 _SMALLEST_SPAN, _LARGEST_SPAN = 1e-30, 1e30
 """Outside of these spans of a channel, float32 cannot hold codes per unit; float64 can."""
 
@@ -79,14 +81,14 @@ def measure_range(maps: Array) -> Range:
 def quantise(maps: Array, span: Range) -> Codes:
     """Codes of [images, channels, *space] by the range of each channel; NaN and Inf have codes of their own."""
     images, channels = maps.shape[:2]
-    flat = maps.reshape(images, channels, -1)
+    flat = maps.reshape(images, channels, math.prod(maps.shape[2:]))
     codes = np.empty(flat.shape, np.uint8)
+    if not codes.size:
+        return codes.reshape(maps.shape)
     low = span.low.astype(np.float64)
     width = span.high - low
-    scale = np.where(width > 0, LEVELS / np.where(width > 0, width, 1), 0)
-    positive = width[width > 0]
-    narrow = maps.dtype in (np.float32, np.float16) and (not len(positive) or _fits_float32(positive))
-    work = np.float32 if narrow else np.float64
+    scale = np.divide(LEVELS, width, out=np.zeros_like(width), where=width > 0)
+    work = np.float32 if maps.dtype in _NARROW and _fits_float32(width, scale) else np.float64
     by_position = flat.strides[1] < flat.strides[2] and channels >= _SHORTEST_ROW
     encode = _encode if span.finite else _encode_any
     with np.errstate(all="ignore"):
@@ -127,8 +129,8 @@ def _blocks(shape: tuple[int, ...], by_position: bool) -> Iterator[tuple[int, sl
                 yield image, slice(channel, channel + step_channels), slice(position, position + step_positions)
 
 
-def _fits_float32(spans: Array) -> bool:
-    return bool(spans.min() > _SMALLEST_SPAN and spans.max() < _LARGEST_SPAN)
+def _fits_float32(width: Array, scale: Array) -> bool:
+    return bool(np.fmax.reduce(width) < _LARGEST_SPAN and scale.max() < LEVELS / _SMALLEST_SPAN) or not width.any()
 
 
 def _single(values: Array) -> Float32:
@@ -139,6 +141,8 @@ def _single(values: Array) -> Float32:
 
 def _average_axis(maps: Array, side: int, axis: int) -> Array:
     size = maps.shape[axis]
+    if not size:
+        return maps
     total = _every(maps, 0, side, axis).copy(order="K")
     for offset in range(1, min(side, size)):
         part = _every(maps, offset, side, axis)

@@ -14,12 +14,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tb_featuremap_plugin.layouts import is_channels_last
+from tb_featuremap_plugin.layouts import channels_to_end, is_channels_last
 from tb_featuremap_plugin.stats import percentiles
 from tb_featuremap_plugin.stats.channels import Fold
 from tb_featuremap_plugin.stats.joining import join, merge
 from tb_featuremap_plugin.stats.layer_rows import CHANNEL_STATISTICS, channel_stats, layer_row
-from tb_featuremap_plugin.stats.partial import ActivationPartial, SiteMoments
+from tb_featuremap_plugin.stats.partial import (
+    ABOVE_ONE,
+    BELOW_ZERO,
+    INTEGERS,
+    NAN,
+    NEG_INF,
+    SATURATED,
+    TOP,
+    ZEROS,
+    ActivationPartial,
+    SiteMoments,
+)
 from tb_featuremap_plugin.stats.saturation import near_limits
 from tb_featuremap_plugin.stats.sites import Sites, concatenate, count, fold_samples
 
@@ -58,7 +69,7 @@ class _Pass:
     def __init__(self, data: Array, partial: ActivationPartial) -> None:
         self._partial = partial
         self._channels_last = partial.positions == 1 or is_channels_last(data)
-        ordered = np.moveaxis(data, 1, -1) if self._channels_last else data
+        ordered = channels_to_end(data) if self._channels_last else data
         self._flat = ordered.reshape(partial.samples, -1)
         self._whole = data.dtype.kind in "biu"
         self._work = np.float64 if data.dtype.itemsize > 2 and data.dtype != np.float32 else np.float32
@@ -72,7 +83,7 @@ class _Pass:
             self._fold(start, fold)
         if partial.samples > 1:
             partial.spread = self._spread / np.where(self._spread_sites, self._spread_sites, np.nan)
-        partial.keys = percentiles.to_keys(self._flat[:, :: _stride(partial)])
+        partial.keys = percentiles.to_keys(self._flat[:, :: _stride(partial)], finite=partial.is_finite and self._work is np.float32)
         if partial.has_unit_range:
             self._sum_channels()
 
@@ -104,12 +115,12 @@ class _Pass:
     def _fold_block(self, raw: Array) -> Sites:
         block = raw.astype(self._work, copy=False)
         sites = fold_samples(block)
-        counts = self._partial.counts
+        counts = self._partial.value_counts
         if sites.least < 0 or sites.bad is not None:
-            counts["below_zero"] += np.count_nonzero(block < 0)
+            counts[BELOW_ZERO] += np.count_nonzero(block < 0)
         if sites.most > 1 or sites.bad is not None:
-            counts["above_one"] += np.count_nonzero(block > 1)
-        counts["integers"] += raw.size if self._whole else _count_integers(block, sites)
+            counts[ABOVE_ONE] += np.count_nonzero(block > 1)
+        counts[INTEGERS] += raw.size if self._whole else _count_integers(block, sites)
         if sites.least <= 0 <= sites.most:
             sites.zeros = count(block == 0)
         if self._near_limits is not None:
@@ -117,14 +128,14 @@ class _Pass:
         return sites
 
     def _add_counts(self, fold: Fold, sites: Sites) -> None:
-        counts = self._partial.counts
+        counts = self._partial.channel_counts
         if sites.zeros is not None:
-            counts["zeros"][fold.channels] += fold.count(sites.zeros)
+            counts[ZEROS, fold.channels] += fold.count(sites.zeros)
         if sites.saturated is not None:
-            counts["saturated"][fold.channels] += fold.count(sites.saturated)
+            counts[SATURATED, fold.channels] += fold.count(sites.saturated)
         if sites.bad is not None:
-            for name, bad in zip(("nan", "pos_inf", "neg_inf"), sites.bad, strict=True):
-                counts[name][fold.channels] += fold.count(bad)
+            for row, bad in zip(range(NAN, NEG_INF + 1), sites.bad, strict=True):
+                counts[row, fold.channels] += fold.count(bad)
 
     def _add_moments(self, fold: Fold, sites: Sites, lows: Array) -> None:
         mean = lows if sites.mean is sites.low else fold.arrange(sites.mean)
@@ -182,7 +193,7 @@ class _Pass:
             total, largest = np.add.reduce(block, axis=axis), np.maximum.reduce(block, axis=axis)
             partial.sum_low = min(partial.sum_low, float(total.min()))
             partial.sum_high = max(partial.sum_high, float(total.max()))
-            partial.counts["top"] += np.count_nonzero((largest > _TOP * total) & (total > 0))
+            partial.value_counts[TOP] += np.count_nonzero((largest > _TOP * total) & (total > 0))
 
 
 def _count_integers(block: Array, sites: Sites) -> int:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from tb_featuremap_plugin.stats.partial import CHANNEL_COUNTS, VALUE_COUNTS, ActivationPartial, Moments, SiteMoments
+from tb_featuremap_plugin.stats.partial import ActivationPartial, Moments, SiteMoments
 from tb_featuremap_plugin.stats.percentiles import KEYS
 
 Array = npt.NDArray[Any]
@@ -65,7 +65,8 @@ class _Common:
         channels, positions = like.channels, like.positions
         added, reduced = _Reader(sums), _Reader(extremes)
         partial = ActivationPartial.empty(int(added.take(1)[0]), channels, positions, like.activation)
-        partial.counts = {name: added.take(len(like.counts[name])) for name in (*CHANNEL_COUNTS, *VALUE_COUNTS)}
+        partial.channel_counts = added.take(like.channel_counts.size).reshape(like.channel_counts.shape)
+        partial.value_counts = added.take(like.value_counts.size)
         partial.moments = _mean_only(added.take(channels), added.take(channels))
         shape = (channels, positions)
         site_moments = _mean_only(added.take(channels * positions).reshape(shape), added.take(channels * positions).reshape(shape))
@@ -121,9 +122,8 @@ def _sites(partial: ActivationPartial) -> SiteMoments:
 
 def _first_sums(partial: ActivationPartial) -> Float64:
     sites = _sites(partial).moments
-    counts = [partial.counts[name] for name in (*CHANNEL_COUNTS, *VALUE_COUNTS)]
     means = [part for moments in (partial.moments, sites) for part in (moments.count, moments.count * moments.mean)]
-    return _vector([np.asarray([partial.samples]), *counts, *means])
+    return _vector([np.asarray([partial.samples]), partial.channel_counts, partial.value_counts, *means])
 
 
 def _extremes(partial: ActivationPartial) -> Float64:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tb_featuremap_plugin.schema import LAYER_COLUMNS
-from tb_featuremap_plugin.stats.partial import ActivationPartial
+from tb_featuremap_plugin.stats.partial import CHANNEL_COUNTS, NAN, NEG_INF, POS_INF, SATURATED, TOP, VALUE_COUNTS, ZEROS, ActivationPartial
 from tb_featuremap_plugin.stats.percentiles import percentiles
 from tb_featuremap_plugin.stats.saturation import near_limits
 
@@ -28,16 +28,17 @@ _SATURATED_UNIT = 0.95
 
 def channel_stats(partial: ActivationPartial) -> Float32:
     """Statistics of each channel, [len(CHANNEL_STATISTICS), channels]; of finite values, NaN where there are none."""
-    moments, counts = partial.moments, partial.counts
+    moments, counts = partial.moments, partial.channel_counts
     table = np.empty((len(CHANNEL_STATISTICS), partial.channels), np.float32)
     with np.errstate(all="ignore"):
-        known = np.where(moments.count > 0, moments.count, np.nan)
-        table[0], table[1] = partial.low, partial.high
-        table[2], table[3] = moments.mean, np.sqrt(moments.m2 / known)
-        table[:4, moments.count == 0] = np.nan
-        table[4] = counts["zeros"] / max(1, partial.places)
+        table[0], table[1], table[2] = partial.low, partial.high, moments.mean
+        np.sqrt(moments.m2 / moments.count, out=table[3], casting="same_kind")
+        table[4] = counts[ZEROS] / max(1, partial.places)
         table[5] = partial.spread
-        table[6], table[7], table[8] = counts["nan"], counts["pos_inf"], counts["neg_inf"]
+        table[6:] = counts[NAN : NEG_INF + 1]
+    unknown = moments.count == 0
+    if unknown.any():
+        table[:4, unknown] = np.nan
     return table
 
 
@@ -53,8 +54,9 @@ def layer_row(partial: ActivationPartial, ordinal: float = math.nan) -> Float32:
         with np.errstate(all="ignore"):
             numbers |= _shares(partial) | _units(partial)
             if partial.moments.count.any():
-                numbers |= _scale(partial) | _percentiles(partial)
-    return np.asarray([numbers.get(column, math.nan) for column in LAYER_COLUMNS], np.float64).astype(np.float32)
+                numbers |= _scale(partial)
+                numbers |= _percentiles(partial, numbers["min"], numbers["max"])
+    return np.array([numbers.get(column, math.nan) for column in LAYER_COLUMNS], np.float32)
 
 
 def _scale(partial: ActivationPartial) -> dict[str, float]:
@@ -65,37 +67,40 @@ def _scale(partial: ActivationPartial) -> dict[str, float]:
     std = math.sqrt(float(moments.m2.sum() + np.dot(moments.count, delta * delta)) / total)
     rms = math.hypot(mean, std)
     numbers = {"mean": mean, "std": std, "rms": rms, "min": float(partial.low.min()), "max": float(partial.high.max())}
-    spread = partial.spread[np.isfinite(partial.spread)]
-    if len(spread):
-        numbers["input_share"] = float(spread.mean()) / rms if rms else 0.0
+    if partial.samples > 1:
+        spread = partial.spread[np.isfinite(partial.spread)]
+        if len(spread):
+            numbers["input_share"] = float(spread.mean()) / rms if rms else 0.0
     return numbers
 
 
 def _shares(partial: ActivationPartial) -> dict[str, float]:
-    counts = partial.counts
-    numbers = {name: float(counts[name].sum()) for name in ("nan", "pos_inf", "neg_inf")}
-    numbers |= {name: float(counts[name].sum()) / partial.values for name in ("zeros", "below_zero", "above_one", "integers")}
+    channels = dict(zip(CHANNEL_COUNTS, partial.channel_counts.sum(axis=1).tolist(), strict=True))
+    values = dict(zip(VALUE_COUNTS, (partial.value_counts / partial.values).tolist(), strict=True))
+    numbers = {name: channels[name] for name in ("nan", "pos_inf", "neg_inf")}
+    numbers |= {name: values[name] for name in ("below_zero", "above_one", "integers")}
+    numbers["zeros"] = channels["zeros"] / partial.values
+    if near_limits(partial.activation) is not None:
+        numbers["saturated"] = channels["saturated"] / partial.values
     if partial.has_unit_range:
         numbers |= {"channel_sum_min": partial.sum_low, "channel_sum_max": partial.sum_high}
-        numbers["top_share"] = float(counts["top"][0]) / partial.places
+        numbers["top_share"] = float(partial.value_counts[TOP]) / partial.places
     return numbers
 
 
 def _units(partial: ActivationPartial) -> dict[str, float]:
-    counts = partial.counts
-    dead = counts["zeros"] == partial.places
+    counts = partial.channel_counts
+    dead = counts[ZEROS] == partial.places
     if partial.activation in _RECTIFIERS:
-        dead = (partial.high <= 0) & (counts["nan"] + counts["pos_inf"] == 0)
-    numbers = {"dead_units": float(dead.mean())}
+        dead = (partial.high <= 0) & (counts[NAN] + counts[POS_INF] == 0)
+    numbers: dict[str, float] = {"dead_units": np.count_nonzero(dead) / partial.channels}
     if partial.samples > 1:
-        numbers["constant_units"] = 1 - float(partial.varying.mean())
+        numbers["constant_units"] = 1 - np.count_nonzero(partial.varying) / partial.channels
     if near_limits(partial.activation) is not None:
-        numbers["saturated"] = float(counts["saturated"].sum()) / partial.values
-        numbers["saturated_units"] = float((counts["saturated"] >= _SATURATED_UNIT * partial.places).mean())
+        numbers["saturated_units"] = np.count_nonzero(counts[SATURATED] >= _SATURATED_UNIT * partial.places) / partial.channels
     return numbers
 
 
-def _percentiles(partial: ActivationPartial) -> dict[str, float]:
+def _percentiles(partial: ActivationPartial, low: float, high: float) -> dict[str, float]:
     estimates = percentiles(partial.keys, tuple(_PERCENTILES.values()))
-    clipped = np.clip(estimates, partial.low.min(), partial.high.max())
-    return dict(zip(_PERCENTILES, clipped.tolist(), strict=True))
+    return {name: min(max(estimate, low), high) for name, estimate in zip(_PERCENTILES, estimates, strict=True)}

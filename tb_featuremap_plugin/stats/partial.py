@@ -15,6 +15,9 @@ Float64 = npt.NDArray[np.float64]
 CHANNEL_COUNTS = ("zeros", "nan", "pos_inf", "neg_inf", "saturated")
 VALUE_COUNTS = ("below_zero", "above_one", "integers", "top")
 
+ZEROS, NAN, POS_INF, NEG_INF, SATURATED = range(len(CHANNEL_COUNTS))
+BELOW_ZERO, ABOVE_ONE, INTEGERS, TOP = range(len(VALUE_COUNTS))
+
 _UNIT_RANGE = 1.0 + 1e-3
 """Sums over channels are taken where all values lie in 0..1, give or take a float16's rounding: elsewhere they say nothing."""
 
@@ -30,7 +33,8 @@ class Moments:
     @classmethod
     def empty(cls, *shape: int) -> Moments:
         """Of no values at all."""
-        return cls(np.zeros(shape), np.zeros(shape), np.zeros(shape))
+        zeros = np.zeros((3, *shape))
+        return cls(zeros[0], zeros[1], zeros[2])
 
     def add(self, where: slice, count: Array | float, mean: Array, m2: Array) -> None:
         """Joins the moments of further values of the entries `where`."""
@@ -67,7 +71,8 @@ class ActivationPartial:
         activation: name of the layer's activation, lower-case; None if unknown.
         moments: of each channel's finite values.
         low, high: extremes of each channel's finite values, [channels]; +Inf and -Inf where there are none.
-        counts: what simply adds up: of each channel [channels] `CHANNEL_COUNTS`, of all values [1] `VALUE_COUNTS`.
+        channel_counts: [len(CHANNEL_COUNTS), channels].
+        value_counts: [len(VALUE_COUNTS)], of all values.
         spread: mean over positions of the standard deviation over samples, [channels]; NaN for a single sample.
         varying: whether any position of a channel differs between samples, [channels].
         sum_low, sum_high: extremes of the sum over channels; +Inf and -Inf where values leave 0..1.
@@ -82,7 +87,8 @@ class ActivationPartial:
     moments: Moments
     low: Float64
     high: Float64
-    counts: dict[str, Float64]
+    channel_counts: Float64
+    value_counts: Float64
     spread: Float64
     varying: npt.NDArray[np.bool_]
     sum_low: float = math.inf
@@ -93,7 +99,6 @@ class ActivationPartial:
     @classmethod
     def empty(cls, samples: int, channels: int, positions: int, activation: str | None, *, mergeable: bool = False) -> ActivationPartial:
         """With nothing counted yet."""
-        counts = {name: np.zeros(channels) for name in CHANNEL_COUNTS} | {name: np.zeros(1) for name in VALUE_COUNTS}
         nothing = np.full(channels, np.inf)
         return cls(
             samples=samples,
@@ -103,7 +108,8 @@ class ActivationPartial:
             moments=Moments.empty(channels),
             low=nothing,
             high=-nothing,
-            counts=counts,
+            channel_counts=np.zeros((len(CHANNEL_COUNTS), channels)),
+            value_counts=np.zeros(len(VALUE_COUNTS)),
             spread=np.full(channels, np.nan),
             varying=np.zeros(channels, bool),
             sites=SiteMoments.empty(channels, positions) if mergeable else None,
@@ -120,7 +126,12 @@ class ActivationPartial:
         return self.samples * self.positions
 
     @property
+    def is_finite(self) -> bool:
+        """Whether no value is NaN or Inf."""
+        return not self.channel_counts[NAN : NEG_INF + 1].any()
+
+    @property
     def has_unit_range(self) -> bool:
         """Whether all values lie in 0..1."""
-        bad = sum(float(self.counts[name].sum()) for name in ("nan", "pos_inf", "neg_inf"))
-        return self.values > 0 and bad == 0 and float(self.low.min()) >= 0 and float(self.high.max()) <= _UNIT_RANGE
+        in_range = self.values > 0 and float(self.low.min()) >= 0 and float(self.high.max()) <= _UNIT_RANGE
+        return in_range and self.is_finite

@@ -6,6 +6,8 @@ of the value plus the sampling error of a rank, about sqrt(p (1 - p) / n), and c
 
 from __future__ import annotations
 
+import math
+import struct
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,24 +20,33 @@ Keys = npt.NDArray[np.uint16]
 KEYS = 1 << 16
 """How many different keys there are."""
 
+_SIGN = 0x8000
 
-def to_keys(values: Array) -> Keys:
-    """Ordered keys of the finite ones among `values`."""
+
+def to_keys(values: Array, *, finite: bool = False) -> Keys:
+    """Ordered keys of the finite ones among `values`.
+
+    Args:
+        values: of any shape.
+        finite: whether all of them are.
+    """
     single = np.ascontiguousarray(values, np.float32).reshape(-1)
-    bits = single.view(np.uint32)
-    top = ((bits >> 16) + ((bits >> 15) & 1)).astype(np.uint16)
-    keys = np.where(top & 0x8000, ~top, top | 0x8000)
-    finite = np.isfinite(single)
-    return keys if finite.all() else keys[finite]
+    if not finite:
+        single = single[np.isfinite(single)]
+    top = ((single.view(np.uint32) + np.uint32(_SIGN)) >> np.uint32(16)).astype(np.uint16)
+    flip = (top.view(np.int16) >> np.int16(15)).view(np.uint16)
+    keys: Keys = top ^ (flip | np.uint16(_SIGN))
+    return keys
 
 
-def from_keys(keys: Keys) -> npt.NDArray[np.float32]:
-    """The values that keys stand for."""
-    top = np.where(keys & 0x8000, keys & 0x7FFF, ~keys).astype(np.uint32)
-    return (top << 16).view(np.float32)
+def from_key(key: int) -> float:
+    """The value that a key stands for."""
+    top = key ^ _SIGN if key & _SIGN else ~key & (KEYS - 1)
+    value: float = struct.unpack("<f", struct.pack("<I", top << 16))[0]
+    return value
 
 
-def percentiles(keys: Keys, wanted: Sequence[float]) -> npt.NDArray[np.float32]:
+def percentiles(keys: Keys, wanted: Sequence[float]) -> list[float]:
     """Nearest-rank percentiles of a sample; NaN where it is empty.
 
     Args:
@@ -43,6 +54,6 @@ def percentiles(keys: Keys, wanted: Sequence[float]) -> npt.NDArray[np.float32]:
         wanted: in percent.
     """
     if not len(keys):
-        return np.full(len(wanted), np.nan, np.float32)
-    ranks = np.rint(np.asarray(wanted) / 100 * (len(keys) - 1)).astype(np.intp)
-    return from_keys(np.sort(keys)[ranks])
+        return [math.nan] * len(wanted)
+    ordered, last = np.sort(keys), len(keys) - 1
+    return [from_key(int(ordered[round(percent / 100 * last)])) for percent in wanted]
