@@ -179,10 +179,9 @@ def _points(header: Mapping[str, Any], points: Points | None) -> bytes:
 
 
 def _picture_steps(source: Source, name: str, kind: str, picture_name: str) -> list[int]:
-    for outline in source.outlines():
-        for series in outline.pictures:
-            if (outline.name, series.kind, series.name) == (name, kind, picture_name):
-                return [int(step) for step in series.steps]
+    for series in source.outline(name).pictures:
+        if (series.kind, series.name) == (kind, picture_name):
+            return [int(step) for step in series.steps]
     raise MissingError(f"run {name!r} has no pictures of kind {kind!r} named {picture_name!r}")
 
 

@@ -96,6 +96,15 @@ class EventSource:
             self._outlines = [assemble.outline(reader.raw()) for reader in self._ours()]
         return self._outlines
 
+    def outline(self, name: str) -> Outline:
+        """What there is of one run.
+
+        Raises:
+            MissingError: there is no such run, or it holds nothing of ours.
+        """
+        self._reader(name)
+        return next(outline for outline in self.outlines() if outline.name == name)
+
     def runs(self) -> Sequence[Run]:
         """All runs that hold something of ours, in the same order."""
         return [assemble.run(reader.raw()) for reader in self._ours()]

@@ -33,17 +33,6 @@ _THINNED = (500, 200, 50)
 _LARGE_TAGS = (metadata.LAYERS_TAG, metadata.VARIABLES_TAG, metadata.LOSSES_TAG)
 
 
-class Memory:
-    """What one plugin keeps between requests, and the threads that make calls at once."""
-
-    def __init__(self) -> None:
-        self.pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="featuremaps")
-        self.outlines: Cache[Outline] = Cache(10_000, lambda _: 1)
-        self.runs: Cache[Run] = Cache(_CACHED_BYTES, _run_bytes)
-        self.blob_keys: Cache[str] = Cache(100_000, lambda _: 1)
-        self.derived: Cache[Any] = Cache(10_000, lambda _: 1)
-
-
 @dataclass(frozen=True)
 class _Listed:
     """What a provider lists of one run.
@@ -62,6 +51,22 @@ class _Listed:
     tensors: Mapping[str, RawSeries]
     fingerprint: str
     problems: Problems
+
+    def picture_key(self, kind: str, name: str, step: int) -> str | None:
+        """What `read_blob` asks for; of the copy of the first picture where the series itself lost it."""
+        own, first = metadata.picture_tag(kind, name), metadata.picture_tag(kind, name, first=True)
+        return self.keys.get(own, {}).get(step) or self.keys.get(first, {}).get(step)
+
+
+class Memory:
+    """What one plugin keeps between requests, and the threads that make calls at once."""
+
+    def __init__(self) -> None:
+        self.pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="featuremaps")
+        self.outlines: Cache[Outline] = Cache(10_000, lambda _: 1)
+        self.runs: Cache[Run] = Cache(_CACHED_BYTES, _run_bytes)
+        self.listed: Cache[_Listed] = Cache(10_000, lambda _: 1)
+        self.derived: Cache[Any] = Cache(10_000, lambda _: 1)
 
 
 class ProviderSource:
@@ -83,6 +88,14 @@ class ProviderSource:
     def outlines(self) -> Sequence[Outline]:
         """What there is of every run that holds something of ours, by natural sort of their titles."""
         return list(self._memory.pool.map(self._outline, self._listed(None)))
+
+    def outline(self, name: str) -> Outline:
+        """What there is of one run.
+
+        Raises:
+            MissingError: there is no such run, or it holds nothing of ours.
+        """
+        return self._outline(self._only(name))
 
     def runs(self) -> Sequence[Run]:
         """All runs that hold something of ours, in the same order."""
@@ -112,11 +125,9 @@ class ProviderSource:
         Raises:
             MissingError: there is no such picture (any more).
         """
-        place = (self.experiment_id, run, kind, name, step)
-        known = self._memory.blob_keys.peek(place)
-        found = None if known is None else self._read_blob(known)
+        found = self._known_picture(run, kind, name, step)
         if found is None:
-            found = self._read_blob(self._picture_key(run, kind, name, step))
+            found = self._read_blob(self._only(run).picture_key(kind, name, step))
         if found is None:
             raise MissingError(f"run {run!r} has no picture of kind {kind!r} named {name!r} at step {step}")
         return found
@@ -178,10 +189,13 @@ class ProviderSource:
         references = self._references(blobs, only)
         tensors = tensors_to_come.result()
         names = {run for listing in (blobs, tensors) for run, tags in listing.items() if tags}
-        return [
+        found = [
             _list_run(name, self.experiment_id, blobs.get(name, {}), references.get(name, {}), tensors.get(name, {}))
             for name in sorted(names, key=assemble.run_order)
         ]
+        for listed in found:
+            self._memory.listed.put((self.experiment_id, listed.name), listed)
+        return found
 
     def _list(self, call: str, plugin: str, only: RunTagFilter) -> Mapping[str, Mapping[str, Any]]:
         listing: Mapping[str, Mapping[str, Any]] = getattr(self._provider, call)(
@@ -263,15 +277,10 @@ class ProviderSource:
                 listed.problems.add(metadata.RUN_TAG, f"TensorBoard lists the run record of step {step}, but does not give it out")
         return RawRun(listed.name, listed.blobs, tensors, record, listed.problems.all())
 
-    def _picture_key(self, run: str, kind: str, name: str, step: int) -> str | None:
-        own, first = metadata.picture_tag(kind, name), metadata.picture_tag(kind, name, first=True)
-        only = RunTagFilter(runs=[run], tags=[own, first])
-        blobs = self._list("list_blob_sequences", metadata.PLUGIN_NAME, only)
-        references = self._references(blobs, only).get(run, {})
-        for tag in (first, own):
-            for at, key in _keys(references.get(tag, ())).items():
-                self._memory.blob_keys.put((self.experiment_id, run, kind, name, at), key)
-        return _keys(references.get(own, ())).get(step) or _keys(references.get(first, ())).get(step)
+    def _known_picture(self, run: str, kind: str, name: str, step: int) -> bytes | None:
+        """A picture that was listed by an earlier request: the provider itself checks who may read it, and whether it is still there."""
+        listed = self._memory.listed.peek((self.experiment_id, run))
+        return self._read_blob(listed.picture_key(kind, name, step)) if listed else None
 
     def _read_blob(self, key: str | None) -> bytes | None:
         if key is None:

@@ -137,6 +137,13 @@ class Source(Protocol):
     def outlines(self) -> Sequence[Outline]:
         """What there is of every run that holds something of ours, by natural sort of their titles."""
 
+    def outline(self, name: str) -> Outline:
+        """What there is of one run.
+
+        Raises:
+            MissingError: there is no such run, or it holds nothing of ours.
+        """
+
     def runs(self) -> Sequence[Run]:
         """All runs that hold something of ours, in the same order."""
 

@@ -50,6 +50,11 @@ class ThinnedSource:
         """Outlines of the runs shown, with the pictures shown."""
         return [self._thin(outline) for outline in self._source.outlines() if outline.name in self._shown]
 
+    def outline(self, name: str) -> Outline:
+        """The outline of one of the runs shown, with the pictures shown."""
+        self._check(name)
+        return self._thin(self._source.outline(name))
+
     def runs(self) -> Sequence[Run]:
         """The runs shown."""
         return [self.run(outline.name) for outline in self.outlines()]
