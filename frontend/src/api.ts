@@ -14,6 +14,8 @@ export interface TableParts {
   readonly rows?: readonly string[];
 }
 
+const MOST_DIAGNOSES = 8;
+
 type Numbers = Table | Points | Channels;
 
 export class Api {
@@ -22,6 +24,8 @@ export class Api {
     NUMBER_CACHE_BYTES,
     (numbers) => numbers.values.byteLength + numbers.steps.byteLength,
   );
+
+  readonly #findings = new PromiseCache<unknown>(MOST_DIAGNOSES, () => 1);
 
   constructor(readonly source: DataSource) {}
 
@@ -33,7 +37,8 @@ export class Api {
 
   async diagnosis(runs: readonly string[], signal?: AbortSignal): Promise<Diagnosis> {
     const parameters = runs.map((run) => ["run", run] as const);
-    const answer = await this.#json(address("diagnosis", parameters), signal);
+    const where = address("diagnosis", parameters);
+    const answer = await this.#findings.get(where, (aborted) => this.#json(where, aborted), signal);
     assert(isObject(answer) && Array.isArray(answer.runs), "the diagnosis cannot be read");
     return answer as unknown as Diagnosis;
   }
@@ -92,6 +97,7 @@ export class Api {
   /** Forgets every number, since a reload may have changed them; pictures carry a version in their address. */
   forgetNumbers(): void {
     this.#numbers.clear();
+    this.#findings.clear();
   }
 
   async #json(where: string, signal?: AbortSignal): Promise<unknown> {

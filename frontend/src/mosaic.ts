@@ -1,6 +1,8 @@
 /** Where tiles stand: a grid with a gap of one screen pixel, every value a square of a whole number of screen pixels. */
 
-const MAX_ZOOM = 16;
+const MAX_ZOOM = 64;
+/** A single value, as dense layers have, is a square of at most this side. */
+const MAX_DOT = 32;
 /** A tile is not blown up beyond this side, unless it is larger anyway. */
 const MAX_TILE_SIDE = 168;
 /** A row of values (one axis of space) is drawn at least this high, so that it can be pointed at. */
@@ -46,7 +48,7 @@ export function layOut(size: TileSize, width: number, height: number, zoom = 0):
   if (zoom > 0) return arrange(size, width, zoom);
   const sliceColumns = Math.ceil(Math.sqrt(size.slices));
   const longest = Math.max(size.rows, size.columns * sliceColumns);
-  const side = size.count === 1 ? width : MAX_TILE_SIDE;
+  const side = longest === 1 ? MAX_DOT : size.count === 1 ? width : MAX_TILE_SIDE;
   const largest = Math.max(
     1,
     Math.min(MAX_ZOOM, Math.floor(side / longest), Math.floor(width / (size.columns * sliceColumns))),

@@ -1,4 +1,6 @@
 /** NumPy's file format, version 1.0, for float32 in C order. */
+import { pixelsOf, type Tiles, tileValues } from "./tiles";
+
 const MAGIC = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59, 1, 0];
 const ALIGNMENT = 64;
 
@@ -14,4 +16,12 @@ export function toNpy(values: Float32Array, shape: readonly number[]): Uint8Arra
   bytes.set(new TextEncoder().encode(header), MAGIC.length + 2);
   bytes.set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength), start);
   return bytes;
+}
+
+/** All tiles of a mosaic as numbers: [tiles, rows, columns], or [tiles, slices, rows, columns] of a volume. */
+export function tilesToNpy(tiles: Tiles): Uint8Array<ArrayBuffer> {
+  const { count, slices, rows, columns } = tiles;
+  const values = new Float32Array(count * pixelsOf(tiles));
+  for (let tile = 0; tile < count; tile++) values.set(tileValues(tiles, tile), tile * pixelsOf(tiles));
+  return toNpy(values, slices > 1 ? [count, slices, rows, columns] : [count, rows, columns]);
 }

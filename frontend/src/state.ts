@@ -106,20 +106,10 @@ function optionalNumber(): Field<number | null> {
   return { initial: null, read: readNumber, write: (value) => (value === null ? "" : String(value)) };
 }
 
-/** Names, each escaped and joined by commas; null is "not said". */
+/** Names joined by commas, which are escaped within a name; null is "not said". */
 function list(): Field<readonly string[] | null> {
-  const read = (value: string) => value.split(",").filter(Boolean).map(decode);
-  return {
-    initial: null,
-    read,
-    write: (names) => (names === null ? "" : names.length ? names.map(encodeURIComponent).join(",") : ","),
-  };
-}
-
-function decode(value: string): string {
-  try {
-    return decodeURIComponent(value);
-  } catch {
-    return value;
-  }
+  const escaped = (name: string) => name.replaceAll("%", "%25").replaceAll(",", "%2C");
+  const plain = (text: string) => text.replaceAll("%2C", ",").replaceAll("%25", "%");
+  const write = (names: readonly string[] | null) => (names === null ? "" : names.map(escaped).join(",") || ",");
+  return { initial: null, read: (value) => value.split(",").filter(Boolean).map(plain), write };
 }

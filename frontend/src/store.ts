@@ -72,9 +72,11 @@ export class Store {
     this.state.value = decodeState(texts);
   }
 
+  /** Remembers the largest size seen, since runs may differ. */
   noteSize(kind: PictureKind, name: string, size: number): void {
     const key = `${kind} ${name}`;
-    if (this.sizes.peek().get(key) !== size) this.sizes.value = new Map(this.sizes.peek()).set(key, size);
+    const known = this.sizes.peek();
+    if (size > (known.get(key) ?? 0)) this.sizes.value = new Map(known).set(key, size);
   }
 
   open(view: View, patch: Partial<ViewState> = {}): void {

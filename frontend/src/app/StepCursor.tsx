@@ -2,6 +2,7 @@
 import { useSignalEffect } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { count } from "../charts/format";
+import { useDiagnosis } from "../overview/diagnosis";
 import { indexAtOrBefore } from "../steps";
 import { useStore } from "../store";
 import type { Run } from "../types";
@@ -46,11 +47,13 @@ export function StepCursor() {
         aria-label="Step"
         aria-valuetext={`step ${count(step)}`}
         data-step={step}
+        list="finding-steps"
         min={0}
         max={last}
         value={index}
         onInput={(event) => move(Number(event.currentTarget.value))}
       />
+      <FindingMarks steps={steps} />
       <button
         type="button"
         class="quiet"
@@ -73,6 +76,19 @@ export function StepCursor() {
         {kept}
       </span>
     </div>
+  );
+}
+
+/** Ticks on the slider's track where findings begin. */
+function FindingMarks({ steps }: { steps: readonly number[] }) {
+  const findings = useDiagnosis().value.value?.runs.flatMap((run) => run.findings) ?? [];
+  const marks = new Set(findings.map((finding) => Math.max(0, indexAtOrBefore(steps, finding.first_step))));
+  return (
+    <datalist id="finding-steps">
+      {[...marks].map((index) => (
+        <option key={index} value={index} />
+      ))}
+    </datalist>
   );
 }
 

@@ -11,6 +11,7 @@ import { ScaleBar } from "../pictures/ScaleBar";
 import type { Scene } from "../pictures/scene";
 import { mapsView, type PictureView } from "../pictures/view";
 import { type Box, clipped, receptiveField } from "../receptive";
+import { relatives } from "../relatives";
 import { useStore } from "../store";
 import type { Run } from "../types";
 import type { Subject } from "./ChannelDrawer";
@@ -60,6 +61,7 @@ function LoadedMap({ run, subject, scene }: { run: Run; subject: Subject; scene:
         <LookedAt run={run} layer={subject.layer} maps={maps} hit={hit} step={scene.step} />
       </div>
       <ScaleBar lut={view.style.lut} limits={view.limits[tile]!} caption="" />
+      <Relatives view={view} tile={tile} />
       {subject.variable && !scene.baseline && (
         <PixelProducts
           run={run}
@@ -167,4 +169,26 @@ function FieldBox({ field, inputs }: { field: Box; inputs: Maps }) {
 function fieldName(field: Box): string {
   const names = ["z", "y", "x"].slice(3 - field.length);
   return field.map(([first, last], axis) => `${names[axis]} ${first}…${last}`).join(", ");
+}
+
+/** The channels whose maps are most like this one, by correlation over the pixels. */
+function Relatives({ view, tile }: { view: PictureView; tile: number }) {
+  const store = useStore();
+  const nearest = useMemo(() => relatives(view.tiles, tile), [view, tile]);
+  if (nearest.length === 0) return null;
+  return (
+    <p class="relatives">
+      <span class="muted">Most alike</span>
+      {nearest.map(({ index, correlation }) => (
+        <button
+          key={index}
+          type="button"
+          class="quiet"
+          onClick={() => store.update({ channel: view.tiles.labels[index]! })}
+        >
+          ch {view.tiles.labels[index]} <span class="muted">{correlation.toFixed(2)}</span>
+        </button>
+      ))}
+    </p>
+  );
 }

@@ -1,4 +1,6 @@
 /** The view of filters: a card a kernel, in the order of the network. */
+import { useEffect } from "preact/hooks";
+import { scrollToCard } from "../app/LayerList";
 import { Nothing } from "../app/States";
 import { layerOfVariable } from "../network";
 import { PictureToolbar } from "../pictures/Toolbar";
@@ -9,6 +11,7 @@ const CODE = `fm.summary.filters("conv1/kernel", kernel, step=step, layer="conv1
 
 export function Filters() {
   const store = useStore();
+  useEffect(() => scrollToCard(store.state.peek().layer ?? ""), []);
   const all = kernels(store);
   if (all.length === 0) return <Nothing title="The chosen runs have no filters" code={CODE} />;
   const layers = new Set(store.layersShown.value);

@@ -1,4 +1,6 @@
 /** The view of feature maps: a card a layer, in the order of the network. */
+import { useEffect } from "preact/hooks";
+import { scrollToCard } from "../app/LayerList";
 import { Nothing } from "../app/States";
 import { findSeries } from "../network";
 import { PictureToolbar } from "../pictures/Toolbar";
@@ -9,6 +11,7 @@ const CODE = `fm.summary.feature_maps("conv1", activations, step=step)`;
 
 export function FeatureMaps() {
   const store = useStore();
+  useEffect(() => scrollToCard(store.state.peek().layer ?? ""), []);
   const runs = store.chosen.value;
   const withMaps = store.layers.value.filter((name) => runs.some((run) => findSeries(run, "maps", name)));
   if (withMaps.length === 0) return <Nothing title="The chosen runs have no feature maps" code={CODE} />;

@@ -66,6 +66,7 @@ function MapsHeading({ run, scene }: { run: Run; scene: Scene }) {
   const store = useStore();
   const maps = scene.picture as Maps;
   const [, channels, ...space] = maps.shape as [number, number, ...number[]];
+  store.noteSize("inputs", "images", maps.images.length);
   const dead = countMeeting(maps, "dead");
   const highest = extentOf(maps.stats.get("max") ?? []).high;
   const cursor = store.step.value;

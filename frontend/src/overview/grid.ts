@@ -1,6 +1,6 @@
 /** The heat map as numbers and pixels: a row a layer from input to output, a column a kept step. */
 
-import { fit, position, type Scale } from "../charts/scale";
+import { type Bounds, fit, position, type Scale } from "../charts/scale";
 import { indexAt } from "../charts/series";
 import { type NumberTable, reader } from "../charts/table";
 import { ENTRIES, type Lut } from "../lut";
@@ -71,11 +71,11 @@ export function markedCells(run: Run, grid: Grid, findings: readonly Finding[]):
   return [...marked.values()];
 }
 
-/** One colour scale for all grids together. */
-export function gridScale(grids: readonly Grid[], statistic: Statistic): Scale {
+/** One colour scale for all grids together, on which the ends of the usual range lie. */
+export function gridScale(grids: readonly Grid[], statistic: Statistic, usual: Bounds = [null, null]): Scale {
   if (statistic.ends) return { log: false, low: statistic.ends[0], high: statistic.ends[1] };
   return fit(
-    grids.flatMap(({ values }) => Array.from(values)),
+    [...grids.flatMap(({ values }) => Array.from(values)), ...usual.map((bound) => bound ?? Number.NaN)],
     statistic.log,
   );
 }

@@ -2,8 +2,10 @@
 
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
+import { download } from "../charts/download";
 import { count, counted } from "../charts/format";
 import { type Hit, layOut, type Mosaic } from "../mosaic";
+import { tilesToNpy } from "../npy";
 import type { Picture } from "../picture";
 import { useStore } from "../store";
 import type { Run } from "../types";
@@ -48,6 +50,7 @@ export function Panel({ run, picture, view, step, width, label, children }: Pane
     "data-step": step,
     "data-order": order.join(" "),
   };
+  const fileStem = `${run.title}_${picture.kind}_${picture.name}_step${step}`;
   const shownLimits = pointed.value === null ? (view.shared ? limits[0] : null) : limits[pointed.value];
   return (
     <figure class="panel" aria-label={`${label}, ${run.title}`}>
@@ -73,9 +76,29 @@ export function Panel({ run, picture, view, step, width, label, children }: Pane
         <ScaleBar lut={style.lut} limits={shownLimits ?? null} caption={view.caption} />
         <MarkLegend counts={view.counts} />
         {children}
+        <span class="downloads">
+          <button type="button" class="quiet" onClick={(event) => savePng(event.currentTarget, fileStem)}>
+            PNG
+          </button>
+          <button
+            type="button"
+            class="quiet"
+            onClick={() => download(`${fileStem}.npy`, "application/octet-stream", tilesToNpy(view.tiles))}
+          >
+            NPY
+          </button>
+        </span>
       </figcaption>
     </figure>
   );
+}
+
+/** Saves the mosaic of the same figure as it is drawn. */
+function savePng(button: Element, stem: string): void {
+  button
+    .closest("figure")
+    ?.querySelector("canvas")
+    ?.toBlob((blob) => blob && download(`${stem}.png`, "image/png", blob));
 }
 
 /** The mosaic and its tiles as far as they are shown. */

@@ -15,28 +15,21 @@ import { ORDER_NAMES } from "./order";
 
 type PictureView = "maps" | "filters";
 
-const RANGE_NAMES: Record<PictureView, Record<Range, string>> = {
-  maps: {
-    channel: "per channel",
-    layer: "per layer",
-    steps: "per layer, all steps",
-    runs: "per layer, all chosen runs",
-    fixed: "fixed",
-    symmetric: "symmetric about zero",
-    percentile: "percentile-clipped",
-    summary: "as tf.summary.image",
-  },
-  filters: {
-    channel: "per filter",
-    layer: "per kernel",
-    steps: "per kernel, all steps",
-    runs: "per kernel, all chosen runs",
-    fixed: "fixed",
-    symmetric: "symmetric about zero",
-    percentile: "percentile-clipped",
-    summary: "as tf.summary.image",
-  },
+const RANGE_NAMES: Record<Range, string> = {
+  channel: "per channel",
+  layer: "per layer",
+  steps: "per layer, all steps",
+  runs: "per layer, all chosen runs",
+  fixed: "fixed",
+  symmetric: "symmetric about zero",
+  percentile: "percentile-clipped",
+  summary: "as tf.summary.image",
 };
+
+function rangeName(kind: PictureView, range: Range): string {
+  const name = RANGE_NAMES[range];
+  return kind === "maps" ? name : name.replace("channel", "filter").replace("layer", "kernel");
+}
 
 const DIFFERENCE_NAMES: Record<Difference, string> = {
   none: "nothing",
@@ -63,7 +56,7 @@ export function PictureToolbar({ kind }: { kind: PictureView }) {
       <Select
         label="Range"
         value={range}
-        options={RANGES.map((name) => [name, RANGE_NAMES[kind][name]])}
+        options={RANGES.map((name) => [name, rangeName(kind, name)])}
         change={(value) => set(isMaps ? { range: value } : { filterRange: value })}
       />
       {range === "fixed" && <NumberBox label="Low" value={state.value.low} change={(low) => set({ low })} />}
@@ -101,7 +94,7 @@ export function PictureToolbar({ kind }: { kind: PictureView }) {
       <Select
         label="Zoom"
         value={String(state.value.zoom)}
-        options={[["0", "fit"], ...[1, 2, 3, 4, 6, 8, 12, 16].map((zoom) => [String(zoom), `${zoom}×`] as const)]}
+        options={[["0", "fit"], ...[1, 2, 3, 4, 6, 8, 16, 32].map((zoom) => [String(zoom), `${zoom}×`] as const)]}
         change={(zoom) => set({ zoom: Number(zoom) })}
       />
     </div>
@@ -150,13 +143,16 @@ function DifferenceChoice() {
 /** Which of the probe's inputs the maps are of. */
 function ImageChoice() {
   const store = useStore();
+  const stored = store.sizes.value.get("inputs images") ?? 1;
+  if (stored < 2) return null;
+  const image = Math.min(store.state.value.image, stored - 1);
+  const choices = Array.from({ length: stored }, (_, i) => [String(i), `${i + 1} of ${stored}`] as const);
   return (
-    <NumberBox
+    <Select
       label="Image"
-      value={store.state.value.image}
-      min={0}
-      max={999}
-      change={(image) => store.update({ image: Math.max(0, Math.round(image)) })}
+      value={String(image)}
+      options={choices}
+      change={(value) => store.update({ image: Number(value) })}
     />
   );
 }
