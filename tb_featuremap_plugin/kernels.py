@@ -34,7 +34,8 @@ def filter_stats(kernel: Array) -> Float32:
     step = max(1, _BLOCK // max(1, size))
     with np.errstate(all="ignore"):
         for start in range(0, len(kernel), step):
-            rows = kernel[start : start + step].reshape(-1, size).astype(np.float64)
+            chosen = kernel[start : start + step]
+            rows = chosen.reshape(len(chosen), size).astype(np.float64)
             table[:, start : start + step] = _finite_stats(rows) if size and np.isfinite(rows).all() else _any_stats(rows)
     return table
 
