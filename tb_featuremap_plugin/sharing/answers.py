@@ -24,11 +24,11 @@ def answers(source: Source) -> Iterator[tuple[str, bytes]]:
     yield "runs", _json(api.runs(source))
     yield "diagnosis", _json(api.diagnosis(source))
     for outline in source.outlines():
-        yield from number_answers(source, outline)
+        yield from _number_answers(source, outline)
         yield from _picture_answers(source, outline)
 
 
-def number_answers(source: Source, outline: Outline) -> Iterator[tuple[str, bytes]]:
+def _number_answers(source: Source, outline: Outline) -> Iterator[tuple[str, bytes]]:
     """Answers with the numbers of a run."""
     run = outline.name
     for table in api.TABLES:

@@ -1,64 +1,22 @@
-"""The dashboard as one page that needs no server and no network: the same bundle, with the backend's answers inside."""
+"""The dashboard as one page that needs no server and no network: which runs and steps go into it."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import html
-import json
-import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
-from tb_featuremap_plugin._version import __version__
 from tb_featuremap_plugin.series import Outline, PictureSeries, Source
-from tb_featuremap_plugin.sharing.answers import answers, number_answers
+from tb_featuremap_plugin.sharing.answers import answers
 from tb_featuremap_plugin.sharing.landmarks import landmarks
+from tb_featuremap_plugin.sharing.page import compose
 from tb_featuremap_plugin.sharing.plan import Plan, Weights, describe_steps, plan
 from tb_featuremap_plugin.sharing.spread import Choice, choices, merged
 from tb_featuremap_plugin.sharing.thinned import Shown, ThinnedSource
 
-ANSWERS_ID = "featuremaps-answers"
-STYLE_ID = "featuremaps-style"
-"""Elements in which the bundle looks for its answers and its style: source.ts in the frontend."""
-
-_STATIC = resources.files("tb_featuremap_plugin") / "static"
-_MAIN = "index.js"
-
 _BASE64 = 4 / 3
-
-_PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{policy}">
-<meta name="viewport" content="width=device-width">
-<meta name="generator" content="tb-featuremap-plugin {version}">
-<title>{title}</title>
-<style id="{style_id}">{style}</style>
-</head>
-<body>
-<script type="application/json" id="{answers_id}">{answers}</script>
-<script type="importmap">{imports}</script>
-<script type="module">{script}</script>
-</body>
-</html>
-"""
-
-_POLICY = "; ".join(
-    [
-        "default-src 'none'",
-        "script-src {digests} 'strict-dynamic'",
-        "style-src 'unsafe-inline'",
-        "img-src data: blob:",
-        "base-uri 'none'",
-        "form-action 'none'",
-    ]
-)
-"""The bundle may run, and what it imports; nothing else may, and nothing may be fetched: not even by a name that became markup."""
+_UNBOUNDED = 2**63
 
 
 class NothingToExportError(ValueError):
@@ -95,16 +53,37 @@ def export(source: Source, output: Path, *, runs: Sequence[str] = (), steps: Seq
     outlines = _named(source.outlines(), runs)
     weights = {outline.name: _weigh(source, outline) for outline in outlines}
     if steps:
-        chosen = plan(weights, _exactly(weights, steps), _UNBOUNDED)
+        draft = _draft(source, outlines, plan(weights, _exactly(weights, steps), _UNBOUNDED))
     else:
-        chosen = plan(weights, _spread(source, outlines, weights), _budget(source, outlines, max_bytes))
+        draft = _largest_draft(source, outlines, weights, max_bytes)
+    output.write_bytes(draft.page)
+    return Exported(len(draft.page), draft.notes)
+
+
+@dataclass(frozen=True)
+class _Draft:
+    page: bytes
+    notes: Mapping[str, Sequence[str]]
+
+
+def _largest_draft(source: Source, outlines: Sequence[Outline], weights: Mapping[str, Weights], max_bytes: int) -> _Draft:
+    """Sizes are estimates until the page is there; where they were too low, fewer pictures are tried."""
+    bare = _draft(source, outlines, plan(weights, (), 0))
+    wanted = _spread(source, outlines, weights)
+    budget = max_bytes - len(bare.page)
+    while budget > 0:
+        draft = _draft(source, outlines, plan(weights, wanted, budget))
+        excess = len(draft.page) - max_bytes
+        if excess <= 0:
+            return draft
+        budget -= max(excess, budget // 100)
+    return bare
+
+
+def _draft(source: Source, outlines: Sequence[Outline], chosen: Plan) -> _Draft:
     shown = {outline.name: _shown(chosen, outline) for outline in outlines}
-    page = _page(answers(ThinnedSource(source, shown)), _title(outlines))
-    output.write_bytes(page)
-    return Exported(len(page), {run: each.notes for run, each in shown.items()})
-
-
-_UNBOUNDED = 2**63
+    page = compose(answers(ThinnedSource(source, shown)), _title(outlines))
+    return _Draft(page, {run: each.notes for run, each in shown.items()})
 
 
 def _named(outlines: Sequence[Outline], asked: Sequence[str]) -> list[Outline]:
@@ -163,11 +142,6 @@ def _spread(source: Source, outlines: Sequence[Outline], weights: Mapping[str, W
     return merged(choices(run, weight.pictures, begins.get(run, ())) for run, weight in weights.items())
 
 
-def _budget(source: Source, outlines: Sequence[Outline], max_bytes: int) -> int:
-    numbers = sum(len(answer) for outline in outlines for _, answer in number_answers(source, outline))
-    return max(0, int(max_bytes - len(_bundle(_MAIN)) - _BASE64 * numbers))
-
-
 def _shown(chosen: Plan, outline: Outline) -> Shown:
     kept = chosen.pictures[outline.name]
     known = {int(step) for series in outline.pictures if series.kind != "inputs" for step in series.steps}
@@ -180,44 +154,3 @@ def _shown(chosen: Plan, outline: Outline) -> Shown:
 
 def _title(outlines: Sequence[Outline]) -> str:
     return f"Feature maps: {', '.join(outline.title for outline in outlines)}"[:200]
-
-
-def _page(found: Iterable[tuple[str, bytes]], title: str) -> bytes:
-    encoded = {where: base64.b64encode(answer).decode("ascii") for where, answer in found}
-    script, imports = _embeddable(_bundle(_MAIN), "script"), _import_map()
-    page = _PAGE.format(
-        policy=_POLICY.format(digests=" ".join(map(_digest, [imports, script]))),
-        version=__version__,
-        title=html.escape(title),
-        style_id=STYLE_ID,
-        style=_embeddable(_bundle("style.css"), "style"),
-        answers_id=ANSWERS_ID,
-        answers=json.dumps(encoded).replace("<", "\\u003c"),
-        imports=imports,
-        script=script,
-    )
-    return page.encode()
-
-
-def _import_map() -> str:
-    """Where the bundle finds what it imports only when it is needed: in the page, too."""
-    modules = sorted(file.name for file in _STATIC.iterdir() if file.name.endswith(".js") and file.name != _MAIN)
-    return json.dumps({"imports": {f"./{name}": _data_url(_bundle(name)) for name in modules}})
-
-
-def _data_url(script: str) -> str:
-    return f"data:text/javascript;base64,{base64.b64encode(script.encode()).decode('ascii')}"
-
-
-def _digest(script: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode('ascii')}'"
-
-
-def _bundle(name: str) -> str:
-    return (_STATIC / name).read_text("utf-8")
-
-
-def _embeddable(text: str, element: str) -> str:
-    if re.search(rf"</{element}|<!--|\r", text, re.IGNORECASE):
-        raise AssertionError(f"the bundle cannot stand inside a <{element}> element")
-    return text

@@ -96,6 +96,15 @@ def test_nothing_can_be_sent_from_an_exported_page(opened):
     assert any("Content Security Policy" in complaint for complaint in complaints)
 
 
+def test_markup_that_got_into_the_page_would_not_run(opened):
+    page, _, complaints = opened
+    page.evaluate("() => { document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=\"window.pwned = 1\">'); }")
+    page.evaluate("() => { document.body.appendChild(document.createElement('script')).textContent = 'window.pwned = 2'; }")
+    page.wait_for_timeout(200)
+    assert page.evaluate("() => window.pwned") is None
+    assert any("Content Security Policy" in complaint for complaint in complaints)
+
+
 def test_addresses_are_encoded_as_the_page_encodes_them(opened):
     page, _, _ = opened
     names = ["conv1/kernel", HOSTILE, "a b+c&d=e#f%g?h", "ünï\u4e2d\U0001f600", "~!*'()-_.", "\x00\n\u202e"]

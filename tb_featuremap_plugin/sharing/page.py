@@ -1,0 +1,92 @@
+"""A page that holds the bundle and all it asks for, and in which nothing else can run."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+import re
+from collections.abc import Iterable
+from importlib import resources
+
+from tb_featuremap_plugin._version import __version__
+
+ANSWERS_ID = "featuremaps-answers"
+STYLE_ID = "featuremaps-style"
+"""Elements in which the bundle looks for its answers and its style: source.ts in the frontend."""
+
+_STATIC = resources.files("tb_featuremap_plugin") / "static"
+_MAIN = "index.js"
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
+<meta name="viewport" content="width=device-width">
+<meta name="generator" content="tb-featuremap-plugin {version}">
+<title>{title}</title>
+<style id="{style_id}">{style}</style>
+</head>
+<body>
+<script type="application/json" id="{answers_id}">{answers}</script>
+<script type="importmap">{imports}</script>
+<script type="module">{script}</script>
+</body>
+</html>
+"""
+
+_POLICY = "; ".join(
+    [
+        "default-src 'none'",
+        "script-src {digests} data:",
+        "style-src 'unsafe-inline'",
+        "img-src data: blob:",
+        "base-uri 'none'",
+        "form-action 'none'",
+    ]
+)
+"""The bundle may run, and what it imports from the page itself; no other markup may, and nothing may be fetched from anywhere."""
+
+
+def compose(found: Iterable[tuple[str, bytes]], title: str) -> bytes:
+    """The page with these answers, by the addresses at which the bundle asks for them."""
+    encoded = {where: base64.b64encode(answer).decode("ascii") for where, answer in found}
+    script, imports = _embeddable(_bundle(_MAIN), "script"), _import_map()
+    page = _PAGE.format(
+        policy=_POLICY.format(digests=" ".join(map(_digest, [imports, script]))),
+        version=__version__,
+        title=html.escape(title),
+        style_id=STYLE_ID,
+        style=_embeddable(_bundle("style.css"), "style"),
+        answers_id=ANSWERS_ID,
+        answers=json.dumps(encoded).replace("<", "\\u003c"),
+        imports=imports,
+        script=script,
+    )
+    return page.encode()
+
+
+def _import_map() -> str:
+    """Where the bundle finds what it imports only when it is needed: in the page, too."""
+    modules = sorted(file.name for file in _STATIC.iterdir() if file.name.endswith(".js") and file.name != _MAIN)
+    return json.dumps({"imports": {f"./{name}": _data_url(_bundle(name)) for name in modules}})
+
+
+def _data_url(script: str) -> str:
+    return f"data:text/javascript;base64,{base64.b64encode(script.encode()).decode('ascii')}"
+
+
+def _digest(script: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode('ascii')}'"
+
+
+def _bundle(name: str) -> str:
+    return (_STATIC / name).read_text("utf-8")
+
+
+def _embeddable(text: str, element: str) -> str:
+    if re.search(rf"</{element}|<!--|\r", text, re.IGNORECASE):
+        raise AssertionError(f"the bundle cannot stand inside a <{element}> element")
+    return text
