@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from tb_featuremap_plugin.diagnosis.findings import ALARMS, SEVERITIES, Chart, Diagnosis, Finding, Verdict
 from tb_featuremap_plugin.diagnosis.folding import fold
 from tb_featuremap_plugin.diagnosis.healthy import healthy_ranges
@@ -31,11 +33,15 @@ def diagnose(run: Run) -> Diagnosis:
     Returns:
         Findings, the headline first, and a verdict for each variable.
     """
-    study = Study(run)
+    with np.errstate(all="ignore"):
+        return _diagnose(Study(run))
+
+
+def _diagnose(study: Study) -> Diagnosis:
     found = [finding for rule in all_rules() for finding in rule.check(study)] if study.steps else []
     return Diagnosis(
-        run=run.name,
-        title=run.title,
+        run=study.run.name,
+        title=study.run.title,
         steps=study.steps,
         findings=fold((_with_layer(study, finding) for finding in found), all_rules()),
         verdicts=verdicts(study),

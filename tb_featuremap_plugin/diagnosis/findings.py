@@ -159,5 +159,5 @@ def plain(value: Any) -> Any:
         return [plain(item) for item in value]
     if value is None or isinstance(value, (str, bool, int)):
         return value
-    number = float(value)
-    return float(f"{number:.4g}") if math.isfinite(number) else None
+    number = float(f"{float(value):.4g}")
+    return number if math.isfinite(number) else None

@@ -25,10 +25,10 @@ def glorot_std(fan_in: float, fan_out: float) -> float:
 def scale_factor(kernel: VariableView) -> float:
     """Initial standard deviation over the nearest of what He's and Glorot's rules allow: 1 between them, NaN if unknown."""
     fan_in, fan_out, std = (kernel.row.first(column) for column in ("fan_in", "fan_out", "initial_std"))
-    if not fan_in > 0 or math.isnan(std):
+    if not 0 < fan_in < math.inf or not math.isfinite(std):
         return math.nan
     high = he_std(fan_in)
-    low = glorot_std(fan_in, fan_out) if fan_out > 0 else high
+    low = glorot_std(fan_in, fan_out) if 0 < fan_out < math.inf else high
     low, high = min(low, high), max(low, high)
     return std / high if std > high else min(std / low, 1.0)
 

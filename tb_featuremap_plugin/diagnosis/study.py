@@ -142,7 +142,7 @@ class VariableView:
     def he_factor(self) -> float:
         """Its initial standard deviation over sqrt(2 / fan_in) (He et al. 2015); NaN if unknown."""
         fan_in = self.row.first("fan_in")
-        return self.row.first("initial_std") / math.sqrt(2 / fan_in) if fan_in > 0 else math.nan
+        return self.row.first("initial_std") / math.sqrt(2 / fan_in) if 0 < fan_in < math.inf else math.nan
 
 
 _ZERO_NORM = 1e-8
@@ -196,8 +196,10 @@ class Study:
 
     @cached_property
     def inputs(self) -> Row:
-        """The probe inputs."""
-        return _rows(self.run.layers).get(INPUTS_ROW) or _empty(INPUTS_ROW)
+        """The probe inputs; of several, the first."""
+        rows = _rows(self.run.layers)
+        named = next((row for name, row in rows.items() if name.startswith(f"{INPUTS_ROW}/")), None)
+        return rows.get(INPUTS_ROW) or named or _empty(INPUTS_ROW)
 
     @cached_property
     def targets(self) -> Row:

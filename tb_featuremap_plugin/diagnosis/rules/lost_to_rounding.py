@@ -18,7 +18,8 @@ COARSE = 1e-4
 """Spacing at 1 from which on a dtype is too coarse for training by itself: float16 has 9.8e-4, bfloat16 7.8e-3, float32 1.2e-7."""
 
 NO_GRADIENT = 1e-10
-"""Mean absolute gradient below which, in float32, it is the gradient that is missing and not the precision."""
+"""Mean absolute gradient below which, in float32, it is the gradient that is missing and not the precision. Where nothing at all
+changes in float32, no step was made: the learning rate is 0, or the optimizer does not know the variable."""
 
 
 def is_rounded(study: Study, variable: VariableView) -> bool:
@@ -27,8 +28,11 @@ def is_rounded(study: Study, variable: VariableView) -> bool:
     lost = variable.row("lost")[window]
     if not enough(lost) or not variable.row.median("lost", window) > MOST:
         return False
+    if study.progress.last("learning_rate") == 0:
+        return False
     coarse = variable.row.first("epsilon") > COARSE
-    return coarse or variable.row.median("gradient_mean_abs", window) > NO_GRADIENT
+    partly = variable.row.median("changed", window) > 0 and variable.row.median("gradient_mean_abs", window) > NO_GRADIENT
+    return coarse or partly
 
 
 def check(study: Study) -> Iterable[Finding]:

@@ -73,7 +73,7 @@ def _first_broken_loss(study: Study) -> int | None:
     broken = np.flatnonzero(~np.isfinite(losses))
     seen = [int(steps[broken[0]])] if len(broken) else []
     remembered = study.progress.last("first_nonfinite_loss_step")
-    return min([*seen, *([] if math.isnan(remembered) else [int(remembered)])], default=None)
+    return min([*seen, *([int(remembered)] if math.isfinite(remembered) else [])], default=None)
 
 
 def _loss_broke_by_itself(study: Study, loss_step: int, places: list[_Place]) -> bool:
