@@ -1,0 +1,233 @@
+"""The writer: what it puts into files, and what it does when something goes wrong behind the loop."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import weakref
+
+import numpy as np
+import pytest
+from tensorboard.backend.event_processing import event_file_loader
+
+import tb_featuremap_plugin as fm
+from tb_featuremap_plugin import background, metadata, record, values
+
+MAPS = np.random.default_rng(0).normal(0, 1, (2, 6, 6, 4)).astype(np.float32)
+KERNEL = np.random.default_rng(1).normal(0, 1, (3, 3, 4, 8)).astype(np.float32)
+
+
+def events(folder):
+    files = sorted(folder.glob("*tfevents*"))
+    return [event for file in files for event in event_file_loader.EventFileLoader(str(file)).Load()]
+
+
+def found(folder):
+    """(step, tag, value) of everything that was logged."""
+    return [(event.step, value.tag, value) for event in events(folder) for value in event.summary.value if value.tag != metadata.START_TAG]
+
+
+def header_of(value):
+    return record.decode(value.tensor.string_val[0]).header
+
+
+def nothing():
+    return []
+
+
+def test_each_call_is_one_event_with_all_that_belongs_together(tmp_path):
+    with fm.Writer(tmp_path) as writer:
+        writer.feature_maps("conv", MAPS, step=3, inputs=MAPS[..., :1], activation="relu", description="*maps*")
+        writer.filters("conv/kernel", KERNEL, step=3, layer="conv", bias=np.zeros(8))
+        writer.weight_change("conv/kernel", KERNEL, KERNEL * 1.01, step=3, layer="conv", previous_step=1)
+    tags = [tag for _, tag, _ in found(tmp_path)]
+    assert tags == [
+        "featuremaps/maps/conv", "featuremaps/first/maps/conv", "featuremaps/layers/conv",
+        "featuremaps/inputs/conv", "featuremaps/first/inputs/conv",
+        "featuremaps/filters/conv/kernel", "featuremaps/first/filters/conv/kernel", "featuremaps/variables/conv/kernel",
+    ]  # fmt: skip
+    assert len([event for event in events(tmp_path) if event.summary.value]) == 4
+    by_tag = {tag: value for _, tag, value in found(tmp_path)}
+    assert by_tag["featuremaps/maps/conv"].metadata.summary_description == "*maps*"
+    assert b'"layer":"conv"' in by_tag["featuremaps/variables/conv/kernel"].metadata.plugin_data.content
+    row = np.frombuffer(by_tag["featuremaps/variables/conv/kernel"].tensor.tensor_content, "<f4")
+    assert row[fm_columns().index("gap")] == 2
+    assert header_of(by_tag["featuremaps/maps/conv"])["inputs"] == "conv"
+
+
+def fm_columns():
+    from tb_featuremap_plugin.schema import VARIABLE_COLUMNS
+
+    return VARIABLE_COLUMNS
+
+
+def test_only_the_first_picture_has_a_copy_and_all_are_counted(tmp_path):
+    with fm.Writer(tmp_path) as writer:
+        for step in range(3):
+            writer.feature_maps("a", MAPS, step=step)
+            writer.feature_maps("b", MAPS, step=step)
+    pictures = found(tmp_path)
+    assert [step for step, tag, _ in pictures if tag == "featuremaps/first/maps/a"] == [0]
+    assert [header_of(value)["ordinal"] for _, tag, value in pictures if tag == "featuremaps/maps/b"] == [1, 2, 3]
+
+
+def test_what_is_logged_is_what_the_array_held_at_the_call(tmp_path):
+    data = np.zeros((1, 50, 50, 8), np.float32)
+    with fm.Writer(tmp_path) as writer:
+        for step in range(5):
+            data[:] = step
+            writer.feature_maps("conv", data, step=step)
+        data[:] = 99
+    means = [
+        record.decode(value.tensor.string_val[0]).array("stats")[0, 0]
+        for _, tag, value in found(tmp_path)
+        if tag == "featuremaps/maps/conv"
+    ]
+    assert means == [0, 1, 2, 3, 4]
+
+
+def test_a_step_that_goes_back_begins_a_file_that_purges(tmp_path):
+    with fm.Writer(tmp_path) as writer:
+        for step in (0, 10, 20, 5, 15):
+            writer.feature_maps("conv", MAPS, step=step)
+    starts = [event.step for event in events(tmp_path) if event.session_log.status]
+    assert starts == [0, 5]
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_record_logged_twice_at_a_step_is_dropped_once_said(tmp_path):
+    writer = fm.Writer(tmp_path)
+    for _ in range(3):
+        writer.submit(7, lambda: [values.table_value("featuremaps/layers/a", np.zeros((1, 3)))])
+    with pytest.warns(RuntimeWarning, match="twice at one step") as caught:
+        writer.flush()
+    writer.close()
+    assert len(caught) == 1
+    assert writer.dropped == 2
+    assert len(found(tmp_path)) == 1
+
+
+def test_files_of_others_are_not_purged(tmp_path):
+    (tmp_path / "events.out.tfevents.1700000000.host.1.0.v2").write_bytes(b"")
+    with fm.Writer(tmp_path) as writer:
+        writer.feature_maps("conv", MAPS, step=4)
+    assert not [event for event in events(tmp_path) if event.session_log.status]
+
+
+@pytest.mark.parametrize(("call", "error", "message"), [
+    (lambda writer: writer.feature_maps("a", "text", step=1), TypeError, "data is a str"),
+    (lambda writer: writer.feature_maps("a", MAPS, step="x"), TypeError, "step is a str; allowed are whole numbers"),
+    (lambda writer: writer.feature_maps("a", MAPS, step=1.5), TypeError, "step is a float"),
+    (lambda writer: writer.feature_maps(3, MAPS, step=1), TypeError, "name is a int"),
+    (lambda writer: writer.feature_maps("", MAPS, step=1), ValueError, "name is empty"),
+    (lambda writer: writer.feature_maps("a", MAPS, step=1, layout="HWC"), ValueError, "NHWC"),
+    (lambda writer: writer.feature_maps("a", MAPS, step=1, inputs=MAPS[0, 0, 0]), ValueError, "inputs have 1 axes"),
+    (lambda writer: writer.filters("a", KERNEL, step=1, bias=np.zeros(3)), ValueError, r"bias has shape \(3,\); the kernel has 8 filters"),
+    (lambda writer: writer.filters("a", KERNEL, step=1, max_filters=0), ValueError, "max_filters is 0"),
+    (lambda writer: writer.weight_change("a", KERNEL, KERNEL[0], step=1), ValueError, "previous has shape"),
+    (lambda writer: writer.weight_change("a", KERNEL, KERNEL, step=1, gradient=KERNEL[0]), ValueError, "gradient has shape"),
+    (lambda writer: writer.weight_change("a", KERNEL, KERNEL, step=5, previous_step=5), ValueError, "previous_step is 5; allowed"),
+])  # fmt: skip
+def test_a_bad_argument_is_said_at_the_call(tmp_path, call, error, message):
+    with fm.Writer(tmp_path) as writer, pytest.raises(error, match=message):
+        call(writer)
+    assert writer.failed == 0
+
+
+@pytest.mark.parametrize("options", [{"max_queue_bytes": 0}, {"max_queue_bytes": 1.5}, {"max_bytes": 0}, {"max_bytes": True}])
+def test_bad_sizes_are_refused(tmp_path, options):
+    with pytest.raises(ValueError, match="allowed are whole numbers from 1"):
+        fm.Writer(tmp_path, **options)
+
+
+def test_a_closed_writer_says_so(tmp_path):
+    writer = fm.Writer(tmp_path)
+    writer.close()
+    writer.close()
+    with pytest.raises(ValueError, match="the writer is closed"):
+        writer.submit(1, nothing)
+
+
+def test_a_failure_behind_the_loop_is_one_warning_and_the_rest_goes_on(tmp_path):
+    writer = fm.Writer(tmp_path)
+    for step in range(4):
+        writer._queue.put(lambda step=step: writer._write(step, broken), 0)
+    with pytest.warns(RuntimeWarning, match="made to fail") as caught:
+        writer.flush()
+    writer.feature_maps("conv", MAPS, step=9)
+    writer.close()
+    assert len(caught) == 1
+    assert writer.failed == 4
+    assert "featuremaps/maps/conv" in [tag for _, tag, _ in found(tmp_path)]
+
+
+def broken():
+    raise ZeroDivisionError("made to fail")
+
+
+def test_strict_raises_what_failed(tmp_path):
+    writer = fm.Writer(tmp_path, strict=True)
+    writer.submit(1, broken)
+    with pytest.raises(ZeroDivisionError, match="made to fail"):
+        writer.flush()
+    writer.close()
+
+
+def test_a_full_queue_waits_and_then_drops_with_one_warning(tmp_path, monkeypatch):
+    monkeypatch.setattr(background, "WAIT_SECONDS", 0.05)
+    writer, release = fm.Writer(tmp_path, max_queue_bytes=100), threading.Event()
+    writer.submit(0, lambda: release.wait(60) and [], 80)
+    with pytest.warns(RuntimeWarning, match="slower than what is logged") as caught:
+        writer.submit(1, nothing, 80)
+    assert (writer.dropped, len(caught)) == (1, 1)
+    writer.submit(1, nothing, 10)
+    release.set()
+    writer.submit(2, nothing, 1000)
+    writer.close()
+
+
+def test_a_full_queue_lets_the_loop_go_on_when_there_is_room(tmp_path):
+    writer, release = fm.Writer(tmp_path, max_queue_bytes=100), threading.Event()
+    writer.submit(0, lambda: release.wait(60) and [], 80)
+    threading.Timer(0.05, release.set).start()
+    for step in range(1, 20):
+        writer.submit(step, nothing, 90)
+    writer.close()
+    assert writer.dropped == 0
+
+
+def test_pictures_stop_at_the_cap_and_numbers_go_on(tmp_path):
+    writer = fm.Writer(tmp_path, max_bytes=30_000)
+    noise = np.random.default_rng(2).random((1, 64, 64, 2)).astype(np.float32)
+    for step in range(20):
+        writer._queue.put(lambda step=step: writer._write(step, lambda: built(noise)), 0)
+    with pytest.warns(RuntimeWarning, match="max_bytes is reached"):
+        writer.close()
+    tags = [tag for _, tag, _ in found(tmp_path)]
+    assert tags.count("featuremaps/layers/conv") == 20
+    assert 1 < tags.count("featuremaps/maps/conv") < 10
+    assert sum(file.stat().st_size for file in tmp_path.iterdir()) < 60_000
+
+
+def built(maps):
+    return list(fm.summary.feature_maps_pb("conv", maps).value)
+
+
+def test_a_writer_that_nobody_holds_ends_its_thread(tmp_path):
+    writer = fm.Writer(tmp_path)
+    writer.feature_maps("conv", MAPS, step=1)
+    writer.flush()
+    thread, gone = writer._queue._thread, weakref.ref(writer)
+    del writer
+    gc.collect()
+    assert gone() is None
+    thread.join(60)
+    assert not thread.is_alive()
+
+
+def test_an_event_above_32_megabytes_is_split(tmp_path):
+    blobs = [bytes(20 << 20), bytes(20 << 20)]
+    with fm.Writer(tmp_path) as writer:
+        writer.submit(1, lambda: [values.blob_value(f"featuremaps/maps/{index}", blob) for index, blob in enumerate(blobs)])
+    sizes = [len(event.summary.value) for event in events(tmp_path) if event.summary.value]
+    assert sizes == [1, 1, 1]
