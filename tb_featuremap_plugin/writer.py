@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import operator
 import os
 import threading
@@ -299,8 +300,9 @@ def _shut(queue: Background, log: EventLog) -> None:
 
 
 def _close_all() -> None:
-    for writer in list(_writers):
-        writer.close()
+    with contextlib.ExitStack() as stack:  # so that a strict writer that raises keeps no other one from closing
+        for writer in list(_writers):
+            stack.callback(writer.close)
 
 
 def _reset_all() -> None:
