@@ -70,7 +70,7 @@ class Memory:
 
 
 class ProviderSource:
-    """A `series.Source` for one request.
+    """A `series.Source` for one request: what it has listed of all runs once is what it answers from.
 
     Args:
         provider: TensorBoard's data provider.
@@ -84,10 +84,11 @@ class ProviderSource:
         self._context = context
         self.experiment_id = experiment_id
         self._memory = memory or Memory()
+        self._all: dict[str, _Listed] = {}
 
     def outlines(self) -> Sequence[Outline]:
         """What there is of every run that holds something of ours, by natural sort of their titles."""
-        return list(self._memory.pool.map(self._outline, self._listed(None)))
+        return list(self._memory.pool.map(self._outline, self._everything()))
 
     def outline(self, name: str) -> Outline:
         """What there is of one run.
@@ -99,7 +100,7 @@ class ProviderSource:
 
     def runs(self) -> Sequence[Run]:
         """All runs that hold something of ours, in the same order."""
-        return [self._run(listed) for listed in self._listed(None)]
+        return [self._run(listed) for listed in self._everything()]
 
     def run(self, name: str) -> Run:
         """One run.
@@ -116,7 +117,7 @@ class ProviderSource:
             MissingError: there is no such run, or it holds nothing of ours.
         """
         listed = self._only(name)
-        value: T = self._memory.derived.get((listed.fingerprint, function), lambda: function(self._run(listed)))
+        value: T = self._memory.derived.get((self.experiment_id, listed.fingerprint, function), lambda: function(self._run(listed)))
         return value
 
     def picture(self, run: str, kind: str, name: str, step: int) -> bytes:
@@ -171,31 +172,43 @@ class ProviderSource:
         except KeyError:
             raise MissingError(f"run {run!r} has no scalar {tag!r}") from None
 
+    def _everything(self) -> Iterable[_Listed]:
+        self._all = self._all or {listed.name: listed for listed in self._listed(None)}
+        return self._all.values()
+
     def _only(self, name: str) -> _Listed:
-        for listed in self._listed([name]):
+        for listed in [self._all[name]] if name in self._all else self._listed([name]):
             return listed
         raise MissingError(f"there is no run {name!r} with anything of this plugin")
 
     def _outline(self, listed: _Listed) -> Outline:
-        return self._memory.outlines.get(listed.fingerprint, lambda: assemble.outline(self._raw(listed, self._read_small(listed))))
+        return self._memory.outlines.get(
+            (self.experiment_id, listed.fingerprint), lambda: assemble.outline(self._raw(listed, self._read_small(listed)))
+        )
 
     def _run(self, listed: _Listed) -> Run:
-        return self._memory.runs.get(listed.fingerprint, lambda: assemble.run(self._raw(listed, self._read_all(listed))))
+        return self._memory.runs.get(
+            (self.experiment_id, listed.fingerprint), lambda: assemble.run(self._raw(listed, self._read_all(listed)))
+        )
 
     def _listed(self, runs: Sequence[str] | None) -> list[_Listed]:
         only = RunTagFilter(runs=runs)
         tensors_to_come = self._memory.pool.submit(self._list, "list_tensors", metadata.STATS_PLUGIN_NAME, only)
         blobs = self._list("list_blob_sequences", metadata.PLUGIN_NAME, only)
-        references = self._references(blobs, only)
         tensors = tensors_to_come.result()
         names = {run for listing in (blobs, tensors) for run, tags in listing.items() if tags}
-        found = [
-            _list_run(name, self.experiment_id, blobs.get(name, {}), references.get(name, {}), tensors.get(name, {}))
-            for name in sorted(names, key=assemble.run_order)
-        ]
-        for listed in found:
-            self._memory.listed.put((self.experiment_id, listed.name), listed)
-        return found
+        found = self._remembered({name: _fingerprint(name, blobs.get(name, {}), tensors.get(name, {})) for name in names})
+        changed = {name: blobs.get(name, {}) for name in names if name not in found}
+        references = self._references(changed)
+        for name in changed:
+            found[name] = _list_run(name, changed[name], references.get(name, {}), tensors.get(name, {}))
+            self._memory.listed.put((self.experiment_id, name), found[name])
+        return [found[name] for name in sorted(found, key=assemble.run_order)]
+
+    def _remembered(self, fingerprints: Mapping[str, str]) -> dict[str, _Listed]:
+        """Runs in which nothing has been written since they were listed."""
+        known = {name: self._memory.listed.peek((self.experiment_id, name)) for name in fingerprints}
+        return {name: listed for name, listed in known.items() if listed is not None and listed.fingerprint == fingerprints[name]}
 
     def _list(self, call: str, plugin: str, only: RunTagFilter) -> Mapping[str, Mapping[str, Any]]:
         listing: Mapping[str, Mapping[str, Any]] = getattr(self._provider, call)(
@@ -203,11 +216,11 @@ class ProviderSource:
         )
         return listing
 
-    def _references(self, blobs: Mapping[str, Mapping[str, Any]], only: RunTagFilter) -> Mapping[str, Mapping[str, Any]]:
+    def _references(self, blobs: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Mapping[str, Any]]:
         """References of all sane blob sequences, in one call where no series lies about its length."""
-        if all(_is_sane(series) for tags in blobs.values() for series in tags.values()):
-            return self._read_references(only) if blobs else {}
         sane = {run: [tag for tag, series in tags.items() if _is_sane(series)] for run, tags in blobs.items()}
+        if all(len(sane[run]) == len(tags) for run, tags in blobs.items()):
+            return self._read_references(RunTagFilter(runs=list(blobs))) if any(blobs.values()) else {}
         return {run: self._read_references(RunTagFilter(runs=[run], tags=tags)).get(run, {}) for run, tags in sane.items() if tags}
 
     def _read_references(self, only: RunTagFilter) -> Mapping[str, Mapping[str, Any]]:
@@ -292,22 +305,24 @@ class ProviderSource:
         return blob if isinstance(blob, bytes) and len(blob) <= limits.MAX_BLOB_BYTES else None
 
 
-def _list_run(name: str, experiment: str, blobs: Mapping[str, Any], references: Mapping[str, Any], tensors: Mapping[str, Any]) -> _Listed:
+def _fingerprint(name: str, blobs: Mapping[str, Any], tensors: Mapping[str, Any]) -> str:
+    """Changes when anything of the run does: whatever a loader keeps or drops, it does when it meets a new event."""
+    facts = sorted((tag, one.plugin_content, str(one.max_step), str(one.max_wall_time)) for tag, one in (*blobs.items(), *tensors.items()))
+    return hashlib.blake2b(repr((name, facts)).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _list_run(name: str, blobs: Mapping[str, Any], references: Mapping[str, Any], tensors: Mapping[str, Any]) -> _Listed:
     problems = Problems(name)
     trusted = metadata.START_TAG in tensors
-    series = {tag: _blob_series(listed.plugin_content, references.get(tag, ()), trusted) for tag, listed in blobs.items()}
     for tag, listed in blobs.items():
         if not _is_sane(listed):
             problems.add(tag, f"it claims {listed.max_length} blobs at one step; a picture is one")
-    facts = [name, experiment]
-    facts += sorted(f"{tag!r} {one.content!r} {list(one.steps)} {list(one.wall_times)}" for tag, one in series.items())
-    facts += sorted(f"{tag!r} {one.plugin_content!r} {one.max_step} {one.max_wall_time}" for tag, one in tensors.items())
     return _Listed(
         name,
-        series,
+        {tag: _blob_series(listed.plugin_content, references.get(tag, ()), trusted) for tag, listed in blobs.items()},
         {tag: _keys(data) for tag, data in references.items()},
         {tag: RawSeries(listed.plugin_content, (), ()) for tag, listed in tensors.items()},
-        hashlib.blake2b("\n".join(facts).encode("utf-8", "surrogatepass")).hexdigest(),
+        _fingerprint(name, blobs, tensors),
         problems,
     )
 
