@@ -38,8 +38,8 @@ class Fold:
 
     def sum(self, matrix: Array) -> Array:
         """Sum of each channel of an arranged matrix."""
-        ones = _ones(self.positions, matrix.dtype.char)
-        result: Array = np.dot(matrix, ones) if self._axis else np.dot(ones, matrix)
+        weights = ones(self.positions, matrix.dtype.char)
+        result: Array = np.dot(matrix, weights) if self._axis else np.dot(weights, matrix)
         return result
 
     def min(self, matrix: Array) -> Array:
@@ -62,7 +62,8 @@ class Fold:
 
 
 @lru_cache(maxsize=64)
-def _ones(size: int, dtype: str) -> Array:
-    ones = np.ones(size, dtype)
-    ones.flags.writeable = False
-    return ones
+def ones(size: int, dtype: str) -> Array:
+    """Ones to multiply by: BLAS adds up faster than NumPy's own sums, along either axis."""
+    result = np.ones(size, dtype)
+    result.flags.writeable = False
+    return result

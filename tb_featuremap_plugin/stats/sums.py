@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tb_featuremap_plugin.stats.channels import ones
+
 Array = npt.NDArray[Any]
 
 _LEAST_SQUARES = 1e-24
@@ -111,18 +113,19 @@ def add_value(sums: Sums, value: Array, initial: Array | None) -> None:
         sums.shifted_squares += float(np.dot(value, value))
     else:
         sums.shifted_squares = sums.squares
-    sums.shifted_total += float(np.add.reduce(value))
+    sums.shifted_total += float(np.dot(value, ones(len(value), value.dtype.char)))
 
 
 def add_change(sums: Sums, value: Array, others: dict[str, Array]) -> Array:
     """Adds a block of the change since the previous value, and returns it."""
     previous = others["previous"]
     update: Array = value - previous
-    sums.changed += _count_changed(value, previous)
-    sums.update_squares += float(np.dot(update, update))
     sums.previous_squares += float(np.dot(previous, previous))
-    sums.update_dot_previous += float(np.dot(update, previous))
     largest = max(float(update.max()), -float(update.min()))
+    if largest != 0:
+        sums.changed += _count_changed(value, previous)
+        sums.update_squares += float(np.dot(update, update))
+        sums.update_dot_previous += float(np.dot(update, previous))
     if largest > sums.update_max or math.isnan(largest):
         sums.update_max = largest
     if "previous_update" in others:
