@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 _MANY = 3
+_LEAST_PERCENT = 0.001
 
 
 def number(value: float) -> str:
@@ -31,9 +32,14 @@ def percent(share: float) -> str:
     hundredth = 100 * share
     if 99.5 <= hundredth < 100:
         return "over 99 %"
-    if 0 < abs(hundredth) < 1e-4:
-        return f"{hundredth:.0e} %"
+    if 0 < abs(hundredth) < _LEAST_PERCENT:
+        return f"less than {_LEAST_PERCENT} %"
     return f"{number(hundredth)} %" if abs(hundredth) < 10 else f"{hundredth:,.0f} %"
+
+
+def rough(value: float) -> str:
+    """Two digits of a large number: 33,000."""
+    return f"{float(f'{value:.2g}'):,.0f}" if math.isfinite(value) else number(value)
 
 
 def times(factor: float) -> str:

@@ -10,7 +10,7 @@ from tb_featuremap_plugin.diagnosis.healthy import chart
 from tb_featuremap_plugin.diagnosis.initial_scale import he_std, scale_factor, sentence
 from tb_featuremap_plugin.diagnosis.rule import Rule
 from tb_featuremap_plugin.diagnosis.study import Study, VariableView
-from tb_featuremap_plugin.diagnosis.words import names, number
+from tb_featuremap_plugin.diagnosis.words import names, percent
 
 EQUAL_UNITS = 1e-4
 """Deviation of units from their mean over the mean absolute weight. Random initialisers give more than 0.1."""
@@ -87,9 +87,9 @@ def _equal(study: Study, kernels: list[VariableView]) -> Finding:
         last_step=study.last_step,
         title=f"All units of {_target(first)} start equal",
         message=(
-            f"All units of {names([kernel.name for kernel in kernels])} start with the same weights (they differ by {number(spread)} of "
+            f"All units of {names([kernel.name for kernel in kernels])} start with the same weights (they differ by {percent(spread)} of "
             "their size; "
-            "random initialisers give about 1). Equal units compute the same thing and get the same gradient, so they stay copies of "
+            "random initialisers give about 100 %). Equal units compute the same thing and get the same gradient, so they stay copies of "
             "each other: "
             "the layer works as if it had a single unit."
         ),

@@ -69,7 +69,6 @@ def _finding(study: Study, output: LayerView, constant: Mask, known: Mask) -> Fi
         advice=(
             "Look for a layer before it that is dead, saturated or constant",
             "Divide the learning rate by 10 if it began during training; check initialisation and input scale if it was so from the start",
-            "Over one output unit use sigmoid, not softmax",
         ),
         chart=chart("layers", output.name, "input_share"),
     )

@@ -56,7 +56,8 @@ def _at_start(study: Study, layer: LayerView) -> Finding:
         last_step=study.last_step,
         title=f"The signal explodes at {layer.name}",
         message=(
-            f"From the start, what `{layer.name}` puts out has a spread of {number(std)}, while the input's is {number(source)}. "
+            f"From the start, what `{layer.name}` puts out has a spread (standard deviation) of {number(std)}, while the input's is "
+            f"{number(source)}. "
             f"A signal that grows from layer to layer makes the first loss, the gradients and the updates huge. {cause}{who}{exponential}"
         ).strip(),
         evidence={"std": std, "input_std": source, "limit": START_FACTOR},

@@ -50,13 +50,16 @@ def _in_layers(study: Study) -> Iterator[_Place]:
         count = _count(layer.row, COUNTS)
         if count.any():
             at = int(np.argmax(count > 0))
-            yield _Place(int(layer.row.steps[at]), 2 * layer.depth, layer.name, "layer", "values that it puts out", float(count[at]))
+            yield _Place(int(layer.row.steps[at]), 2 * layer.depth, layer.name, "layer", "`{0}` puts out {1} values that", float(count[at]))
 
 
 def _in_variables(study: Study) -> Iterator[_Place]:
     for variable in study.variables:
         depth = variable.layer.depth if variable.layer else len(study.layers)
-        for columns, what in ((COUNTS, "weights"), (("gradient_nonfinite",), "entries of its gradient")):
+        for columns, what in (
+            (COUNTS, "`{0}` has {1} weights that"),
+            (("gradient_nonfinite",), "the gradient of `{0}` has {1} entries that"),
+        ):
             count = _count(variable.row, columns)
             if count.any():
                 at = int(np.argmax(count > 0))
@@ -117,7 +120,7 @@ def _loss_finding(study: Study, loss_step: int) -> Finding:
         ),
         evidence={"first_nonfinite_loss_step": loss_step},
         advice=(
-            "Use the framework's own cross-entropy on logits instead of log(softmax(x)) or log(sigmoid(x))",
+            "Use the framework's own cross-entropy on raw scores (logits) instead of log(softmax(x)) or log(sigmoid(x))",
             "If the loss is hand-written: clip probabilities to 1e-7 .. 1 - 1e-7 before the logarithm, add 1e-8 to denominators and "
             "under roots",
             "Divide the learning rate by 10",
@@ -146,7 +149,7 @@ def _finding(study: Study, place: _Place, loss_step: int | None) -> Finding:
         advice=(
             "Divide the learning rate by 10, or clip gradients to a norm of 1",
             "Scale the inputs to about -1..1, and regression targets to a spread of about 1",
-            "Use the framework's own loss on logits instead of a logarithm of your own",
+            "Use the framework's own loss on raw scores (logits) instead of a logarithm of your own",
         ),
         chart=chart("layers" if place.kind == "layer" else "variables", place.target, "nan"),
     )

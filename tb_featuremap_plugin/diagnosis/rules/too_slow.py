@@ -12,7 +12,7 @@ from tb_featuremap_plugin.diagnosis.gates import LEARNED, STUCK, enough, judged_
 from tb_featuremap_plugin.diagnosis.healthy import chart
 from tb_featuremap_plugin.diagnosis.rule import Rule
 from tb_featuremap_plugin.diagnosis.study import Curve, Study, VariableView, median
-from tb_featuremap_plugin.diagnosis.words import number, percent
+from tb_featuremap_plugin.diagnosis.words import number, percent, rough
 
 SLOW = 3e-4
 """Median update-to-weight ratio of the fastest kernel. In 94 runs that learn it is 0.0019 and more; the usual rule of thumb is 1e-3."""
@@ -82,7 +82,8 @@ def _finding(study: Study, kernel: VariableView, ratio: float) -> Finding:
         message=(
             f"From the start, even the fastest kernel, `{kernel.name}`, changes by only {percent(ratio)} of its size a step (0.1 % to 5 "
             "% is usual): "
-            f"{number(steps)} steps to change by a tenth. In a histogram its weights look frozen while biases, which start at 0, visibly "
+            f"about {rough(steps)} steps to change by a tenth. In a histogram its weights look frozen while biases, which start at 0, "
+            "visibly "
             "move. "
             "That is no broken gradient: the learning rate is too small for weights of this size."
         ),

@@ -21,6 +21,7 @@ FADING = 1e-2
 
 FADING_DROP = 0.25
 
+_MOST_LOST_HERE = 0.1
 _SQUASHING = ("sigmoid", "hardsigmoid", "softmax", "tanh", "softsign")
 _BACKWARD_RANK = 54
 """Behind `vanishing_gradient` where squashing activations lose the signal: there the gradient says it better."""
@@ -112,6 +113,8 @@ def _stack_sentence(study: Study, layer: LayerView) -> str:
     small = [other.name for other in study.layers[: layer.depth] if starts_small(study.kernel_of(other))]
     if small:
         return f"Weights that start far too small in the layers before it, such as `{small[0]}`, make it fade step by step."
+    if _share(layer) < _MOST_LOST_HERE * _share_before(study, layer):
+        return "Most of it is lost in this layer."
     return "Each layer before it passes on less than it gets."
 
 

@@ -1,0 +1,126 @@
+"""Every message, read as by somebody who has that problem and not this code."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+from tb_featuremap_plugin.diagnosis import all_rules, diagnose, words
+from tb_featuremap_plugin.layer import Probe
+from tests.synthetic_runs import STEPS, edit, edit_kernels, edit_layer, edit_record, flat_losses, healthy_run, losses
+
+STUCK = flat_losses()
+
+
+def stuck():
+    return healthy_run(losses=STUCK)
+
+
+EXAMPLES = {
+    "non_finite": lambda: edit(healthy_run(), "layers", "fc", nan=np.where(STEPS >= 40, 7, 0)),
+    "unscaled_input": lambda: edit(stuck(), "layers", "@inputs", min=0, max=255),
+    "frozen_but_moving": lambda: edit_layer(healthy_run(), "conv1", trainable=False),
+    "wrong_output": lambda: edit(healthy_run(), "layers", "out", units=1),
+    "bad_init": lambda: edit(stuck(), "variables", "conv2/kernel", unit_spread=0),
+    "exploding_activation": lambda: edit(stuck(), "layers", "conv2", std=4000),
+    "vanishing_activation": lambda: edit(stuck(), "layers", "fc", input_share=4e-4),
+    "too_fast": lambda: edit(stuck(), "variables", "fc/kernel", update_ratio=0.3, update_norm=1.5),
+    "saturated_activation": lambda: edit_layer(edit(stuck(), "layers", "fc", saturated=0.97), "fc", activation="tanh"),
+    "vanishing_gradient": lambda: edit(stuck(), "variables", "conv1/kernel", gradient_norm=1e-5),
+    "dead_units": lambda: edit(stuck(), "layers", "fc", dead_units=0.97),
+    "exploding_gradient": lambda: edit(stuck(), "variables", "fc/kernel", gradient_norm=1e5),
+    "lost_to_rounding": lambda: edit(healthy_run(), "variables", "fc/kernel", lost=0.9, epsilon=7.8e-3),
+    "unchanged_weights": lambda: edit(stuck(), "variables", "fc/kernel", update_ratio=0, displacement=0, changed=0, gradient_norm=0),
+    "constant_output": lambda: edit(healthy_run(), "layers", "out", input_share=1e-6),
+    "too_slow": lambda: edit_kernels(stuck(), update_ratio=1e-5),
+    "thrashing_weights": lambda: edit(stuck(), "variables", "fc/kernel", cosine=-0.9, update_ratio=0.02, update_norm=0.1, displacement=0.1),
+    "duplicate_filters": lambda: edit(healthy_run(), "variables", "conv2/kernel", duplicates=0.8),
+    "flat_loss": lambda: stuck(),
+    "clipped_display": lambda: edit(healthy_run(), "layers", "conv1", above_one=0.45, zeros=0.5),
+    "probe_changed": lambda: edit_record(healthy_run(), probes=(Probe(0, "a", {}), Probe(100, "b", {}))),
+}
+
+JARGON = ("rel_var", "input_share", "unit_spread", "NaN or inf ", "nan ", " inf ", "None", "healthy", "update_ratio", "gradient_norm")
+
+
+def finding(rule):
+    return next(found for found in diagnose(EXAMPLES[rule]()).findings if found.rule == rule)
+
+
+def test_there_is_an_example_of_every_rule():
+    assert set(EXAMPLES) == {rule.name for rule in all_rules()}
+
+
+@pytest.mark.parametrize("rule", EXAMPLES)
+def test_a_message_says_what_since_when_and_what_to_try(rule):
+    found = finding(rule)
+    assert re.search(r"step|start|steps", found.message) or rule in ("wrong_output", "clipped_display")
+    assert found.message.count(". ") >= 1
+    assert found.message.endswith(".")
+    assert found.advice
+    assert all(not advice.endswith(".") for advice in found.advice)
+    assert 5 <= len(found.title) <= 70
+    assert not found.title.endswith(".")
+
+
+@pytest.mark.parametrize("rule", EXAMPLES)
+def test_a_message_has_no_names_of_columns_and_no_missing_numbers(rule):
+    found = finding(rule)
+    text = " ".join((found.title, found.message, *found.advice))
+    assert not [word for word in JARGON if word in text]
+    assert "not a number" not in text or rule == "non_finite"
+    assert "  " not in text
+    assert not re.search(r"\d\.0*[1-9]\d{3,}", text)
+
+
+@pytest.mark.parametrize("rule", EXAMPLES)
+def test_a_finding_points_at_something_that_exists(rule):
+    found = finding(rule)
+    run = EXAMPLES[rule]()
+    rows = {"layer": run.layers.rows, "input": run.layers.rows, "variable": run.variables.rows, "run": (run.title,)}
+    assert found.target in rows[found.target_kind]
+    if found.chart is not None and found.chart.table != "losses":
+        table = getattr(run, found.chart.table)
+        assert found.chart.row in table.rows
+        assert found.chart.column in table.columns
+        assert found.chart.label
+    assert run.layers.steps[0] <= found.first_step <= found.last_step <= run.layers.steps[-1]
+
+
+def test_a_cross_entropy_that_rises_is_said_to_rise():
+    rising = healthy_run(losses=losses(np.linspace(2.3, 9, 200)))
+    assert "its start (2.4)" in diagnose(rising).findings[0].message
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0042, "0.0042"),
+        (1190, "1,190"),
+        (12.34, "12"),
+        (2.302, "2.3"),
+        (3.2e-7, "3.2e-07"),
+        (0, "0"),
+        (-4.56, "-4.6"),
+        (20.0, "20"),
+        (0.1, "0.1"),
+    ],
+)
+def test_numbers_are_rounded_to_what_matters(value, text):
+    assert words.number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [(0.97, "97 %"), (0.00412, "0.41 %"), (1.0, "100 %"), (0.9999, "over 99 %"), (0.0, "0 %"), (1e-9, "less than 0.001 %"), (3.5, "350 %")],
+)
+def test_shares_are_never_rounded_to_all_or_nothing(share, text):
+    assert words.percent(share) == text
+
+
+def test_lists_of_names_stay_short():
+    assert words.names(["a"]) == "`a`"
+    assert words.names(["a", "b"]) == "`a` and `b`"
+    assert words.names(["a", "b", "c", "d", "e"]) == "`a`, `b`, `c` and 2 more"
