@@ -15,7 +15,7 @@ from tb_featuremap_plugin.doctor.survey import FileSurvey, survey
 from tb_featuremap_plugin.event_records import RunFiles, find_runs
 from tb_featuremap_plugin.events import EventSource
 from tb_featuremap_plugin.loader import SAMPLES
-from tb_featuremap_plugin.series import Run
+from tb_featuremap_plugin.series import Run, Table
 
 _ENTRY_POINTS = "tensorboard_plugins"
 _PACKAGE = __name__.partition(".")[0]
@@ -89,10 +89,15 @@ def _remarks(surveys: Sequence[FileSurvey], run: Run | None) -> Iterator[Remark]
 
 
 def _summary(run: Run) -> str:
-    layers, variables = (len(table.rows) if table is not None else 0 for table in (run.layers, run.variables))
+    layers, variables = (_count_rows(table) for table in (run.layers, run.variables))
     steps = max((len(table.steps) for table in (run.layers, run.variables) if table is not None), default=0)
     pictures = sum(len(picture.steps) for picture in run.pictures)
     return f"numbers of {layers:,} layers and {variables:,} variables over {steps:,} steps, and {pictures:,} pictures"
+
+
+def _count_rows(table: Table | None) -> int:
+    """Rows of layers or variables; those of inputs and targets begin with an @."""
+    return 0 if table is None else sum(not name.startswith("@") for name in table.rows)
 
 
 def _installation() -> Iterator[Remark]:
