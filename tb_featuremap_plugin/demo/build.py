@@ -28,11 +28,11 @@ def _story(name: str, *variants: str, **logging: object) -> list[DemoRun]:
 
 
 RUNS: Sequence[DemoRun] = (
-    DemoRun("digits", "digits", "digits", {"max_images": 4}),
+    DemoRun("digits", "digits", "digits", {"max_images": 4, "max_bytes": 150_000}),
     *_story("story0_white_maps", "asked", "mended", max_bytes=150_000),
     *_story("story1_by_hand", "asked", "mended"),
     *_story("story2_frozen_weights", "asked", "slow", "mended"),
-    *_story("story3_lost_signal", "asked", "mended", max_bytes=150_000),
+    *_story("story3_lost_signal", "asked", "mended", max_bytes=200_000, max_channels=16),
     *_story("story4_rows_and_columns", "asked", "mended"),
 )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -79,15 +79,14 @@ class TimeBudget:
         return factor
 
 
-def over_budget(sizes: Iterable[tuple[str, int]], rank: Mapping[str, int], budget: int) -> list[str]:
-    """Which pictures to leave out so that the rest fits: those of the largest layers first.
+def over_budget(sizes: Iterable[tuple[str, int]], budget: int) -> list[str]:
+    """Which pictures to leave out so that the rest fits: the largest first, so that as few as possible go.
 
     Args:
         sizes: pictures' names with their bytes.
-        rank: the size of the layer that a picture belongs to, in entries.
         budget: bytes for all pictures of a step.
     """
-    kept = sorted(sizes, key=lambda item: rank.get(item[0], 0))
+    kept = sorted(sizes, key=lambda item: item[1])
     total, dropped = sum(size for _, size in kept), []
     while kept and total > budget:
         name, size = kept.pop()

@@ -28,13 +28,11 @@ class Picture:
     Attributes:
         kind: "maps", "filters" or "inputs".
         name: of the layer, variable or input.
-        entries: of the array that it shows: the size of its layer.
         make: its ordinal in, its bytes out.
     """
 
     kind: str
     name: str
-    entries: int
     make: Callable[[int], bytes]
 
     @property
@@ -69,14 +67,12 @@ class Gallery:
     def values(self, data: StepData, statistics: dict[str, ActivationPartial]) -> list[Value]:
         """The pictures of a step as values of its event."""
         made: dict[str, list[Value]] = {}
-        entries: dict[str, int] = {}
         for picture in self._pictures(data, statistics):
             if picture.key not in self._left_out:
-                entries[picture.key] = picture.entries
                 self._attempt(lambda picture=picture: made.update({picture.key: self._make(picture)}))  # type: ignore[misc]
         if self._options.max_bytes is not None:
             sizes = [(key, sum(value.ByteSize() for value in values)) for key, values in made.items()]
-            self._left_out |= dict.fromkeys(over_budget(sizes, entries, self._options.max_bytes))
+            self._left_out |= dict.fromkeys(over_budget(sizes, self._options.max_bytes))
         return [value for key, values in made.items() if key not in self._left_out for value in values]
 
     def _make(self, picture: Picture) -> list[Value]:
@@ -89,13 +85,13 @@ class Gallery:
         if data.probe_changed and self._options.record_inputs:
             self._probe_name = next(iter(data.inputs))
             for name, array in data.inputs.items():
-                yield Picture("inputs", name, array.size, partial(self._inputs, name, array))
+                yield Picture("inputs", name, partial(self._inputs, name, array))
         for name, array in data.activations.items():
-            yield Picture("maps", name, array.size, partial(self._maps, data, name, array, statistics.get(name)))
+            yield Picture("maps", name, partial(self._maps, data, name, array, statistics.get(name)))
         for name, kernel in data.weights.items():
             layout = self._arrangement.kernel(name, kernel.ndim, data.network.owner(name))
             if layout is not None:
-                yield Picture("filters", name, kernel.size, partial(self._filters, data, name, kernel, layout))
+                yield Picture("filters", name, partial(self._filters, data, name, kernel, layout))
 
     def _map_options(self, layout: str, activation: str | None = None) -> MapOptions:
         options = self._options

@@ -45,7 +45,7 @@ class Monitor:
         keep_first: False saves one copy of the weights; displacement is then not known.
         max_overhead: share of the whole time that logging may take, such as 0.01; steps are skipped while it takes more. None
             (the default) is no limit.
-        max_bytes: of a logged step; pictures of the largest layers are left out for good where a step would take more.
+        max_bytes: of a logged step; the largest pictures are left out for good where a step would take more.
         strict: raise instead of warning when logging fails.
         max_images, max_channels: how many images of the probe and channels of a layer are kept as pictures; statistics cover all.
         precision: of pictures of maps, "uint8", "float16" or "float32".
