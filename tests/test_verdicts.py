@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
 import pytest
 
 from tb_featuremap_plugin.diagnosis import diagnose
-from tests.synthetic_runs import STEPS, edit, edit_layer, healthy_run
+from tests.synthetic_runs import STEPS, edit, edit_layer, flat_losses, healthy_run
 
 KERNEL = "fc/kernel"
 
@@ -28,20 +29,25 @@ def edited(**columns):
         ("changing", {}),
         ("changing", {"update_ratio": 4e-4}),
         ("changing", {"cosine": -0.45, "displacement": 0.01}),
-        ("changing", {"radial": -0.8}),
+        ("changing", {"radial": -0.65}),
         ("slow", {"update_ratio": 2e-4}),
         ("unchanged", {"update_ratio": 0, "displacement": 0, "changed": 0}),
         ("unchanged", {"update_ratio": 5e-8}),
         ("lost_to_rounding", {"lost": 0.9, "epsilon": 7.8e-3}),
         ("lost_to_rounding", {"update_ratio": 0, "displacement": 0, "changed": 0, "lost": 1, "epsilon": 9.8e-4}),
         ("thrashing", {"cosine": -0.8, "update_ratio": 0.02, "update_norm": 0.1, "displacement": 0.1}),
-        ("decaying", {"radial": -0.95}),
-        ("too_fast", {"update_ratio": 0.2}),
+        ("decaying", {"radial": -0.8}),
         ("unknown", {"update_ratio": np.nan, "displacement": np.nan}),
     ],
 )
 def test_verdicts_of_kernels(expected, columns):
     assert verdict(edited(**columns)).verdict == expected
+
+
+def test_large_steps_are_too_fast_where_they_lead_nowhere():
+    large = edited(update_ratio=0.2)
+    assert verdict(large).verdict == "changing"
+    assert verdict(dataclasses.replace(large, losses=flat_losses())).verdict == "too_fast"
 
 
 def test_a_frozen_layer_is_frozen_on_purpose():

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tb_featuremap_plugin.diagnosis.losses import ABSOLUTE, SQUARED
+from tb_featuremap_plugin.diagnosis.losses import REGRESSION
 from tb_featuremap_plugin.diagnosis.study import Curve, Mask, Row, Study, median
 from tb_featuremap_plugin.series import Int64
 
@@ -95,13 +95,14 @@ def _follows_inputs(study: Study) -> bool:
 
     Then the targets' spread on the probe is no measure of chance: the probe may be an easy part of the data, such as its first rows.
     """
-    if study.loss.family not in (SQUARED, ABSOLUTE) or study.output is None:
+    if study.loss.family not in REGRESSION or study.output is None:
         return False
     row = study.output.row
-    return row.last("input_share") * row.last("rms") > _FOLLOWING * study.targets.last("std")
+    spread = row.last("input_share") * row.last("rms")
+    return _LEAST_SPREAD * study.targets.last("std") < spread < _MOST_SPREAD * study.targets.last("std")
 
 
-_FOLLOWING = 0.1
+_LEAST_SPREAD, _MOST_SPREAD = 0.1, 5.0
 
 
 def early(study: Study, row: Row) -> Mask:

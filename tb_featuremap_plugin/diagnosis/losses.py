@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-CATEGORICAL, SPARSE, BINARY, SQUARED, ABSOLUTE, HINGE, OTHER = "categorical", "sparse", "binary", "squared", "absolute", "hinge", "other"
+CATEGORICAL, SPARSE, BINARY, HINGE, OTHER = "categorical", "sparse", "binary", "hinge", "other"
+SQUARED, ROOT_SQUARED, ABSOLUTE = "squared", "root_squared", "absolute"
+REGRESSION = (SQUARED, ROOT_SQUARED, ABSOLUTE)
 
 _FAMILIES = {
     CATEGORICAL: ("categoricalcrossentropy", "cce", "softmaxcrossentropy", "softmaxcrossentropywithlogits", "nll", "nllloss"),
     SPARSE: ("sparsecategoricalcrossentropy", "sparsecce", "crossentropy", "crossentropyloss", "sparsesoftmaxcrossentropywithlogits"),
     BINARY: ("binarycrossentropy", "bce", "bceloss", "bcewithlogits", "bcewithlogitsloss", "sigmoidcrossentropywithlogits", "logloss"),
     SQUARED: ("mse", "meansquarederror", "mseloss", "l2", "l2loss", "squarederror"),
+    ROOT_SQUARED: ("rmse", "rootmeansquarederror", "rmseloss"),
     ABSOLUTE: ("mae", "meanabsoluteerror", "l1", "l1loss", "absoluteerror"),
     HINGE: ("hinge", "squaredhinge"),
 }
@@ -63,6 +66,8 @@ def chance_loss(loss: Loss, classes: float, target_mean: float, target_std: floa
         return _entropy(target_mean)
     if loss.family == SQUARED:
         return target_std**2
+    if loss.family == ROOT_SQUARED:
+        return target_std
     if loss.family == ABSOLUTE:
         return math.sqrt(2 / math.pi) * target_std
     return math.nan

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from tb_featuremap_plugin.diagnosis.findings import Verdict
-from tb_featuremap_plugin.diagnosis.gates import judged_steps
+from tb_featuremap_plugin.diagnosis.gates import LEARNED, judged_steps, learning
 from tb_featuremap_plugin.diagnosis.rules import lost_to_rounding, thrashing_weights, too_fast, too_slow, unchanged_weights
 from tb_featuremap_plugin.diagnosis.study import Study, VariableView, median
 from tb_featuremap_plugin.diagnosis.words import number, percent
@@ -13,8 +13,8 @@ from tb_featuremap_plugin.diagnosis.words import number, percent
 CHANGING, SLOW, UNCHANGED, FROZEN, ROUNDED = "changing", "slow", "unchanged", "frozen", "lost_to_rounding"
 THRASHING, DECAYING, TOO_FAST, UNKNOWN = "thrashing", "decaying", "too_fast", "unknown"
 
-SHRINKING = -0.9
-"""Median cosine between update and value at or below which a change is mostly shrinking: at least 81 % of the squared update."""
+SHRINKING = -0.75
+"""Median cosine between update and value at or below which a change is mostly shrinking: more than half of the squared update."""
 
 MIN_SIZE = 16
 """Entries from which on a direction means something: a bias of two units can hardly do other than grow or shrink."""
@@ -74,9 +74,9 @@ def _word(study: Study, variable: VariableView) -> str:
         return ROUNDED if lost_to_rounding.is_rounded(study, variable) else UNCHANGED
     if lost_to_rounding.is_rounded(study, variable):
         return ROUNDED
-    if variable.is_kernel and ratio > too_fast.USUAL_RATIO:
+    if variable.is_kernel and ratio > too_fast.USUAL_RATIO and learning(study).level != LEARNED:
         return TOO_FAST
-    if thrashing_weights.is_thrashing(study, variable):
+    if variable.is_kernel and thrashing_weights.is_thrashing(study, variable):
         return THRASHING
     if row.first("size") >= MIN_SIZE and row.median("radial", window) <= SHRINKING:
         return DECAYING

@@ -9,7 +9,7 @@ from dataclasses import replace
 from tb_featuremap_plugin.diagnosis.findings import ERROR, WARNING, Finding
 from tb_featuremap_plugin.diagnosis.gates import LEARNED, STUCK, learning
 from tb_featuremap_plugin.diagnosis.healthy import chart
-from tb_featuremap_plugin.diagnosis.losses import ABSOLUTE, BINARY, CATEGORICAL, HINGE, OTHER, SPARSE, SQUARED
+from tb_featuremap_plugin.diagnosis.losses import BINARY, CATEGORICAL, HINGE, OTHER, REGRESSION, SPARSE
 from tb_featuremap_plugin.diagnosis.rule import Rule
 from tb_featuremap_plugin.diagnosis.study import LayerView, Study
 from tb_featuremap_plugin.diagnosis.words import number, percent
@@ -280,7 +280,7 @@ def _cut_off(study: Study, output: LayerView) -> Iterator[Finding]:
 
 def _squared_classes(study: Study, output: LayerView) -> Iterator[Finding]:
     labels = study.targets.last("integers") == 1 and study.targets.last("min") >= 0 and study.targets.last("max") <= 1
-    unsuitable = study.loss.family in (SQUARED, ABSOLUTE) and output.activation in _PROBABILITIES
+    unsuitable = study.loss.family in REGRESSION and output.activation in _PROBABILITIES
     if not (unsuitable and labels and learning(study).level == STUCK):
         return
     finding = _finding(
