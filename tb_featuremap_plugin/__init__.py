@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from tb_featuremap_plugin._version import __version__
 
 if TYPE_CHECKING:
-    from tb_featuremap_plugin import summary
-    from tb_featuremap_plugin.integrations import keras, torch
+    import tb_featuremap_plugin.integrations.keras as keras
+    import tb_featuremap_plugin.integrations.torch as torch
+    import tb_featuremap_plugin.summary as summary
     from tb_featuremap_plugin.layer import Layer
     from tb_featuremap_plugin.monitor import Monitor
     from tb_featuremap_plugin.writer import Writer
