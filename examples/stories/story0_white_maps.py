@@ -12,6 +12,8 @@ The 48x48 pictures of the question are not to be had; drawn discs and squares st
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 from keras import layers
 
@@ -43,7 +45,7 @@ def build() -> keras.Model:
     )
 
 
-def train(logdir: str, variant: str = "asked", **logging: object) -> None:
+def train(logdir: str, variant: str = "asked", **logging: Any) -> None:
     """Trains and logs, each into a folder of its own below `logdir`."""
     keras.utils.set_random_seed(0)
     images, classes = data.shapes(400, side=48, classes=2)

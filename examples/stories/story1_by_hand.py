@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 import time
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -90,7 +91,7 @@ def build(l2: float) -> keras.Model:
     return keras.Model(images, [layers.Dense(10, activation="softmax", name="out")(x), auxiliary])
 
 
-def train(logdir: str, variant: str = "asked", **logging: object) -> None:
+def train(logdir: str, variant: str = "asked", **logging: Any) -> None:
     """Trains, writes the pictures by hand, logs with one line, and says what either took."""
     keras.utils.set_random_seed(1)
     images, digits = data.digits(side=28)

@@ -12,6 +12,8 @@ Coloured gratings of 64x64 stand in for the video frames, their orientation for 
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 from keras import layers, ops
@@ -61,7 +63,7 @@ def build(initializer: keras.initializers.Initializer) -> keras.Model:
     )
 
 
-def train(logdir: str, variant: str = "asked", **logging: object) -> None:
+def train(logdir: str, variant: str = "asked", **logging: Any) -> None:
     """Trains and logs, each into a folder of its own below `logdir`."""
     keras.utils.set_random_seed(2)
     images, angles = data.gratings(640, side=64)

@@ -12,6 +12,8 @@ Drawn coloured shapes stand in for the photographs of three classes; the batch h
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 from keras import layers
 
@@ -49,7 +51,7 @@ def build(kernel: str | keras.initializers.Initializer, bias: float) -> keras.Mo
     )
 
 
-def train(logdir: str, variant: str = "asked", **logging: object) -> None:
+def train(logdir: str, variant: str = "asked", **logging: Any) -> None:
     """Trains and logs, each into a folder of its own below `logdir`."""
     keras.utils.set_random_seed(3)
     images, classes = data.shapes(160, side=60, colours=3)

@@ -10,6 +10,8 @@ With --mended (inputs 0..1, one softmax, Adam, six filters) the filters turn int
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 from keras import layers
@@ -32,7 +34,7 @@ def build(filters: int) -> keras.Model:
     return keras.Model(images, [maps, layers.Dense(2, activation="softmax", name="dense")(layers.Flatten()(maps))])
 
 
-def train(logdir: str, variant: str = "asked", **logging: object) -> None:
+def train(logdir: str, variant: str = "asked", **logging: Any) -> None:
     """A loop of one's own with `tf.GradientTape`, logged with `fm.Monitor`."""
     asked = variant == "asked"
     keras.utils.set_random_seed(4)

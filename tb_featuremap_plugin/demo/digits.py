@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import keras
 from keras import layers
@@ -34,7 +35,7 @@ def build_model() -> keras.Model:
     )
 
 
-def train(logdir: str, variant: str = "digits", *, epochs: int = 8, **logging: object) -> None:
+def train(logdir: str, variant: str = "digits", *, epochs: int = 8, **logging: Any) -> None:
     """Trains and logs: scalars and histograms with Keras' own callback, everything else with ours."""
     keras.utils.set_random_seed(5)
     images, digits = data.digits(side=16)

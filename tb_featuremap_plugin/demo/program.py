@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class Train(Protocol):
     """Trains one variant of a story into a logdir; further keywords go to the logger."""
 
-    def __call__(self, logdir: str, variant: str, **logging: object) -> None:
+    def __call__(self, logdir: str, variant: str, **logging: Any) -> None:
         """Trains to the end."""
 
 
