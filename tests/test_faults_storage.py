@@ -70,6 +70,28 @@ def test_strict_raises_what_failed(tmp_path):
     assert_readable(tmp_path)
 
 
+MONITOR = """
+import json
+from tests.soaking import TinyLoop
+caught, loop, trained = catch_warnings(), TinyLoop(), 0
+with fm.Monitor(sys.argv[1], every=1) as monitor:
+    for step in range(60):
+        loop.step(monitor, step)
+        trained += 1
+print(json.dumps([trained, caught]))
+"""
+
+
+def test_a_monitor_goes_on_when_its_file_may_not_grow(tmp_path):
+    ended = children.run(LIMITED + MONITOR, tmp_path / "logs")
+    assert ended.returncode == 0, ended.stderr
+    trained, caught = json.loads(ended.stdout)
+    assert (trained, len(caught)) == (60, 1)
+    (run,) = EventSource(tmp_path / "logs").runs()
+    assert run.problems == ()
+    assert run.layers.steps.tolist()[:4] == [0, 1, 2, 3]
+
+
 def assert_readable(logdir: Path) -> None:
     """What was written before the failure is there from the first step on, and nothing is damaged."""
     (run,) = EventSource(logdir).runs()
