@@ -32,10 +32,11 @@ class Snapshots:
         self._reads: tuple[Read, ...] = ()
 
     def add(self, step: int, values: Arrays) -> tuple[Read, ...]:
-        """Takes a read and returns it after the (at most two) reads before it."""
+        """Takes a read and returns it after the (at most two) reads before it. A second read of a step replaces the first."""
         if self._keep_first:
             self._first.update((name, value) for name, value in values.items() if name not in self._first)
-        reads = (*self._reads, Read(step, values))
+        before = tuple(read for read in self._reads if read.step < step)
+        reads = (*before, Read(step, values))
         self._reads = reads[-2:]
         return reads
 

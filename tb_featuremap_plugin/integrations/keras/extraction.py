@@ -102,12 +102,12 @@ def _not_compiled(extractor: Extractor) -> Callable[[], list[Any]]:
 
 
 def _compiled_by_tensorflow(extractor: Extractor) -> Callable[[], list[Any]]:
-    """A graph; where a layer is a function of its own, whose tensors a graph around it cannot see, eagerly."""
+    """A graph; eagerly where layers are called within a function of their own, into which a graph around it does not see."""
     tf = importlib.import_module("tensorflow")
     compiled = tf.function(extractor.outputs, autograph=False)
     try:
         compiled.get_concrete_function(extractor.probe)
-    except (TypeError, ValueError, tf.errors.OpError):
+    except (KeyError, TypeError, ValueError, tf.errors.OpError):
         return lambda: _eagerly(extractor)
     return lambda: list(compiled(extractor.probe))
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from tb_featuremap_plugin.arrays import to_numpy
 from tb_featuremap_plugin.integrations.keras.describing import snake_case
 
 _WITH_LOGITS = ("categorical_crossentropy", "sparse_categorical_crossentropy", "binary_crossentropy")
@@ -48,7 +49,7 @@ def learning_rate(model: Any) -> Any:
 def iterations(model: Any) -> int:
     """Finished updates, 0 for a model that was not compiled with an optimizer."""
     count = getattr(inner_optimizer(model), "iterations", None)
-    return 0 if count is None else int(keras.ops.convert_to_numpy(count))
+    return 0 if count is None else int(to_numpy(count, "iterations"))
 
 
 def loss_weights(model: Any) -> Any:
@@ -96,7 +97,7 @@ def reports_running_mean(model: Any) -> bool:
 
 def _has_counted(metric: Any) -> bool:
     count = getattr(metric, "count", None)
-    return count is not None and float(keras.ops.convert_to_numpy(count)) > 0
+    return count is not None and float(to_numpy(count, "count")) > 0
 
 
 def _name(loss: Any) -> str | None:
