@@ -10,6 +10,8 @@ import { Store, StoreProvider } from "./store";
 export function render(): void {
   const api = new Api(findSource(document));
   const store = new Store(api, readHash());
+  void store.reload();
+  linkStyle();
   watchDark((dark) => {
     store.dark.value = dark;
     document.body.classList.toggle("dark", dark);
@@ -22,11 +24,9 @@ export function render(): void {
   effect(() => writeHash(store.texts()));
   document.title = "Feature Maps for TensorBoard";
   document.documentElement.lang = "en";
-  linkStyle();
   const root = document.body.appendChild(document.createElement("div"));
   root.id = "featuremaps";
   mount(createElement(StoreProvider, { value: store }, createElement(App, null)), root);
-  void store.reload();
 }
 
 function linkStyle(): void {

@@ -99,20 +99,29 @@ function RunList() {
   );
 }
 
-/** What could not be read, of the chosen runs. */
+/** What could not be read, and what the logger wants to be known, of the chosen runs. */
 function RunProblems() {
-  const problems = useStore().chosen.value.flatMap((run) =>
-    run.problems.map((problem) => ({ ...problem, run: run.title })),
+  const runs = useStore().chosen.value;
+  const problems = runs.flatMap(({ title, problems }) =>
+    problems.map(({ tag, message }) => `${title}: ${tag}: ${message}`),
   );
-  if (problems.length === 0) return null;
+  const notes = runs.flatMap(({ title, record }) => record?.notes.map((note) => `${title}: ${note}`) ?? []);
+  return (
+    <>
+      <Told title={`${counted(problems.length, "series", "series")} could not be read`} lines={problems} />
+      <Told title={counted(notes.length, "note")} lines={notes} />
+    </>
+  );
+}
+
+function Told({ title, lines }: { title: string; lines: readonly string[] }) {
+  if (lines.length === 0) return null;
   return (
     <details class="problems">
-      <summary>{counted(problems.length, "series", "series")} could not be read</summary>
+      <summary>{title}</summary>
       <ul>
-        {problems.map(({ run, tag, message }) => (
-          <li key={`${run} ${tag} ${message}`}>
-            <b>{run}</b> {tag}: {message}
-          </li>
+        {lines.map((line) => (
+          <li key={line}>{line}</li>
         ))}
       </ul>
     </details>

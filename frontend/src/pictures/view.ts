@@ -6,7 +6,7 @@ import { placeOf } from "../mosaic";
 import type { Maps } from "../picture";
 import { hull, type Limits, limitsOfTiles, NO_LIMITS, tileExtents } from "../range";
 import type { ColourMap, Range, ViewState } from "../state";
-import { difference, mapTiles, type Tiles, valueAt } from "../tiles";
+import { difference, mapTiles, pixelsOf, type Tiles, valueAt } from "../tiles";
 import { exactNumber, placeName } from "../words";
 import { badge, tileOrder } from "./order";
 import type { Scene } from "./scene";
@@ -51,12 +51,10 @@ export function mapsView(scene: Scene, state: ViewState): PictureView | null {
   const first = scene.first ? mapTiles(scene.first as Maps, image) : null;
   const order = tileOrder(own, picture, state.order, state.only, first);
   const extents = base ? tileExtents(tiles) : storedExtents(picture);
-  const view = compose(tiles, order, extents, state, {
-    range: state.range,
-    colours: state.colours,
-    differs: base !== null,
-    wide: scene.wide,
-  });
+  // A single value a channel, as dense layers have, has no range of its own.
+  const range = state.range === "channel" && pixelsOf(tiles) === 1 ? "layer" : state.range;
+  const look = { range, colours: state.colours, differs: base !== null, wide: scene.wide };
+  const view = compose(tiles, order, extents, state, look);
   const axes = picture.shape.length - 2;
   const read = (tile: number, hit: Hit) =>
     `${picture.name} [ch ${tiles.labels[tile]}] ${placeName(axes, hit)} = ${exactNumber(valueAt(tiles, tile, placeOf(tiles, hit)))}`;
