@@ -58,7 +58,7 @@ def test_biases_start_at_zero_so_their_ratio_is_not_judged():
     assert verdict(edit(healthy_run(), "variables", "fc/bias", update_ratio=0.5), "fc/bias").verdict == "changing"
 
 
-def test_small_biases_cannot_but_grow_or_shrink():
+def test_a_bias_of_two_units_cannot_but_grow_or_shrink():
     run = edit(healthy_run(), "variables", "out/bias", radial=-1, size=2)
     assert verdict(run, "out/bias").verdict == "changing"
 

@@ -17,6 +17,7 @@ _BOLD = "1"
 _WIDEST = 100
 _INDENT = " " * 10
 _NAMED = 3
+_NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,11 @@ class Paper:
 
     def wrap(self, text: str, first: str = _INDENT, rest: str = _INDENT) -> str:
         """Text in lines that fit; long names and addresses stay whole."""
-        return textwrap.fill(text, self.width, initial_indent=first, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False)
+        whole = text.replace(" %", f"{_NO_BREAK}%")
+        lines = textwrap.fill(
+            whole, self.width, initial_indent=first, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False
+        )
+        return lines.replace(_NO_BREAK, " ")
 
 
 def write_diagnosis(diagnosis: Diagnosis, paper: Paper) -> str:

@@ -16,9 +16,6 @@ THRASHING, DECAYING, TOO_FAST, UNKNOWN = "thrashing", "decaying", "too_fast", "u
 SHRINKING = -0.75
 """Median cosine between update and value at or below which a change is mostly shrinking: more than half of the squared update."""
 
-MIN_SIZE = 16
-"""Entries from which on a direction means something: a bias of two units can hardly do other than grow or shrink."""
-
 _WORDS = {
     CHANGING: "Changes by {ratio} of its size a step.",
     SLOW: "Changes by only {ratio} of its size a step; 0.1 % to 5 % is usual.",
@@ -78,7 +75,7 @@ def _word(study: Study, variable: VariableView) -> str:
         return TOO_FAST
     if variable.is_kernel and thrashing_weights.is_thrashing(study, variable):
         return THRASHING
-    if row.first("size") >= MIN_SIZE and row.median("radial", window) <= SHRINKING:
+    if variable.is_kernel and row.median("radial", window) <= SHRINKING:
         return DECAYING
     return SLOW if variable.is_kernel and ratio < too_slow.SLOW else CHANGING
 

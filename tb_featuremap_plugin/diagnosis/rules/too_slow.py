@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from tb_featuremap_plugin.diagnosis.findings import WARNING, Finding
 from tb_featuremap_plugin.diagnosis.gates import LEARNED, STUCK, enough, judged_steps, learning
 from tb_featuremap_plugin.diagnosis.healthy import chart
 from tb_featuremap_plugin.diagnosis.rule import Rule
-from tb_featuremap_plugin.diagnosis.study import Curve, Study, VariableView, median
+from tb_featuremap_plugin.diagnosis.study import Curve, Study, VariableView, bare, median
 from tb_featuremap_plugin.diagnosis.words import number, percent, rough
 
 SLOW = 3e-4
@@ -88,12 +88,15 @@ def _finding(study: Study, kernel: VariableView, ratio: float) -> Finding:
             "That is no broken gradient: the learning rate is too small for weights of this size."
         ),
         evidence={"update_ratio": ratio, "healthy_min": 0.0019, "steps_for_a_tenth": steps},
-        advice=(
-            f"Multiply the learning rate by {factor}",
-            "Or start with smaller weights (he_normal), or use Adam in place of plain gradient descent",
-        ),
+        advice=(f"Multiply the learning rate by {factor}", *_alternatives(study)),
         chart=chart("variables", kernel.name, "update_ratio"),
     )
+
+
+def _alternatives(study: Study) -> Iterator[str]:
+    yield "Or start with smaller weights (he_normal)"
+    if bare(study.record.optimizer).startswith("sgd"):
+        yield "Or use Adam in place of plain gradient descent"
 
 
 RULE = Rule("too_slow", 64, check)
