@@ -31,7 +31,11 @@ describe("toGrid", () => {
   });
 
   it("takes a layer's kernel for statistics of variables, in the order of the layers", () => {
-    const variables = table(["fc/kernel", "conv1/kernel", "conv1/bias"], ["update_ratio"], [1, 2, 3, 4, 5, 6]);
+    const variables = table(
+      ["fc/kernel", "conv1/kernel", "conv1/bias"],
+      ["update_ratio", "gap"],
+      [1, 1, 2, 1, 3, 1, 4, 1, 5, 1, 6, 1],
+    );
     const grid = toGrid(run, variables, statistic("update_ratio"));
     expect(grid.rows.map(({ source }) => source)).toEqual(["conv1/kernel", "fc/kernel"]);
     expect([gridValue(grid, 0, 1), gridValue(grid, 1, 0)]).toEqual([5, 1]);
@@ -46,7 +50,7 @@ describe("toGrid", () => {
 
   it("falls back to the rows as logged where the layers are not known", () => {
     const single = { run: "b", record: null } as unknown as Run;
-    const grid = toGrid(single, table(["w1"], ["update_ratio"], [1, 2]), statistic("update_ratio"));
+    const grid = toGrid(single, table(["w1"], ["update_ratio", "gap"], [1, 1, 2, 1]), statistic("update_ratio"));
     expect(grid.rows).toEqual([{ layer: "w1", source: "w1" }]);
   });
 });

@@ -4,6 +4,7 @@ import {
   networkOrder,
   rowAt,
   type SortKey,
+  sharedPrefix,
   sorted,
   TABLE_COLUMNS,
   type VariableRow,
@@ -74,7 +75,24 @@ describe("rows", () => {
       learningRate: NAN,
     });
     expect(row?.noiseNow).toBeCloseTo(0.25, 6);
-    expect(row?.series).toMatchObject({ layer: "conv10", size: 9, verdict: "unknown" });
+    expect(row?.series).toMatchObject({ layer: "conv10", size: 9, verdict: "moving_statistic" });
+  });
+
+  it("have no verdict until there is one", () => {
+    expect(variableSeries(run, table, undefined).map(({ verdict }) => verdict)).toEqual([
+      "unknown",
+      "unknown",
+      "unknown",
+    ]);
+  });
+
+  it("leave out what all names begin with, up to a slash", () => {
+    expect(sharedPrefix(["net/conv1/kernel", "net/conv1/bias"])).toBe("net/".length);
+    expect(sharedPrefix(["net/conv1/kernel", "net/conv2/kernel"])).toBe("net/".length);
+    expect(sharedPrefix(["net/a", "network/a"])).toBe(0);
+    expect(sharedPrefix(["conv1/kernel", "conv1/bias"])).toBe(0);
+    expect(sharedPrefix(["kernel", "kernel2"])).toBe(0);
+    expect(sharedPrefix([])).toBe(0);
   });
 
   it("do not know an update at the first step, and count growing as no shrinking", () => {
@@ -82,6 +100,18 @@ describe("rows", () => {
     expect(rowsAt(1)[0]?.shrinkingNow).toBe(0);
     expect(rowsAt(1)[0]?.movedNow).toBe(Number.POSITIVE_INFINITY);
     expect(rowsAt(null)[0]?.movedNow).toBeNaN();
+  });
+
+  it("show the last update that is over as few steps as the others", () => {
+    const steps = Float64Array.from([0, 1, 9]);
+    const cells = (gap: number, ratio: number) => [9, 1, gap, ratio * 2, ratio, 0.5, -0.5, 1, 2];
+    const values = Float32Array.from([...cells(NAN, NAN), ...cells(1, 0.25), ...cells(8, 2)]);
+    const [series] = variableSeries(run, { rows: ["extra"], columns: TABLE_COLUMNS, steps, values }, undefined);
+    expect([...series!.ratio]).toEqual([NAN, 0.25, NAN]);
+    expect(rowAt(series!, 9, null)).toMatchObject({ ratioNow: 0.25, gapNow: 1 });
+    const whole = Float32Array.from([...cells(NAN, NAN), ...cells(8, 0.25), ...cells(8, 2)]);
+    const [grouped] = variableSeries(run, { rows: ["extra"], columns: TABLE_COLUMNS, steps, values: whole }, undefined);
+    expect(rowAt(grouped!, 9, null)).toMatchObject({ ratioNow: 2, gapNow: 8 });
   });
 
   it("take the learning rate of the step", () => {

@@ -10,7 +10,7 @@ import pytest
 
 from tests.browser import trainings
 
-BOTH = "&p.featuremaps.runs=sound%252Ffeaturemaps,broken%252Ffeaturemaps"
+BOTH = "&p.featuremaps.runs=sound%2Ffeaturemaps,broken%2Ffeaturemaps"
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +120,17 @@ def test_heat_map_has_the_colours_that_the_numbers_say(overview, runs):
         np.testing.assert_allclose(np.array(codes[1:], float), expected, atol=1)
 
 
+def test_rows_of_the_heat_map_stand_beside_their_names(overview):
+    tab = overview("&p.featuremaps.statistic=zeros")
+    tab.frame.locator(".grid-labels button").first.wait_for()
+    edges = """(grid) => ["canvas", ".grid-labels"].map((part) => {
+        const { top, bottom } = grid.querySelector(part).getBoundingClientRect();
+        return [top, bottom];
+    })"""
+    cells, names = tab.frame.locator(".run-grid").first.evaluate(edges)
+    assert cells == pytest.approx(names, abs=1)
+
+
 def test_heat_map_reads_its_value_under_the_pointer_and_goes_there_on_a_click(overview, runs):
     tab = overview("&p.featuremaps.statistic=zeros")
     canvas = tab.frame.locator(".grid-cells canvas").first
@@ -220,6 +231,14 @@ def test_another_scalar_of_the_runs_is_laid_beside_the_loss(overview):
     readout = tab.frame.locator("figure.chart", has_text="Loss").first.locator(".chart-readout")
     readout.get_by_text("sound, train: epoch_accuracy").wait_for()
     assert "0.56" in readout.inner_text()
+
+
+def test_what_is_wrong_elsewhere_is_said_too(runs, logdir, open_tab):
+    tab = open_tab(logdir, "&p.featuremaps.runs=sound%2Ffeaturemaps")
+    others = tab.frame.get_by_role("region", name="Other runs")
+    others.get_by_role("button").click()
+    tab.page.wait_for_function("() => location.hash.includes('runs=broken')")
+    assert "broken" in headline(tab).inner_text()
 
 
 def test_cost_of_logging_is_said(overview):

@@ -27,3 +27,17 @@ export function reader(table: NumberTable, row: string, name: string): (time: nu
   const offset = r * table.columns.length + k;
   return (time) => table.values[time * stride + offset] ?? Number.NaN;
 }
+
+/**
+ * Leaves out updates over more training steps than the others, such as the one before the last record of a run: they are
+ * longer for that alone. Where all are over several steps, all stay.
+ */
+export function comparable(values: Float32Array, gaps: ArrayLike<number>): Float32Array {
+  const least = Math.min(...Array.from(gaps).filter((gap) => gap > 0));
+  return values.map((value, time) => ((gaps[time] as number) > least ? Number.NaN : value));
+}
+
+/** The update ratio of a variable over the steps, as far as it can be compared. */
+export function updateRatio(table: NumberTable, row: string): Float32Array {
+  return comparable(column(table, row, "update_ratio"), column(table, row, "gap"));
+}

@@ -7,7 +7,7 @@ import { Chart } from "../charts/Chart";
 import { isBounded } from "../charts/scale";
 import type { Series } from "../charts/series";
 import type { ChartSpec } from "../charts/spec";
-import { column } from "../charts/table";
+import { column, updateRatio } from "../charts/table";
 import { useResource } from "../resource";
 import { useStore } from "../store";
 import type { Evidence, Finding, FindingChart, Run } from "../types";
@@ -63,9 +63,11 @@ async function loadSeries(
   signal: AbortSignal,
 ): Promise<Series> {
   if (table === "losses") return api.losses(run.run, signal);
-  const numbers = await api.table(run.run, table, { columns: [name], rows: table === "progress" ? [] : [row] }, signal);
+  const columns = name === "update_ratio" ? [name, "gap"] : [name];
+  const numbers = await api.table(run.run, table, { columns, rows: table === "progress" ? [] : [row] }, signal);
   const from = numbers.rows.includes(row) ? row : (numbers.rows[0] ?? row);
-  return { steps: numbers.steps, values: column(numbers, from, name) };
+  const values = name === "update_ratio" ? updateRatio(numbers, from) : column(numbers, from, name);
+  return { steps: numbers.steps, values };
 }
 
 function evidenceSpec(chart: FindingChart, series: Series, color: string, name: string): ChartSpec {

@@ -10,6 +10,7 @@ import { useStore } from "../store";
 import type { Diagnosis, Run } from "../types";
 import { type Grid, gridScale, toGrid } from "./grid";
 import { RunGrid } from "./RunGrid";
+import { reports } from "./reports";
 import { ScaleBar } from "./ScaleBar";
 import { type Statistic, statistic as statisticOf, statistics } from "./statistics";
 
@@ -21,20 +22,49 @@ interface Loaded {
 export function HeatMap({ diagnosis }: { diagnosis: Diagnosis | null }) {
   const store = useStore();
   const runs = store.chosen.value;
-  const wanted = statisticOf(store.state.value.statistic);
+  const wanted = statisticOf(store.state.value.statistic || defaultStatistic(runs, diagnosis));
   const key = runs.length ? JSON.stringify([store.generation.value, wanted.id, runs.map(({ run }) => run)]) : null;
-  const loaded = useResource(key, (signal) => load(store.api, runs, wanted, signal));
-  const { status, value, message } = loaded.value;
+  const { status, value, message } = useResource(key, (signal) => load(store.api, runs, wanted, signal)).value;
   return (
     <section class="heat-map" aria-label="Layers by steps">
-      <header>
-        <StatisticSelect chosen={wanted} />
-        {value && <Legend loaded={value} diagnosis={diagnosis} />}
-      </header>
+      {value && <Drawn loaded={value} diagnosis={diagnosis} wanted={wanted} />}
       {status === "failed" && <Failure message={message} />}
       {!value && status === "loading" && <Loading what="statistics" />}
-      {value && <Grids loaded={value} diagnosis={diagnosis} />}
     </section>
+  );
+}
+
+interface DrawnProps {
+  readonly loaded: Loaded;
+  readonly diagnosis: Diagnosis | null;
+  readonly wanted: Statistic;
+}
+
+function Drawn({ loaded: { statistic, grids }, diagnosis, wanted }: DrawnProps) {
+  const healthy = healthyOf(diagnosis, statistic);
+  const scale = useMemo(
+    () =>
+      gridScale(
+        grids.map(({ grid }) => grid),
+        statistic,
+        healthy,
+      ),
+    [grids, statistic, healthy],
+  );
+  const colours = useColours(statistic);
+  return (
+    <>
+      <header>
+        <StatisticSelect chosen={wanted} />
+        <ScaleBar scale={scale} quantity={statistic.quantity} colours={colours} {...(healthy ? { healthy } : {})} />
+      </header>
+      {grids.map(({ run, grid }) => {
+        const findings = diagnosis?.runs.find((one) => one.run === run.run)?.findings ?? [];
+        return (
+          <RunGrid key={run.run} {...{ run, grid, scale, colours, statistic, findings }} titled={grids.length > 1} />
+        );
+      })}
+    </>
   );
 }
 
@@ -55,43 +85,6 @@ function StatisticSelect({ chosen }: { chosen: Statistic }) {
   );
 }
 
-function Legend({ loaded: { statistic, grids }, diagnosis }: { loaded: Loaded; diagnosis: Diagnosis | null }) {
-  const scale = useMemo(
-    () =>
-      gridScale(
-        grids.map(({ grid }) => grid),
-        statistic,
-      ),
-    [grids, statistic],
-  );
-  const colours = useColours(statistic);
-  return (
-    <ScaleBar scale={scale} quantity={statistic.quantity} colours={colours} {...healthyOf(diagnosis, statistic)} />
-  );
-}
-
-function Grids({ loaded: { statistic, grids }, diagnosis }: { loaded: Loaded; diagnosis: Diagnosis | null }) {
-  const scale = useMemo(
-    () =>
-      gridScale(
-        grids.map(({ grid }) => grid),
-        statistic,
-      ),
-    [grids, statistic],
-  );
-  const colours = useColours(statistic);
-  return (
-    <>
-      {grids.map(({ run, grid }) => {
-        const findings = diagnosis?.runs.find((one) => one.run === run.run)?.findings ?? [];
-        return (
-          <RunGrid key={run.run} {...{ run, grid, scale, colours, statistic, findings }} titled={grids.length > 1} />
-        );
-      })}
-    </>
-  );
-}
-
 /** Signed statistics are always diverging; others take the chosen colour map, unless that is for signed values. */
 function useColours({ ends }: Statistic): Lut {
   const { colours } = useStore().state.value;
@@ -99,10 +92,15 @@ function useColours({ ends }: Statistic): Lut {
   return lut(colours === "diverging" ? "viridis" : colours);
 }
 
-function healthyOf(diagnosis: Diagnosis | null, { table, columns, id }: Statistic): { healthy?: Bounds } {
+/** What the worst headline was told by; else the first statistic. */
+function defaultStatistic(runs: readonly Run[], diagnosis: Diagnosis | null): string {
+  const worst = diagnosis && reports(runs, diagnosis, () => false)[0]?.headlines[0]?.finding.chart;
+  return (worst && statistics.find(({ id, table }) => id === worst.column && table === worst.table)?.id) || "";
+}
+
+function healthyOf(diagnosis: Diagnosis | null, { table, columns, id }: Statistic): Bounds | undefined {
   const ranges = diagnosis?.healthy?.[table];
-  const healthy = ranges?.[id] ?? (columns.length === 1 ? ranges?.[columns[0] as string] : undefined);
-  return healthy ? { healthy } : {};
+  return ranges?.[id] ?? (columns.length === 1 ? ranges?.[columns[0] as string] : undefined);
 }
 
 async function load(api: Api, runs: readonly Run[], statistic: Statistic, signal: AbortSignal): Promise<Loaded> {

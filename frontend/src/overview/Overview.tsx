@@ -7,6 +7,7 @@ import { useDiagnosis } from "./diagnosis";
 import { Findings } from "./Findings";
 import { HeatMap } from "./HeatMap";
 import { LossChart } from "./LossChart";
+import { OtherRuns } from "./OtherRuns";
 import { Cost, RatioCharts } from "./RunCharts";
 
 export function Overview() {
@@ -17,7 +18,8 @@ export function Overview() {
     <div class="overview">
       {value ? <Findings diagnosis={value} /> : status === "loading" && <Loading what="findings" />}
       {status === "failed" && <Failure message={message} />}
-      <WhenSeen height={240}>{() => <HeatMap diagnosis={value} />}</WhenSeen>
+      {value && <OtherRuns />}
+      <WhenSeen height={240}>{() => (value || status === "failed") && <HeatMap diagnosis={value} />}</WhenSeen>
       <WhenSeen height={260}>
         {() => (
           <div class="chart-row">

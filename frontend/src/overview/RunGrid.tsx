@@ -145,6 +145,7 @@ function Cells({ grid, scale, colours, hovered, go }: CellsProps) {
       ref={canvas}
       width={width}
       height={height}
+      style={{ height: `calc(var(--cell) * ${height})` }}
       onMouseMove={(event) => (hovered.value = under(event))}
       onMouseLeave={() => (hovered.value = null)}
       onClick={(event) => go(under(event))}

@@ -2,7 +2,7 @@
 
 import { type Bounds, fit, position, type Scale } from "../charts/scale";
 import { indexAt } from "../charts/series";
-import { type NumberTable, reader } from "../charts/table";
+import { type NumberTable, reader, updateRatio } from "../charts/table";
 import { ENTRIES, type Lut } from "../lut";
 import type { Finding, Run } from "../types";
 import { layerOf } from "./reports";
@@ -115,6 +115,7 @@ export function largest(
 }
 
 function readRow(table: NumberTable, row: string, statistic: Statistic): Float32Array {
+  if (statistic.id === "update_ratio") return updateRatio(table, row);
   const readers = new Map(statistic.columns.map((name) => [name, reader(table, row, name)]));
   const read = (time: number) => (name: string) => readers.get(name)?.(time) ?? Number.NaN;
   const combine = statistic.read ?? ((one) => one(statistic.columns[0] as string));

@@ -29,7 +29,7 @@ export const statistics: readonly Statistic[] = [
     columns: ["nan", "pos_inf", "neg_inf"],
     read: (read) => read("nan") + read("pos_inf") + read("neg_inf"),
   }),
-  kernel("update_ratio", "Update ratio of the kernel", "ratio", { log: true }),
+  kernel("update_ratio", "Update ratio of the kernel", "ratio", { log: true, columns: ["update_ratio", "gap"] }),
   kernel("gradient_norm", "Gradient norm of the kernel", "ratio", { log: true }),
   kernel("moved", "Kernel moved since start", "share", {
     log: true,
@@ -69,7 +69,7 @@ const SHARE_COLUMNS = [
 /** How numbers of a column are worded. */
 export function quantityOf(column: string): Quantity {
   if (SHARE_COLUMNS.includes(column)) return "share";
-  return statistics.find(({ columns }) => columns.length === 1 && columns[0] === column)?.quantity ?? "number";
+  return statistics.find(({ columns }) => columns[0] === column)?.quantity ?? "number";
 }
 
 /** What a column is called: as the heat map calls it, else by its own name. */

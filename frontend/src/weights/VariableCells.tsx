@@ -12,10 +12,12 @@ export interface VariableCellsProps {
   readonly opened: boolean;
   /** Whether Tab leads to this row. */
   readonly reachable: boolean;
+  /** Characters of the name that all variables share and that are not shown. */
+  readonly skipped: number;
   readonly open: () => void;
 }
 
-export function VariableCells({ row, id, opened, reachable, open }: VariableCellsProps) {
+export function VariableCells({ row, id, opened, reachable, skipped, open }: VariableCellsProps) {
   const store = useStore();
   const { run, variable, verdict, verdictMessage, steps, ratio: ratios } = row.series;
   const color = store.colourOf(run);
@@ -23,19 +25,22 @@ export function VariableCells({ row, id, opened, reachable, open }: VariableCell
   return (
     <>
       <th scope="row">
-        {several && <RunDot color={color} title={run.title} />}
-        <button
-          type="button"
-          id={id}
-          class="variable-open"
-          tabIndex={reachable ? 0 : -1}
-          aria-expanded={opened}
-          title={verdictMessage || variable}
-          onClick={open}
-        >
-          {variable}
-        </button>{" "}
-        <span class="variable-size">{size(row.series.size)}</span>
+        <span class="variable-cell">
+          {several && <RunDot color={color} title={run.title} />}
+          <button
+            type="button"
+            id={id}
+            class="variable-open"
+            tabIndex={reachable ? 0 : -1}
+            aria-expanded={opened}
+            aria-label={variable}
+            title={verdictMessage ? `${variable}: ${verdictMessage}` : variable}
+            onClick={open}
+          >
+            {variable.slice(skipped)}
+          </button>
+          <span class="variable-size">{size(row.series.size)}</span>
+        </span>
       </th>
       <td>
         <VerdictMark verdict={verdict} />

@@ -1,9 +1,9 @@
 /** The table of variables: only rows in sight are built; arrow keys move through all of them, Enter opens a chart. */
 
 import { useSignal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useMemo, useRef } from "preact/hooks";
 import { RatioAxisLabels } from "./axis";
-import type { Sorting, SortKey, VariableRow } from "./rows";
+import { type Sorting, type SortKey, sharedPrefix, type VariableRow } from "./rows";
 import { COLUMNS, type Column, sortBy } from "./sorting";
 import { VariableCells } from "./VariableCells";
 import { ROW_HEIGHT, rowAfterKey, scrollTo, windowOf } from "./window";
@@ -36,6 +36,7 @@ export function VariableTable({ rows, sorting, onSort, opened, open }: VariableT
     open((rows[index] as VariableRow).series.variable);
   };
   const shown = rows.slice(start, stop).map((row, offset) => ({ row, index: start + offset }));
+  const skipped = useMemo(() => sharedPrefix(rows.map(({ series }) => series.variable)), [rows]);
   const tabStop = active >= start && active < stop ? active : start;
   return (
     <div class="variables" ref={scroller} onScroll={(event) => (scrolled.value = event.currentTarget.scrollTop)}>
@@ -54,6 +55,7 @@ export function VariableTable({ rows, sorting, onSort, opened, open }: VariableT
                 row={row}
                 opened={row.series.variable === opened}
                 reachable={index === tabStop}
+                skipped={skipped}
                 id={rowId(index)}
                 open={() => choose(index)}
               />

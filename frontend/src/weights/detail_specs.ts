@@ -2,7 +2,7 @@
 
 import { REFERENCE_RATIO, REFERENCE_WORDS } from "../charts/reference";
 import type { Area, ChartSpec, Line } from "../charts/spec";
-import { column, type NumberTable } from "../charts/table";
+import { column, type NumberTable, updateRatio } from "../charts/table";
 import { randomWalk } from "./walk";
 
 /** A variable in one run, with all that its charts need. */
@@ -36,7 +36,11 @@ const BAND_AREAS: readonly Area[] = [
 export function ratioChart(all: readonly Traced[]): ChartSpec {
   return {
     title: "Update ratio",
-    lines: all.map((traced) => line(traced, "update_ratio")),
+    lines: all.map(({ name, color, variable, table }) => ({
+      name,
+      color,
+      series: { steps: table.steps, values: updateRatio(table, variable) },
+    })),
     quantity: "ratio",
     log: true,
     healthy: REFERENCE_RATIO,

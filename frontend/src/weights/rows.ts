@@ -1,7 +1,7 @@
 /** The rows of the weight-change table: one a variable and run, in the order of the network. */
 
 import { indexAt } from "../charts/series";
-import { cell, column, type NumberTable } from "../charts/table";
+import { cell, column, type NumberTable, updateRatio } from "../charts/table";
 import { naturalCompare } from "../natural";
 import { layerOfVariable } from "../network";
 import type { Run, RunDiagnosis } from "../types";
@@ -61,6 +61,9 @@ export interface Sorting {
   readonly descending: boolean;
 }
 
+/** What has no verdict on purpose: training does not change it, the layer itself does. */
+const MOVING_STATISTIC = "moving_statistic";
+
 /** From the most to the least alarming. */
 const VERDICT_ORDER = [
   "unchanged",
@@ -72,6 +75,7 @@ const VERDICT_ORDER = [
   "unknown",
   "changing",
   "frozen",
+  MOVING_STATISTIC,
 ];
 
 export function variableSeries(run: Run, table: NumberTable, diagnosis: RunDiagnosis | undefined): VariableSeries[] {
@@ -86,12 +90,12 @@ export function variableSeries(run: Run, table: NumberTable, diagnosis: RunDiagn
       run,
       variable,
       layer: layerOfVariable([run], variable),
-      verdict: verdicts.get(variable)?.verdict ?? "unknown",
+      verdict: verdicts.get(variable)?.verdict ?? (diagnosis ? MOVING_STATISTIC : "unknown"),
       verdictMessage: verdicts.get(variable)?.message ?? "",
       order,
       size,
       steps: table.steps,
-      ratio: read("update_ratio"),
+      ratio: updateRatio(table, variable),
       cosine: read("cosine"),
       shrinking: read("radial").map((radial) => (radial < 0 ? radial ** 2 : Number.isNaN(radial) ? radial : 0)),
       gap: read("gap"),
@@ -101,18 +105,20 @@ export function variableSeries(run: Run, table: NumberTable, diagnosis: RunDiagn
   });
 }
 
-/** The numbers at a step; of updates the last known one, since the first step has none. */
+/** The numbers at a step; of updates the last one that can be compared with the others. */
 export function rowAt(series: VariableSeries, step: number | null, rates: NumberTable | null): VariableRow {
   const index = step === null ? -1 : indexAt(series.steps, step);
+  const updated = lastKnown(series.ratio, index);
   const at = (values: ArrayLike<number>) => values[index] ?? Number.NaN;
+  const before = (values: ArrayLike<number>) => values[updated] ?? Number.NaN;
   return {
     series,
-    ratioNow: at(series.ratio),
+    ratioNow: before(series.ratio),
     movedNow: at(series.moved),
     noiseNow: at(series.noise),
-    cosineNow: at(series.cosine),
-    shrinkingNow: at(series.shrinking),
-    gapNow: at(series.gap),
+    cosineNow: before(series.cosine),
+    shrinkingNow: before(series.shrinking),
+    gapNow: before(series.gap),
     learningRate:
       rates && step !== null
         ? cell(rates, indexAt(rates.steps, step), rates.rows[0] ?? "", "learning_rate")
@@ -129,6 +135,12 @@ export function sorted(rows: readonly VariableRow[], { key, descending }: Sortin
   return [...rows].sort((a, b) => compareKnown(value(a), value(b), direction) || byNetwork(a, b));
 }
 
+function lastKnown(values: Float32Array, index: number): number {
+  let known = index;
+  while (known >= 0 && Number.isNaN(values[known])) known--;
+  return known;
+}
+
 function sortValue(row: VariableRow, key: Exclude<SortKey, "variable">): number {
   if (key === "verdict") return VERDICT_ORDER.indexOf(row.series.verdict);
   const { ratioNow, movedNow, cosineNow, shrinkingNow, learningRate } = row;
@@ -142,6 +154,15 @@ function compareKnown(a: number, b: number, direction: number): number {
 
 function runOrder(a: VariableRow, b: VariableRow): number {
   return naturalCompare(a.series.run.title, b.series.run.title);
+}
+
+/** How many characters of the path all names share, leaving each its layer: Keras writes "sequential/" before every one. */
+export function sharedPrefix(names: readonly string[]): number {
+  const [first = ""] = names;
+  let shared = first.lastIndexOf("/") + 1;
+  const fits = (name: string) => name.startsWith(first.slice(0, shared)) && name.includes("/", shared);
+  while (shared > 0 && !names.every(fits)) shared = first.lastIndexOf("/", shared - 2) + 1;
+  return shared;
 }
 
 /** Variables in the order in which the layers use them; those of no layer follow by natural order. */
