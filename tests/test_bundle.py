@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-GZIP_BUDGETS = {"index.js": 50_000, "style.css": 8_000, "uplot.js": 25_000}  # uplot.js is fetched when the first chart is drawn
+GZIP_BUDGETS = {"index.js": 55_000, "style.css": 8_000, "uplot.js": 25_000}  # uplot.js is fetched when the first chart is drawn
 INPUTS = ("package.json", "package-lock.json", "build.mjs", "tsconfig.json")
 ADVICE = "the dashboard's sources changed: run `make frontend` and commit tb_featuremap_plugin/static"
 

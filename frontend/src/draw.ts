@@ -28,23 +28,36 @@ export interface Style {
 }
 
 /** The colour of a value between limits. */
-export function colourOf(value: number, { low, high }: Limits, style: Style): number {
-  if (Number.isNaN(value)) return MARKS.nan;
-  if (value === Number.POSITIVE_INFINITY) return MARKS.posInf;
-  if (value === Number.NEGATIVE_INFINITY) return MARKS.negInf;
-  if (style.asSummary) return style.lut[Math.trunc(Math.min(1, Math.max(0, value)) * 255.5)]!;
-  if (value < low) return MARKS.low;
-  if (value > high) return MARKS.high;
-  return style.lut[high > low ? Math.round(((value - low) / (high - low)) * (ENTRIES - 1)) : ENTRIES / 2]!;
+export function colourOf(value: number, { low, high }: Limits, { lut, asSummary }: Style): number {
+  if (value >= low && value <= high && !asSummary)
+    return lut[high > low ? entry((value - low) / (high - low)) : ENTRIES / 2]!;
+  const mark = markOf(value, { low, high });
+  if (asSummary && (mark === null || mark === "low" || mark === "high"))
+    return lut[Math.trunc(Math.min(1, Math.max(0, value)) * 255.5)]!;
+  return MARKS[mark ?? "nan"];
+}
+
+/** The entry of a colour table that a share of the way from low to high stands for. */
+function entry(share: number): number {
+  return (share * (ENTRIES - 1) + 0.5) | 0;
 }
 
 /** How many values are shown by a mark, or, in the style of tf.summary.image, are cut off. */
 export function countMarks(tiles: Tiles, limits: readonly Limits[]): MarkCounts {
   const counts = { nan: 0, posInf: 0, negInf: 0, high: 0, low: 0, values: tiles.values.length };
-  forEachValue(tiles, (value, tile) => {
-    const mark = markOf(value, limits[tile]!);
-    if (mark) counts[mark]++;
-  });
+  const count = (value: number, within: Limits, times: number) => {
+    const mark = markOf(value, within);
+    if (mark) counts[mark] += times;
+  };
+  for (let tile = 0; tile < tiles.count; tile++) {
+    const raw = valuesOf(tiles, tile);
+    const within = limits[tile]!;
+    if (raw instanceof Uint8Array)
+      histogram(raw).forEach((times, code) => count(decode(tiles, tile, code), within, times));
+    else
+      for (let i = 0; i < raw.length; i++)
+        if (!(raw[i]! >= within.low && raw[i]! <= within.high)) count(raw[i]!, within, 1);
+  }
   return counts;
 }
 
@@ -55,31 +68,37 @@ function markOf(value: number, { low, high }: Limits): Mark | null {
   return value < low ? "low" : value > high ? "high" : null;
 }
 
-function forEachValue(tiles: Tiles, visit: (value: number, tile: number) => void): void {
+function valuesOf(tiles: Tiles, tile: number): Uint8Array | Float32Array {
   const size = pixelsOf(tiles);
-  for (let tile = 0; tile < tiles.count; tile++) {
-    const decoded = tiles.values instanceof Uint8Array ? codeTable(tiles, tile, (value) => value) : null;
-    for (let at = tile * size; at < (tile + 1) * size; at++)
-      visit(decoded ? decoded[tiles.values[at]!]! : tiles.values[at]!, tile);
-  }
+  return tiles.values.subarray(tile * size, (tile + 1) * size);
 }
 
-/** What each of the 256 codes of a tile stands for. */
-function codeTable(tiles: Tiles, tile: number, map: (value: number) => number): number[] {
-  const [low, high] = [tiles.lows![tile]!, tiles.highs![tile]!];
-  return Array.from({ length: 256 }, (_, code) => map(decodeCode(code, low, high)));
+function histogram(codes: Uint8Array): Uint32Array {
+  const counts = new Uint32Array(256);
+  for (let i = 0; i < codes.length; i++) counts[codes[i]!]!++;
+  return counts;
+}
+
+function decode(tiles: Tiles, tile: number, code: number): number {
+  return decodeCode(code, tiles.lows![tile]!, tiles.highs![tile]!);
 }
 
 /** The colours of a tile's values: a look-up for codes, arithmetic for floats. */
 function tileColours(tiles: Tiles, tile: number, limits: Limits, style: Style): Uint32Array {
-  const size = pixelsOf(tiles);
-  const raw = tiles.values.subarray(tile * size, (tile + 1) * size);
-  const colours = new Uint32Array(size);
+  const raw = valuesOf(tiles, tile);
+  const colours = new Uint32Array(raw.length);
   if (raw instanceof Uint8Array) {
-    const table = Uint32Array.from(codeTable(tiles, tile, (value) => colourOf(value, limits, style)));
-    for (let i = 0; i < size; i++) colours[i] = table[raw[i]!]!;
+    const table = new Uint32Array(256);
+    for (let code = 0; code < 256; code++) table[code] = colourOf(decode(tiles, tile, code), limits, style);
+    for (let i = 0; i < raw.length; i++) colours[i] = table[raw[i]!]!;
   } else {
-    for (let i = 0; i < size; i++) colours[i] = colourOf(raw[i]!, limits, style);
+    const { low, high } = limits;
+    const span = style.asSummary ? 0 : high - low;
+    for (let i = 0; i < raw.length; i++) {
+      const value = raw[i]!;
+      const plain = span > 0 && value >= low && value <= high;
+      colours[i] = plain ? style.lut[entry((value - low) / span)]! : colourOf(value, limits, style);
+    }
   }
   return colours;
 }

@@ -15,6 +15,7 @@ import { toNpy } from "../src/npy";
 import { type Filters, type Maps, readPicture } from "../src/picture";
 import { largestFirst, tileOrder } from "../src/pictures/order";
 import type { NdArray } from "../src/record";
+import { relatives } from "../src/relatives";
 import { mapTiles, tileValues } from "../src/tiles";
 import { floats, frame } from "./encode";
 
@@ -176,5 +177,26 @@ describe("npy", () => {
     expect(header.slice(0, 8)).toBe("\x93NUMPY\x01\x00");
     expect(header.slice(10).trimEnd()).toBe("{'descr': '<f4', 'fortran_order': False, 'shape': (1, 2), }");
     expect([...new Float32Array(bytes.slice(-8).buffer)]).toEqual([1, -2]);
+  });
+});
+
+describe("relatives", () => {
+  it("are the most correlated tiles, constant ones left out", () => {
+    const values = Float32Array.of(1, 2, 3, 2, 4, 6, 3, 2, 1, 5, 5, 5, 1, 2, 4);
+    const tiles = {
+      count: 5,
+      slices: 1,
+      rows: 1,
+      columns: 3,
+      values,
+      lows: null,
+      highs: null,
+      labels: [0, 1, 2, 3, 4],
+    };
+    const found = relatives(tiles, 0);
+    expect(found.map(({ index }) => index)).toEqual([1, 4, 2]);
+    expect(found[0]!.correlation).toBeCloseTo(1, 12);
+    expect(found[2]!.correlation).toBeCloseTo(-1, 12);
+    expect(relatives(tiles, 3)).toEqual([]);
   });
 });
