@@ -59,23 +59,34 @@ def test_losses_of_an_own_step(tmp_path, tracked):
     assert found == {step: pytest.approx(float(each[step - 1]), rel=1e-4) for step in range(1, 7)}
 
 
-class Inner(keras.layers.Layer):
-    """A layer whose call is a function of TensorFlow, whose tensors a graph around it cannot see."""
+class InFunction(keras.Model):
+    """Its call is a function of TensorFlow, into which a graph around it does not see."""
 
     def __init__(self):
         super().__init__()
-        self.conv = keras.layers.Conv2D(4, 3)
+        self.conv, self.flat, self.head = keras.layers.Conv2D(4, 3), keras.layers.Flatten(), keras.layers.Dense(3)
 
     @tf.function
     def call(self, x):
-        return self.conv(x)
+        return self.head(self.flat(self.conv(x)))
+
+
+def train_in_function(*callbacks):
+    keras.utils.set_random_seed(0)
+    model = InFunction()
+    with tf.init_scope():
+        tf.config.run_functions_eagerly(True)
+        model(X)
+        tf.config.run_functions_eagerly(False)
+    model.compile("sgd", "mse", jit_compile=False)
+    model.fit(X, TARGETS, batch_size=8, verbose=0, callbacks=list(callbacks))
+    return model.get_weights()
 
 
 def test_layers_inside_a_function_of_tensorflow(tmp_path):
-    keras.utils.set_random_seed(0)
-    model = keras.Sequential([keras.Input((8, 8, 1)), Inner(), keras.layers.Flatten(), keras.layers.Dense(3)])
-    model.compile("sgd", "mse", jit_compile=False)
-    model.fit(X, TARGETS, batch_size=8, verbose=0, callbacks=[fm.keras.FeatureMapCallback(tmp_path, X[:4], every=2, strict=True)])
+    weights = train_in_function(fm.keras.FeatureMapCallback(tmp_path, X[:8], every=2, strict=True))
+    for watched, plain in zip(weights, train_in_function(), strict=True):
+        np.testing.assert_array_equal(watched, plain)
     run = read_run(tmp_path)
     assert len(picture_names(run, "maps")) == 2
     assert run.layers.steps.tolist() == [0, 1, 2, 3]

@@ -102,7 +102,10 @@ def _not_compiled(extractor: Extractor) -> Callable[[], list[Any]]:
 
 
 def _compiled_by_tensorflow(extractor: Extractor) -> Callable[[], list[Any]]:
-    """A graph; eagerly where layers are called within a function of their own, into which a graph around it does not see."""
+    """A graph; eagerly where layers are functions of their own: a graph does not see into them, and must not trace them."""
+    layers = [extractor.model, *extractor.model._flatten_layers(include_self=False)]
+    if any(hasattr(layer.call, "get_concrete_function") for layer in layers):
+        return lambda: _eagerly(extractor)
     tf = importlib.import_module("tensorflow")
     compiled = tf.function(extractor.outputs, autograph=False)
     try:
