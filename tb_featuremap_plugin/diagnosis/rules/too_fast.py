@@ -84,7 +84,7 @@ def _ratios(kernel: VariableView) -> Curve:
     with np.errstate(all="ignore"):
         size = np.fmax(row("update_norm") / row("update_ratio"), row("initial_norm"))
         ratios = np.where(row("update_ratio") > 0, row("update_norm") / size, row("update_ratio"))
-    usable: Curve = np.where(single_steps(row) & ~kernel.starts_at_zero, ratios, np.nan)
+    usable: Curve = np.where(single_steps(row) & (not kernel.starts_at_zero), ratios, np.nan)
     return usable
 
 
