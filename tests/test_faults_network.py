@@ -63,6 +63,7 @@ def test_the_backend_asks_no_network(tmp_path):
 
 @pytest.mark.parametrize("kind", ["wheel", "sdist"])
 def test_building_asks_no_network(tmp_path, kind):
+    pytest.importorskip("setuptools", minversion="77")
     sources = environments.copy_sources(tmp_path / "sources")
     command = [sys.executable, "-W", "ignore", "-c", GUARD + environments.BUILD, kind, str(tmp_path)]
     ended = subprocess.run(command, cwd=sources, capture_output=True, text=True, timeout=300, check=False)
