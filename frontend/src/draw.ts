@@ -52,11 +52,12 @@ export function countMarks(tiles: Tiles, limits: readonly Limits[]): MarkCounts 
   for (let tile = 0; tile < tiles.count; tile++) {
     const raw = valuesOf(tiles, tile);
     const within = limits[tile]!;
-    if (raw instanceof Uint8Array)
-      histogram(raw).forEach((times, code) => count(decode(tiles, tile, code), within, times));
-    else
-      for (let i = 0; i < raw.length; i++)
-        if (!(raw[i]! >= within.low && raw[i]! <= within.high)) count(raw[i]!, within, 1);
+    if (raw instanceof Uint8Array) {
+      const times = histogram(raw);
+      for (let code = 0; code < times.length; code++) count(decode(tiles, tile, code), within, times[code]!);
+    } else {
+      for (const value of raw) if (!(value >= within.low && value <= within.high)) count(value, within, 1);
+    }
   }
   return counts;
 }

@@ -62,8 +62,9 @@ export function pictureBytes(picture: Picture): number {
 function readMaps(frame: Frame, kind: "maps" | "inputs"): Maps {
   const { header } = frame;
   const images = wholeNumbers(header, "images");
-  const channels = wholeNumbers(header, "channels");
   const pixels = section(frame, "pixels");
+  const channels =
+    header.channels === undefined ? firstNumbers(pixels.shape[1] ?? 0) : wholeNumbers(header, "channels");
   const [storedImages, storedChannels] = pixels.shape;
   assert(pixels.shape.length >= 2, `section "pixels" has shape [${pixels.shape}]`);
   assert(
@@ -152,6 +153,10 @@ export function texts(header: Readonly<Record<string, unknown>>, key: string): r
     `the header's "${key}" is no list of texts`,
   );
   return value;
+}
+
+function firstNumbers(count: number): number[] {
+  return Array.from({ length: count }, (_, index) => index);
 }
 
 function wholeNumbers(header: Readonly<Record<string, unknown>>, key: string): readonly number[] {

@@ -32,7 +32,7 @@ export function StepCursor() {
   if (step === null) return <p class="steps muted">No steps to choose from</p>;
   const kept = keptSteps(store.chosen.value);
   return (
-    <div class="steps" role="group" aria-label="Step cursor">
+    <fieldset class="steps" aria-label="Step cursor">
       <button
         type="button"
         class="quiet"
@@ -75,7 +75,7 @@ export function StepCursor() {
       >
         {kept}
       </span>
-    </div>
+    </fieldset>
   );
 }
 

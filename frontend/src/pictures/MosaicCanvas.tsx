@@ -62,6 +62,7 @@ export function MosaicCanvas({
       class="mosaic"
       role="application"
       aria-label={`${label}. Arrow keys move between tiles, Enter opens one`}
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: its role makes it interactive: keys move within it
       tabIndex={0}
       style={`width:${mosaic.width}px;height:${mosaic.height}px`}
       onPointerMove={(event) => show(hitUnder(event, mosaic))}
