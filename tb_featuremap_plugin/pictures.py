@@ -188,7 +188,7 @@ def _tiled(
     shape = (statistics.samples, *view.shape[1:])
     header = _header(kind, name, view, options.layout, shape, ordinal, options.description)
     header |= {key: value for key, value in extra.items() if value is not None}
-    header |= {"images": list(range(chosen.shape[0])), "channels": list(range(chosen.shape[1])), "reduced": side, "stats": list(stats)}
+    header |= {"images": list(range(chosen.shape[0])), "reduced": side, "stats": list(stats)}
     return record.encode(header, {"stats": np.array(list(stats.values()), np.float32), "pixels": pixels})
 
 
