@@ -100,7 +100,10 @@ def test_one_step_brings_the_pictures_that_the_tab_shows_there(logdir, tmp_path)
     run = json.loads(answers["runs"])["runs"][0]
     assert {tuple(series["steps"]) for series in run["pictures"] if series["kind"] == "maps"} == {(5,)}
     assert run["steps"] == [0, 1, 2, 5, 7, 10, 20, 50, 100]
-    assert run["record"]["notes"] == ["Exported with maps and filters of 1 of 8 steps (5). Numbers are whole."]
+    assert run["record"]["notes"] == [
+        "Exported with maps and filters of 1 of 8 steps (5). Numbers are whole.",
+        "It has no pictures at 7: those of the last step before stand in, where there is one.",
+    ]
 
 
 def test_one_run_is_chosen_by_its_name_or_its_title(logdir, tmp_path):
@@ -161,8 +164,9 @@ def test_the_page_names_no_folder_of_this_machine(logdir, tmp_path):
 def test_the_command_line_writes_the_page(logdir, tmp_path, capsys):
     output = tmp_path / "report.html"
     assert main(["export", str(logdir), "-o", str(output), "--run", "asked", "--step", "5"]) == 0
-    assert "1 runs" in capsys.readouterr().out
+    assert "MB, 1 run\n" in capsys.readouterr().out
     assert output.stat().st_size > 1000
     assert main(["export", str(tmp_path / "nowhere"), "-o", str(output)]) == 2
+    assert capsys.readouterr().err.endswith("nowhere: No such file or directory\n")
     assert main(["export", str(logdir), "-o", str(output), "--run", "other"]) == 2
     assert "there is no run 'other'" in capsys.readouterr().err

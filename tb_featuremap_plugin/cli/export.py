@@ -6,9 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from tb_featuremap_plugin.cli.sharing import megabytes, print_notes
-
-MEGABYTE = 1_000_000
+from tb_featuremap_plugin.cli.sharing import megabytes, print_notes, reason, summary
 
 
 def add_parser(subparsers: Any) -> None:
@@ -36,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
         source = EventSource(arguments.logdir)
         exported = export(source, arguments.output, runs=arguments.run, steps=arguments.step, max_bytes=arguments.max_mb)
     except (OSError, NothingToExportError) as error:
-        raise UsageError(str(error)) from error
-    print(f"{arguments.output}: {exported.size / MEGABYTE:.1f} MB, {len(exported.notes)} runs")
+        raise UsageError(reason(error, arguments.logdir)) from error
+    print(summary(arguments.output, exported.size, len(exported.notes)))
     print_notes(exported.notes)
     return 0

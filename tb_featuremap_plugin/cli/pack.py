@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tb_featuremap_plugin.cli.sharing import megabytes, print_notes
+from tb_featuremap_plugin.cli.sharing import megabytes, print_notes, reason, summary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,13 +28,13 @@ def add_parser(subparsers: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Packs; the exit status is 0."""
     from tb_featuremap_plugin.cli.main import UsageError
-    from tb_featuremap_plugin.sharing.pack import MEGABYTE, TooSmallError, pack
+    from tb_featuremap_plugin.sharing.pack import TooSmallError, pack
 
     try:
         packed = pack(arguments.logdir, arguments.output, arguments.max_mb, _landmarks(arguments.logdir))
     except (OSError, TooSmallError) as error:
-        raise UsageError(str(error)) from error
-    print(f"{arguments.output}: {packed.size / MEGABYTE:.1f} MB, {len(packed.notes)} runs")
+        raise UsageError(reason(error, arguments.logdir)) from error
+    print(summary(arguments.output, packed.size, len(packed.notes)))
     print_notes(packed.notes)
     return 0
 

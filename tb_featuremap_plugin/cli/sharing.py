@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from tb_featuremap_plugin.printable import printable
 
-_MEGABYTE = 1_000_000
+MEGABYTE = 1_000_000
+"""Bytes in the megabyte of mail servers and file managers, the smaller of the two in use."""
 
 
 def megabytes(text: str) -> int:
@@ -23,7 +25,19 @@ def megabytes(text: str) -> int:
         number = math.nan
     if not 0 < number < math.inf:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
-    return int(number * _MEGABYTE)
+    return int(number * MEGABYTE)
+
+
+def reason(error: Exception, logdir: Path) -> str:
+    """Why a command cannot be carried out, in a line."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename or logdir}: {error.strerror}"
+    return str(error)
+
+
+def summary(output: Path, size: int, runs: int) -> str:
+    """What was written, in a line."""
+    return f"{output}: {size / MEGABYTE:.1f} MB, {runs} run{'s' * (runs != 1)}"
 
 
 def print_notes(notes: Mapping[str, Sequence[str]]) -> None:

@@ -53,7 +53,7 @@ def export(source: Source, output: Path, *, runs: Sequence[str] = (), steps: Seq
     outlines = _named(source.outlines(), runs)
     weights = {outline.name: _weigh(source, outline) for outline in outlines}
     if steps:
-        draft = _draft(source, outlines, plan(weights, _exactly(weights, steps), _UNBOUNDED))
+        draft = _draft(source, outlines, plan(weights, _exactly(weights, steps), _UNBOUNDED), steps)
     else:
         draft = _largest_draft(source, outlines, weights, max_bytes)
     output.write_bytes(draft.page)
@@ -80,8 +80,8 @@ def _largest_draft(source: Source, outlines: Sequence[Outline], weights: Mapping
     return bare
 
 
-def _draft(source: Source, outlines: Sequence[Outline], chosen: Plan) -> _Draft:
-    shown = {outline.name: _shown(chosen, outline) for outline in outlines}
+def _draft(source: Source, outlines: Sequence[Outline], chosen: Plan, asked: Sequence[int] = ()) -> _Draft:
+    shown = {outline.name: _shown(chosen, outline, asked) for outline in outlines}
     page = compose(answers(ThinnedSource(source, shown)), _title(outlines))
     return _Draft(page, {run: each.notes for run, each in shown.items()})
 
@@ -142,13 +142,16 @@ def _spread(source: Source, outlines: Sequence[Outline], weights: Mapping[str, W
     return merged(choices(run, weight.pictures, begins.get(run, ())) for run, weight in weights.items())
 
 
-def _shown(chosen: Plan, outline: Outline) -> Shown:
+def _shown(chosen: Plan, outline: Outline, asked: Sequence[int]) -> Shown:
     kept = chosen.pictures[outline.name]
     known = {int(step) for series in outline.pictures if series.kind != "inputs" for step in series.steps}
     notes = []
     if len(kept) < len(known):
         which = describe_steps(sorted(kept)) or "none"
         notes.append(f"Exported with maps and filters of {len(kept)} of {len(known)} steps ({which}). Numbers are whole.")
+    missing = sorted(set(asked) - known)
+    if missing:
+        notes.append(f"It has no pictures at {describe_steps(missing)}: those of the last step before stand in, where there is one.")
     return Shown(kept, chosen.inputs[outline.name], notes)
 
 
