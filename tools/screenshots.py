@@ -48,11 +48,11 @@ class Picture:
 PICTURES = (
     Picture("overview", {"runs": STORY3}),
     Picture("overview-dark", {"runs": STORY3}, dark=True),
-    Picture("maps", {"view": "maps", "runs": DIGITS}, size=(960, 720)),
-    Picture("maps-dark", {"view": "maps", "runs": DIGITS}, size=(960, 720), dark=True),
-    Picture("white", {"view": "maps", "runs": "story0_white_maps/asked/featuremaps", "range": "summary"}, size=(960, 720)),
-    Picture("filters", {"view": "filters", "runs": DIGITS}, size=(960, 720)),
-    Picture("weights", {"view": "weights", "runs": "story2_frozen_weights/asked/featuremaps"}, size=(960, 720)),
+    Picture("maps", {"view": "maps", "runs": DIGITS}),
+    Picture("maps-dark", {"view": "maps", "runs": DIGITS}, dark=True),
+    Picture("white", {"view": "maps", "runs": "story0_white_maps/asked/featuremaps", "range": "summary"}),
+    Picture("filters", {"view": "filters", "runs": DIGITS}),
+    Picture("weights", {"view": "weights", "runs": "story2_frozen_weights/asked/featuremaps"}, waits_for="table"),
 )
 
 
