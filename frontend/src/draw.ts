@@ -34,7 +34,7 @@ export function colourOf(value: number, { low, high }: Limits, { lut, asSummary 
   const mark = markOf(value, { low, high });
   if (asSummary && (mark === null || mark === "low" || mark === "high"))
     return lut[Math.trunc(Math.min(1, Math.max(0, value)) * 255.5)]!;
-  return MARKS[mark ?? "nan"];
+  return mark ? MARKS[mark] : lut[ENTRIES / 2]!;
 }
 
 /** The entry of a colour table that a share of the way from low to high stands for. */
