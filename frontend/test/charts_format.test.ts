@@ -43,7 +43,7 @@ describe("number", () => {
 
   it("is within 5 % of the value", () => {
     fc.assert(
-      fc.property(fc.double({ min: 1e-30, max: 1e30 }), (value) => {
+      fc.property(fc.double({ min: 1e-30, max: 1e30, noNaN: true }), (value) => {
         const read = Number(number(value).replaceAll(",", ""));
         expect(Math.abs(read - value) / value).toBeLessThan(0.051);
       }),

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { countMarks, drawRgb, drawTiles, MARKS, type Mark, type Style } from "../src/draw";
+import { colourOf, countMarks, drawRgb, drawTiles, MARKS, type Mark, type Style } from "../src/draw";
 import { channelsOf, lut, rgb } from "../src/lut";
 import { layOut, sliceOrigin } from "../src/mosaic";
 import { COLOUR_MAPS } from "../src/state";
@@ -62,6 +62,16 @@ describe("marks", () => {
   });
 });
 
+describe("colourOf", () => {
+  it("shows finite values in the middle where limits are unknown or have no width", () => {
+    for (const limits of [
+      { low: Number.NaN, high: Number.NaN },
+      { low: 3, high: 3 },
+    ])
+      expect(colourOf(3, limits, viridis)).toBe(lut("viridis")[128]);
+  });
+});
+
 describe("drawTiles", () => {
   const drawn = fc.record({
     count: fc.integer({ min: 1, max: 7 }),
@@ -110,7 +120,7 @@ describe("drawTiles", () => {
 
   it("shows zero of a symmetric range in the middle colour", () => {
     fc.assert(
-      fc.property(fc.double({ min: 1e-30, max: 1e30 }), (bound) => {
+      fc.property(fc.double({ min: 1e-30, max: 1e30, noNaN: true }), (bound) => {
         const target = new Uint32Array(2);
         const mosaic = layOut({ count: 1, slices: 1, rows: 2, columns: 1 }, 1, 1, 1);
         drawTiles(target, mosaic, floatTiles([1, 2, 1], [0, -0]), [0], [{ low: -bound, high: bound }], {
