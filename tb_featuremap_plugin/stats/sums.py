@@ -1,6 +1,6 @@
 """The running sums behind a variable's row, and what one block of entries adds to them.
 
-Sums of a block are taken in the block's dtype, sums of blocks in Python's float64: with 32,768 entries a block float32 keeps six digits.
+Sums of at most `_SUMMED_AT_ONCE` entries are taken in the block's dtype, their sums in Python's float64: so float32 keeps six digits.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import numpy.typing as npt
 from tb_featuremap_plugin.stats.channels import ones
 
 Array = npt.NDArray[Any]
+
+_SUMMED_AT_ONCE = 1 << 15
 
 _LEAST_SQUARES = 1e-24
 """Below this sum some squares may have vanished from float32; gradients that small are what vanishing gradients look like."""
@@ -93,11 +95,27 @@ class Sums:
         return numbers
 
 
-def add_value(sums: Sums, value: Array, initial: Array | None) -> None:
+class Scratch:
+    """Memory for the intermediate results of a block, used again for each of them."""
+
+    def __init__(self, size: int, dtype: type[np.floating[Any]]) -> None:
+        self._difference, self._mask = np.empty(size, dtype), np.empty(size, bool)
+
+    def subtract(self, first: Array, second: Any) -> Array:
+        """`first - second`; good until the next call."""
+        difference: Array = np.subtract(first, second, out=self._difference[: len(first)])
+        return difference
+
+    def count_zeros(self, values: Array) -> int:
+        """How many entries are 0."""
+        return int(np.count_nonzero(np.equal(values, 0, out=self._mask[: len(values)])))
+
+
+def add_value(sums: Sums, value: Array, initial: Array | None, scratch: Scratch) -> None:
     """Adds a block of the value itself, and of its distance from the first value."""
     if initial is not None:
         _add_initial(sums, value, initial)
-    low, high = float(value.min()), float(value.max())
+    low, high = float(np.minimum.reduce(value)), float(np.maximum.reduce(value))
     if not (low > -math.inf and high < math.inf):
         value = _add_non_finite(sums, value)
         if not len(value):
@@ -105,46 +123,46 @@ def add_value(sums: Sums, value: Array, initial: Array | None) -> None:
         low, high = float(value.min()), float(value.max())
     sums.finite += len(value)
     sums.low, sums.high = min(sums.low, low), max(sums.high, high)
-    sums.squares += float(np.dot(value, value))
+    sums.squares += _dot(value, value)
     if low <= 0 <= high:
-        sums.zeros += np.count_nonzero(value == 0)
+        sums.zeros += scratch.count_zeros(value)
     if sums.shift:
-        value = value - sums.shift
-        sums.shifted_squares += float(np.dot(value, value))
+        value = scratch.subtract(value, sums.shift)
+        sums.shifted_squares += _dot(value, value)
     else:
         sums.shifted_squares = sums.squares
-    sums.shifted_total += float(np.dot(value, ones(len(value), value.dtype.char)))
+    sums.shifted_total += _dot(value, ones(len(value), value.dtype.char))
 
 
-def add_change(sums: Sums, value: Array, others: dict[str, Array]) -> Array:
-    """Adds a block of the change since the previous value, and returns it."""
+def add_change(sums: Sums, value: Array, others: dict[str, Array], scratch: Scratch) -> Array:
+    """Adds a block of the change since the previous value, and returns it; it is in `scratch`."""
     previous = others["previous"]
-    update: Array = value - previous
-    sums.previous_squares += float(np.dot(previous, previous))
-    largest = max(float(update.max()), -float(update.min()))
+    update = scratch.subtract(value, previous)
+    sums.previous_squares += _dot(previous, previous)
+    largest = max(float(np.maximum.reduce(update)), -float(np.minimum.reduce(update)))
     if largest != 0:
-        sums.changed += _count_changed(value, previous)
-        sums.update_squares += float(np.dot(update, update))
-        sums.update_dot_previous += float(np.dot(update, previous))
+        sums.changed += _count_changed(value, previous) if math.isnan(largest) else len(update) - scratch.count_zeros(update)
+        sums.update_squares += _dot(update, update)
+        sums.update_dot_previous += _dot(update, previous)
     if largest > sums.update_max or math.isnan(largest):
         sums.update_max = largest
     if "previous_update" in others:
         before = others["previous_update"]
-        sums.update_dot_update += float(np.dot(update, before))
-        sums.previous_update_squares += float(np.dot(before, before))
+        sums.update_dot_update += _dot(update, before)
+        sums.previous_update_squares += _dot(before, before)
     return update
 
 
 def add_gradient(sums: Sums, value: Array, gradient: Array, previous: Array | None, update: Array | None) -> None:
     """Adds a block of the gradient, and of how the change answers to it."""
     if update is not None and previous is not None:
-        sums.update_dot_gradient += float(np.dot(update, gradient))
+        sums.update_dot_gradient += _dot(update, gradient)
         sums.lost += np.count_nonzero((gradient != 0) & (value == previous))
     sums.gradient_zeros += np.count_nonzero(gradient == 0)
-    squares = float(np.dot(gradient, gradient))
+    squares = _dot(gradient, gradient)
     if not _LEAST_SQUARES < squares < math.inf:
         gradient = gradient[np.isfinite(gradient)].astype(np.float64)
-        squares = float(np.dot(gradient, gradient))
+        squares = _dot(gradient, gradient)
     sums.gradient_finite += len(gradient)
     sums.gradient_squares += squares
     sums.gradient_absolute += float(np.add.reduce(np.abs(gradient)))
@@ -152,13 +170,13 @@ def add_gradient(sums: Sums, value: Array, gradient: Array, previous: Array | No
 
 def _add_initial(sums: Sums, value: Array, initial: Array) -> None:
     distance = value - initial
-    sums.displacement_squares += float(np.dot(distance, distance))
-    sums.initial_squares += float(np.dot(initial, initial))
+    sums.displacement_squares += _dot(distance, distance)
+    sums.initial_squares += _dot(initial, initial)
     if sums.initial_shift is None:
         sums.initial_shift = initial[0]
     np.subtract(initial, sums.initial_shift, out=distance)
     sums.initial_shifted_total += float(np.add.reduce(distance))
-    sums.initial_shifted_squares += float(np.dot(distance, distance))
+    sums.initial_shifted_squares += _dot(distance, distance)
 
 
 def _add_non_finite(sums: Sums, value: Array) -> Array:
@@ -170,8 +188,6 @@ def _add_non_finite(sums: Sums, value: Array) -> Array:
 
 
 def _count_changed(value: Array, previous: Array) -> int:
-    if value.dtype.itemsize == 4 and value.flags.c_contiguous and previous.flags.c_contiguous:
-        return int(np.count_nonzero(value.view(np.int32) != previous.view(np.int32)))
     return int(np.count_nonzero((value != previous) & ~(np.isnan(value) & np.isnan(previous))))
 
 
@@ -182,6 +198,13 @@ def _moments(count: int, shift: float, total: float, squares: float) -> tuple[fl
 
 def _root(square: float) -> float:
     return math.sqrt(square) if square > 0 else (0.0 if square == square else math.nan)
+
+
+def _dot(first: Array, second: Array) -> float:
+    if len(first) <= _SUMMED_AT_ONCE:
+        return float(np.dot(first, second))
+    half = len(first) // 2
+    return _dot(first[:half], second[:half]) + _dot(first[half:], second[half:])
 
 
 def _ratio(numerator: float, denominator: float) -> float:

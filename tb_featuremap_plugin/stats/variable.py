@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from tb_featuremap_plugin.layouts import fans
 from tb_featuremap_plugin.schema import VARIABLE_COLUMNS
-from tb_featuremap_plugin.stats.sums import Sums, add_change, add_gradient, add_value
+from tb_featuremap_plugin.stats.sums import Scratch, Sums, add_change, add_gradient, add_value
 from tb_featuremap_plugin.stats.units import compare_units
 
 Array = npt.NDArray[Any]
@@ -24,8 +24,10 @@ Float32 = npt.NDArray[np.float32]
 
 SAMPLED_VALUES = 4096
 
-_BLOCK = 1 << 15
-"""Entries of a block: 128 KB of each array, so that value, previous value and their difference stay in a core's own cache."""
+_BLOCK = 1 << 16
+"""Entries of a block: 256 KB of each array, so that value, previous value and their difference stay in a core's own cache."""
+
+_VALUES_FOR_SHIFT = 32
 
 _PERCENTILES = {"p07": 7, "p16": 16, "p31": 31, "p50": 50, "p69": 69, "p84": 84, "p93": 93}
 
@@ -82,87 +84,85 @@ def variable_row(
     numbers["epsilon"] = _EPSILON.get(dtype or value.dtype.name, math.nan)
     if value.size:
         with np.errstate(all="ignore"):
-            flat = _Flat(value, change)
-            sample = flat.sample()
-            numbers |= _measure(flat, sample).numbers()
-            if percentiles and len(sample):
-                numbers |= _percentiles(sample)
+            flat = _Flat(value, change, SAMPLED_VALUES if percentiles else 0)
+            numbers |= _measure(flat).numbers() | _percentiles(flat.sample)
             if layout is not None:
                 numbers["fan_in"], numbers["fan_out"] = fans(layout, value.shape)
                 numbers |= compare_units(value, layout)
-    return np.asarray([numbers.get(column, math.nan) for column in VARIABLE_COLUMNS], np.float64).astype(np.float32)
+    with np.errstate(over="ignore"):
+        return np.array([numbers.get(column, math.nan) for column in VARIABLE_COLUMNS], np.float32)
 
 
 class _Flat:
-    """All arrays of a call as one-dimensional views, in the memory order of the value."""
+    """All arrays of a call as one-dimensional views, in the memory order of the value.
 
-    def __init__(self, value: Array, change: Change) -> None:
+    Attributes:
+        sample: of the value's entries, filled while `blocks` passes over them: cold memory would cost more than all sums.
+    """
+
+    def __init__(self, value: Array, change: Change, sampled: int) -> None:
         order: Any = "F" if value.flags.f_contiguous and not value.flags.c_contiguous else "C"
         self.value = value.reshape(-1, order=order)
-        self.others = {
-            name: None if other is None else other.reshape(-1, order=order)
-            for name, other in (
-                ("previous", change.previous),
-                ("initial", change.initial),
-                ("previous_update", change.previous_update),
-                ("gradient", change.gradient),
-            )
-        }
-
-    def sample(self) -> Array:
-        """A bounded sample of the finite entries, sorted."""
-        stride = -(-len(self.value) // SAMPLED_VALUES)
-        sample = self.value[::stride]
-        sample = np.sort(sample.astype(np.float64 if _is_wide(sample) else np.float32, copy=False))
-        return sample if np.isfinite(sample[0]) and np.isfinite(sample[-1]) else sample[np.isfinite(sample)]
+        compared = {"previous": change.previous, "initial": change.initial}
+        compared |= {"previous_update": change.previous_update, "gradient": change.gradient}
+        self.others = {name: other.reshape(-1, order=order) for name, other in compared.items() if other is not None}
+        self.is_wide = any(map(_is_wide, (self.value, *self.others.values())))
+        self._stride = -(-len(self.value) // sampled) if sampled else 0
+        size = -(-len(self.value) // self._stride) if sampled else 0
+        self.sample = np.empty(size, np.float64 if self.is_wide else np.float32)
 
     def blocks(self, work: type[np.floating[Any]]) -> Iterator[tuple[Array, dict[str, Array]]]:
         """The value and what it is compared with, block by block, as `work`."""
-        given = {name: other for name, other in self.others.items() if other is not None}
         for start in range(0, len(self.value), _BLOCK):
             where = slice(start, start + _BLOCK)
-            yield self.value[where].astype(work, copy=False), {name: other[where].astype(work, copy=False) for name, other in given.items()}
+            value = self.value[where].astype(work, copy=False)
+            if self._stride:
+                chosen = value[-start % self._stride :: self._stride]
+                first = -(-start // self._stride)
+                self.sample[first : first + len(chosen)] = chosen
+            yield value, {name: other[where].astype(work, copy=False) for name, other in self.others.items()}
 
-    @property
-    def is_wide(self) -> bool:
-        """Whether float32 does not hold all entries exactly."""
-        return _is_wide(self.value) or any(other is not None and _is_wide(other) for other in self.others.values())
+    def shift(self) -> float:
+        """What to subtract before squaring: a middle value, where it is so far from 0 that a variance about 0 would lose digits."""
+        few = sorted(filter(math.isfinite, self.value[:: -(-len(self.value) // _VALUES_FOR_SHIFT)].tolist()))
+        middle = few[len(few) // 2] if few else 0
+        return float(middle) if few and abs(middle) * 4 > few[-1] - few[0] else 0.0
 
 
-def _measure(flat: _Flat, sample: Array) -> Sums:
-    sums = _add_up(flat, sample, np.float64 if flat.is_wide else np.float32)
+def _measure(flat: _Flat) -> Sums:
+    sums = _add_up(flat, np.float64 if flat.is_wide else np.float32)
     if flat.is_wide or not _loses_squares(sums):
         return sums
-    return _add_up(flat, sample, np.float64)
+    return _add_up(flat, np.float64)
 
 
-def _add_up(flat: _Flat, sample: Array, work: type[np.floating[Any]]) -> Sums:
-    sums = Sums(len(flat.value), work(_shift(sample)), {name for name, other in flat.others.items() if other is not None})
+def _add_up(flat: _Flat, work: type[np.floating[Any]]) -> Sums:
+    sums = Sums(len(flat.value), work(flat.shift()), set(flat.others))
+    scratch = Scratch(min(len(flat.value), _BLOCK), work)
     for value, others in flat.blocks(work):
         update = None
         if "previous" in others:
-            update = add_change(sums, value, others)
+            update = add_change(sums, value, others, scratch)
         if "gradient" in others:
             add_gradient(sums, value, others["gradient"], others.get("previous"), update)
-        add_value(sums, value, others.get("initial"))
+        add_value(sums, value, others.get("initial"), scratch)
     return sums
 
 
-def _shift(sample: Array) -> float:
-    """What to subtract before squaring: the mean, where it is so far from 0 that a variance about 0 would lose digits."""
-    if not len(sample):
-        return 0.0
-    middle, width = float(sample[len(sample) // 2]), float(sample[-1]) - float(sample[0])
-    return middle if abs(middle) * 4 > width else 0.0
-
-
 def _loses_squares(sums: Sums) -> bool:
-    largest = max(abs(sums.low), abs(sums.high), sums.update_max)
-    smallest = min(size for size in (max(abs(sums.low), abs(sums.high)), sums.update_max, math.inf) if size > 0)
-    return largest > _SAFE_SQUARES[1] or smallest < _SAFE_SQUARES[0]
+    value, update = max(abs(sums.low), abs(sums.high)), sums.update_max
+    least, most = _SAFE_SQUARES
+    return value > most or update > most or 0 < value < least or 0 < update < least
 
 
-def _percentiles(sample: Array) -> dict[str, float]:
+def _percentiles(values: Array) -> dict[str, float]:
+    if not len(values):
+        return {}
+    sample = np.sort(values)
+    if not (np.isfinite(sample[0]) and np.isfinite(sample[-1])):
+        sample = sample[np.isfinite(sample)]
+    if not len(sample):
+        return {}
     ranks = [round(percent / 100 * (len(sample) - 1)) for percent in _PERCENTILES.values()]
     return dict(zip(_PERCENTILES, sample[ranks].tolist(), strict=True))
 
