@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tb_featuremap_plugin.printable import printable
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -52,7 +54,7 @@ def _warn(logdir: Path, runs: Sequence[Run]) -> None:
         print(f"No run in {logdir} holds anything to diagnose; `tb-featuremap doctor {logdir}` says why.", file=sys.stderr)
     for one in runs:
         for problem in one.problems:
-            print(f"warning: run {one.title}: {problem.tag}: {problem.message}", file=sys.stderr)
+            print(printable(f"warning: run {one.title}: {problem.tag}: {problem.message}"), file=sys.stderr)
 
 
 def _print_json(runs: Sequence[Run]) -> list[str]:

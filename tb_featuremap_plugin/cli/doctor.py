@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tb_featuremap_plugin.printable import printable
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -51,7 +53,7 @@ def _lines(checkup: Checkup, logdir: Path, paper: Paper) -> Iterator[str]:
 
 
 def _run(run: RunCheckup, paper: Paper) -> Iterator[str]:
-    folder = f" (folder {run.name})" if run.name != run.title else ""
+    folder = f" (folder {printable(run.name)})" if run.name != run.title else ""
     yield f"\n{paper.paint(f'Run {run.title}', '1')}{folder}"
     if run.summary:
         yield paper.wrap(f"It has {run.summary}.", "  ", "  ")

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from tb_featuremap_plugin._version import __version__
+from tb_featuremap_plugin.printable import printable
 
 COMMANDS = ("diagnose", "doctor", "export", "pack", "demo")
 """Modules beside this one, in the order of `--help`; each has `add_parser(subparsers)` and `run(arguments) -> exit status`."""
@@ -41,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         status: int = module.run(parsed)
     except UsageError as error:
-        print(f"tb-featuremap {parsed.command}: {error}", file=sys.stderr)
+        print(f"tb-featuremap {parsed.command}: {printable(str(error))}", file=sys.stderr)
         return 2
     except BrokenPipeError:
         sys.stderr.close()

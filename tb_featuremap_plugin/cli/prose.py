@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tb_featuremap_plugin.diagnosis import Diagnosis, Finding
+from tb_featuremap_plugin.printable import printable
 
 _MARKS = {"error": "ERROR", "warning": "WARNING", "info": "note"}
 _COLOURS = {"error": "31", "warning": "33", "info": "34"}
@@ -40,11 +41,11 @@ class Paper:
 
     def paint(self, text: str, code: str) -> str:
         """Text in a colour, where there are any."""
-        return f"\x1b[{code}m{text}\x1b[0m" if self.coloured else text
+        return f"\x1b[{code}m{printable(text)}\x1b[0m" if self.coloured else printable(text)
 
     def wrap(self, text: str, first: str = _INDENT, rest: str = _INDENT) -> str:
         """Text in lines that fit; long names and addresses stay whole."""
-        whole = text.replace(" %", f"{_NO_BREAK}%")
+        whole = printable(text).replace(" %", f"{_NO_BREAK}%")
         lines = textwrap.fill(
             whole, self.width, initial_indent=first, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False
         )

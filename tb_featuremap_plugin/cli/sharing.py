@@ -37,7 +37,7 @@ def reason(error: Exception, logdir: Path) -> str:
 
 def summary(output: Path, size: int, runs: int) -> str:
     """What was written, in a line."""
-    return f"{output}: {size / MEGABYTE:.1f} MB, {runs} run{'s' * (runs != 1)}"
+    return printable(f"{output}: {size / MEGABYTE:.1f} MB, {runs} run{'s' * (runs != 1)}")
 
 
 def print_notes(notes: Mapping[str, Sequence[str]]) -> None:

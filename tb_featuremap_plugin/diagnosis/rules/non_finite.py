@@ -140,7 +140,7 @@ def _finding(study: Study, place: _Place, loss_step: int | None) -> Finding:
         last_step=study.last_step,
         title=f"NaN or infinity at {place.target}",
         message=(
-            f"At {step(place.step)}, {number(place.count)} {place.what} are NaN or infinite in `{place.target}`; no layer before it "
+            f"At {step(place.step)}, {place.what.format(place.target, number(place.count))} are NaN or infinite; no layer before it "
             f"broke earlier.{loss} "
             "Such values spread to every weight within a step, and what comes after cannot be used. "
             "Usually the updates just before were far too large, or a logarithm or division met 0."
