@@ -54,13 +54,24 @@ describe("costSentence", () => {
 
 it("words the numbers of a finding by what they are", () => {
   expect(
-    evidencePhrases({ dead_fraction: 0.97, first_step: 1200, scale: 0.00412, layers: ["a", "b"], before: null }),
+    evidencePhrases({
+      dead_fraction: 0.97,
+      first_step: 1200,
+      scale: 0.00412,
+      layers: ["a", "b"],
+      before: null,
+      norms: { w: 0.5 },
+      share_before: 0.5,
+      healthy_min: 1,
+    }),
   ).toEqual([
     ["dead fraction", "97 %"],
     ["first step", "1,200"],
     ["scale", "0.00412"],
     ["layers", "a, b"],
     ["before", "not known"],
+    ["norms", "w 0.5"],
+    ["share before", "50 %"],
   ]);
 });
 

@@ -10,7 +10,7 @@ import { useStore } from "../store";
 import type { Finding, Run } from "../types";
 import { cellAt, type Grid, gridValue, type MarkedCells, markedCells, paint, rowName } from "./grid";
 import { isConsequence, title } from "./reports";
-import { SEVERITY_WORD, SeverityIcon } from "./severity";
+import { SeverityIcon } from "./severity";
 import type { Statistic } from "./statistics";
 
 export interface RunGridProps {
@@ -107,11 +107,10 @@ function Labels({ grid, word, now, marked, go }: LabelsProps) {
             type="button"
             tabIndex={row === current.value ? 0 : -1}
             title={mark ? `${rowName(layer)}: ${title(mark.finding)}` : rowName(layer)}
-            aria-label={`${rowName(layer)}: ${value}${mark ? `, ${SEVERITY_WORD[mark.finding.severity]}: ${title(mark.finding)}` : ""}`}
             onClick={() => go({ row, time: Math.max(0, now) })}
           >
-            <span class="grid-name">{rowName(layer)}</span>
-            {mark && <SeverityIcon severity={mark.finding.severity} size={11} />}
+            <span class="grid-name">{rowName(layer)}</span>{" "}
+            {mark && <SeverityIcon severity={mark.finding.severity} size={11} named />}{" "}
             <span class="grid-value">{value}</span>
           </button>
         );

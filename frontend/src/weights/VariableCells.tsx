@@ -58,7 +58,7 @@ export function VariableCells({ row, id, opened, reachable, skipped, open }: Var
         {Number.isNaN(row.cosineNow) ? "–" : row.cosineNow.toFixed(2)}{" "}
         <span aria-hidden="true">{arrow(row.cosineNow)}</span>
       </td>
-      <td class="numeric">{share(row.shrinkingNow)}</td>
+      <td class="numeric">{smallShare(row.shrinkingNow)}</td>
       <td class="numeric">{number(row.learningRate)}</td>
       <td>
         <Sparkline series={{ steps, values: ratios }} step={store.step.value} color={color} />
@@ -69,6 +69,11 @@ export function VariableCells({ row, id, opened, reachable, skipped, open }: Var
 
 export function RunDot({ color, title }: { color: string; title: string }) {
   return <span class="run-dot" role="img" aria-label={title} title={title} style={{ background: color }} />;
+}
+
+/** Below a thousandth the digits of a share mean nothing here. */
+function smallShare(value: number): string {
+  return value > 0 && value < 1e-3 ? "< 0.1 %" : share(value);
 }
 
 /** Straight on, unrelated, or straight back. */
