@@ -143,10 +143,14 @@ class WeightChangeCall:
             others: "previous", "initial", "previous_update" and "gradient"; None where not given.
 
         Raises:
-            TypeError: one of them is no array.
+            TypeError: one of them is no array, or `layer` or `description` no string.
             ValueError: an argument is not allowed.
         """
         _check_name(name)
+        pictures.check_text("layer", layer)
+        pictures.check_text("description", description)
+        if gap < 1:
+            raise ValueError(f"the gap from the previous step is {gap}; allowed are whole numbers from 1")
         array = take(value, "value")
         taken = {key: _take_alike(other, key, array.shape, take) for key, other in others.items() if other is not None}
         return cls(name, array, Change(gap=gap, **taken), layer, bool(trainable), arrays.dtype_name(value), description)

@@ -26,11 +26,17 @@ def feature_map_axes(layout: str, ndim: int) -> tuple[int, ...]:
         ndim: axes of the array.
 
     Raises:
-        LayoutError: the layout is unknown, or does not have `ndim` axes.
+        ValueError: the layout is unknown.
+        LayoutError: it does not have `ndim` axes.
     """
-    if layout not in FEATURE_MAP_LAYOUTS:
-        raise LayoutError(f"layout is {layout!r}; feature maps allow {', '.join(FEATURE_MAP_LAYOUTS)}")
+    check_feature_map_layout(layout)
     return _permutation(effective_layout(layout, ndim), "NC")
+
+
+def check_feature_map_layout(layout: str) -> None:
+    """Raises ValueError unless this is a layout of feature maps: a plain one, the only kind that tf.function passes on as it is."""
+    if layout not in FEATURE_MAP_LAYOUTS:
+        raise ValueError(f"layout is {layout!r}; feature maps allow {', '.join(FEATURE_MAP_LAYOUTS)}")
 
 
 def kernel_axes(layout: str, ndim: int) -> tuple[int, ...]:
@@ -41,15 +47,21 @@ def kernel_axes(layout: str, ndim: int) -> tuple[int, ...]:
         ndim: axes of the array.
 
     Raises:
-        LayoutError: the letters are others, or not `ndim` of them.
+        ValueError: the letters are others.
+        LayoutError: they are not `ndim`.
     """
+    check_kernel_layout(layout)
+    return _permutation(effective_layout(layout, ndim), "IM" if "M" in layout else "OI")
+
+
+def check_kernel_layout(layout: str) -> None:
+    """Raises ValueError unless these are the letters of a kernel's layout."""
     space = "".join(sorted(set(layout) - set("OIM"))) if isinstance(layout, str) else "?"
     known = space in _SPACE.values() and len(set(layout)) == len(layout) and "I" in layout and ("O" in layout) != ("M" in layout)
     if not known:
-        raise LayoutError(
+        raise ValueError(
             f"layout is {layout!r}; kernels allow the letters O and I (or I and M) with W, HW or DHW, such as HWIO, OIHW, HWIM, IO"
         )
-    return _permutation(effective_layout(layout, ndim), "IM" if "M" in layout else "OI")
 
 
 def effective_layout(layout: str, ndim: int) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tb_featuremap_plugin import kernels, record, tiles
-from tb_featuremap_plugin.layouts import canonical_kernel, canonical_maps, effective_layout
+from tb_featuremap_plugin.layouts import canonical_kernel, canonical_maps, check_feature_map_layout, check_kernel_layout, effective_layout
 from tb_featuremap_plugin.stats import activation as activations
 from tb_featuremap_plugin.stats.activation import ActivationPartial
 
@@ -30,7 +30,8 @@ class MapOptions:
         description: Markdown.
 
     Raises:
-        ValueError: a number is below 1, or the precision is unknown.
+        TypeError: a text is none.
+        ValueError: a number is below 1, or the layout or precision is unknown.
     """
 
     layout: str = "NHWC"
@@ -41,6 +42,9 @@ class MapOptions:
     description: str | None = None
 
     def __post_init__(self) -> None:
+        check_feature_map_layout(self.layout)
+        check_text("activation", self.activation)
+        check_text("description", self.description)
         _check_count("max_images", self.max_images)
         _check_count("max_channels", self.max_channels)
         if self.precision not in get_args(Precision):
@@ -58,7 +62,8 @@ class FilterOptions:
         description: Markdown.
 
     Raises:
-        ValueError: a number is below 1.
+        TypeError: a text is none.
+        ValueError: a number is below 1, or the layout is unknown.
     """
 
     layout: str = "HWIO"
@@ -67,6 +72,9 @@ class FilterOptions:
     description: str | None = None
 
     def __post_init__(self) -> None:
+        check_kernel_layout(self.layout)
+        check_text("layer", self.layer)
+        check_text("description", self.description)
         _check_count("max_filters", self.max_filters)
 
 
@@ -218,6 +226,12 @@ def _padded(values: Array, channels: int) -> Array:
     padded = np.full(channels, np.nan, np.float32)
     padded[: len(values)] = values
     return padded
+
+
+def check_text(name: str, value: object) -> None:
+    """Raises TypeError unless this is a string or None."""
+    if value is not None and not isinstance(value, str):
+        raise TypeError(f"{name} is a {type(value).__name__}; allowed are strings and None")
 
 
 def _check_count(name: str, value: object) -> None:

@@ -5,6 +5,8 @@ Nothing here imports TensorFlow: where it is not loaded there is no default writ
 
 from __future__ import annotations
 
+import operator
+
 from tensorboard.compat.proto.summary_pb2 import Summary
 
 from tb_featuremap_plugin import arrays, default_writer
@@ -111,15 +113,24 @@ def weight_change(
         TypeError, ValueError, RuntimeError: as `feature_maps`.
     """
     step = default_writer.current_step(step)
-    gap = 1 if previous_step is None or step is None else step - previous_step  # type: ignore[operator]
+    gap = _gap_between(step, previous_step)
 
     def build(value: object, previous: object, initial: object, previous_update: object, gradient: object, gap: object) -> Summary:
         others = {"previous": previous, "initial": initial, "previous_update": previous_update, "gradient": gradient}
-        steps = int(arrays.to_numpy(gap, "previous_step"))
+        steps = operator.index(arrays.to_numpy(gap, "previous_step").item())
         call = WeightChangeCall.check(name, value, others, steps, layer, trainable, description, arrays.to_numpy)
         return Summary(value=call.build())
 
     return default_writer.write(build, (value, previous, initial, previous_update, gradient, gap), step, "weight_change")
+
+
+def _gap_between(step: object | None, previous_step: object | None) -> object:
+    """Steps from one to the other, a tensor if one of them is; 1 where one is not said."""
+    if previous_step is None or step is None:
+        return 1
+    if isinstance(previous_step, (str, bytes, float)):
+        raise TypeError(f"previous_step is a {type(previous_step).__name__}; allowed are whole numbers")
+    return step - previous_step  # type: ignore[operator]
 
 
 def feature_maps_pb(

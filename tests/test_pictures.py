@@ -148,5 +148,7 @@ def test_map_options_name_what_is_wrong(options):
 def test_filter_options_name_what_is_wrong():
     with pytest.raises(ValueError, match=r"^max_filters is 0; allowed are whole numbers from 1"):
         FilterOptions(max_filters=0)
+    with pytest.raises(ValueError, match=r"^layout is 'NHWC'; kernels allow"):
+        FilterOptions("NHWC")
     with pytest.raises(LayoutError):
-        pictures.filters_record("k", np.ones((3, 3, 4, 5)), FilterOptions("NHWC"))
+        pictures.filters_record("k", np.ones((3, 4, 5)), FilterOptions("HWIO"))

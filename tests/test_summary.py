@@ -99,6 +99,32 @@ def test_bad_arguments_are_said(tf, tmp_path):
             fm.summary.feature_maps("conv", "text")
         with pytest.raises(ValueError, match="HWIO, OIHW"):
             fm.summary.filters("k", KERNEL, layout="NHWC")
+        with pytest.raises(ValueError, match="gap from the previous step is -6"):
+            fm.summary.weight_change("k", KERNEL, KERNEL, previous_step=7)
+        for wrong in ("0", 0.5):
+            with pytest.raises(TypeError, match="previous_step is a"):
+                fm.summary.weight_change("k", KERNEL, KERNEL, previous_step=wrong)
+
+
+@pytest.mark.tensorflow
+def test_bad_arguments_are_said_before_a_graph_runs(tf, tmp_path):
+    @tf.function
+    def log(maps):
+        return fm.summary.feature_maps("conv", maps, step=1, layout="NHCW")
+
+    with tf.summary.create_file_writer(str(tmp_path)).as_default(), pytest.raises(ValueError, match="layout is 'NHCW'"):
+        log(tf.ones((1, 4, 4, 2)))
+
+
+def test_arguments_of_builders_are_checked():
+    with pytest.raises(TypeError, match="activation is a int; allowed are strings and None"):
+        fm.summary.feature_maps_pb("conv", np.ones((1, 4, 4, 2)), activation=3)
+    with pytest.raises(TypeError, match="layer is a Layer"):
+        fm.summary.filters_pb("k", KERNEL, layer=fm.Layer("conv"))
+    with pytest.raises(TypeError, match="description is a int"):
+        fm.summary.weight_change_pb("k", KERNEL, KERNEL, description=3)
+    with pytest.raises(ValueError, match="gap from the previous step is 0"):
+        fm.summary.weight_change_pb("k", KERNEL, KERNEL, gap=0)
 
 
 @pytest.mark.tensorflow
