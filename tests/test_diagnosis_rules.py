@@ -264,6 +264,10 @@ class TestSteps:
         plateau = losses(np.r_[np.linspace(2.3, 1.6, 50), np.full(150, 1.6)])
         assert not found(edit_kernels(healthy_run(losses=plateau), update_ratio=1.5e-3), "too_slow")
 
+    def test_a_straight_line_with_far_to_go_is_too_slow_at_usual_steps_too(self):
+        assert found(healthy_run(losses=losses(np.linspace(2.3, 2.0, 200))), "too_slow")
+        assert not found(healthy_run(losses=losses(np.linspace(2.3, 1.2, 200))), "too_slow")
+
     def test_only_single_steps_are_judged(self):
         run = edit_kernels(stuck_run(), update_ratio=0.5, update_norm=2.5, gap=np.where(STEPS > 0, 20, np.nan))
         assert not found(run, "too_fast")
@@ -355,6 +359,13 @@ class TestOutput:
         overlap = losses(np.linspace(0, -0.95, 200))
         assert not found(edit_record(healthy_run(losses=overlap), loss="dice_loss"), "wrong_output")
         assert not found(edit_record(healthy_run(losses=overlap), loss="mse"), "wrong_output")
+
+    def test_softmax_for_several_labels_at_once(self):
+        run = edit_record(healthy_run(), loss="binary_crossentropy")
+        assert not found(run, "wrong_output")
+        several = edit(run, "layers", "@targets", channel_sum_min=0, channel_sum_max=4)
+        assert alarms(several) == ["wrong_output"]
+        assert not found(edit_layer(several, "out", activation="sigmoid"), "wrong_output")
 
     def test_hinge_on_probabilities(self):
         assert alarms(edit_record(healthy_run(), loss="hinge")) == ["wrong_output"]

@@ -23,6 +23,12 @@ RULE_OF_THUMB = 1e-3
 SHALLOW = 2.5e-3
 """Ratio below which small steps are blamed for a loss that falls, but in a straight shallow line."""
 
+FAR_TO_GO = 5e-3
+"""Ratio below which a straight line is called too slow in a run that hardly learns after VERY_LONG losses. Small networks that learn
+have left the line by then."""
+
+VERY_LONG = 200
+
 LONG = 100
 """Losses after which small steps are blamed for a loss that has not fallen at all."""
 
@@ -37,9 +43,13 @@ def check(study: Study) -> Iterable[Finding]:
     if gate.level == LEARNED or not speeds:
         return
     ratio, kernel = max(speeds, key=lambda pair: pair[0])
-    limit = SHALLOW if gate.is_poor else RULE_OF_THUMB
+    limit = _line_limit(study) if gate.is_poor else RULE_OF_THUMB
     if ratio > 0 and (ratio < SLOW or (ratio < limit and _falls_in_a_line(study)) or (ratio < SHALLOW and _long_stuck(study))):
         yield _finding(study, kernel, ratio)
+
+
+def _line_limit(study: Study) -> float:
+    return FAR_TO_GO if len(study.loss_curve[1]) >= VERY_LONG else SHALLOW
 
 
 def _judged(study: Study, kernel: VariableView) -> bool:

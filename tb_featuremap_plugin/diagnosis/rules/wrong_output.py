@@ -54,6 +54,7 @@ def check(study: Study) -> Iterable[Finding]:
         _no_probabilities,
         _bad_labels,
         _out_of_range,
+        _several_labels,
         _negative_loss,
         _margin,
         _cut_off,
@@ -226,6 +227,23 @@ def _out_of_range(study: Study, output: LayerView) -> Iterator[Finding]:
 def _comparable(study: Study, output: LayerView) -> bool:
     """A target each for every unit; class numbers for several units are of another kind."""
     return study.targets.last("units") == _units(output)
+
+
+def _several_labels(study: Study, output: LayerView) -> Iterator[Finding]:
+    low, high = study.targets.last("channel_sum_min"), study.targets.last("channel_sum_max")
+    binary = study.loss.family == BINARY and output.activation == "softmax" and _units(output) > 1
+    if binary and _comparable(study, output) and (low < 1 - TOLERANCE or high > 1 + TOLERANCE):
+        yield _finding(
+            study,
+            output,
+            "Softmax cannot give several labels at once",
+            f"The targets of one input sum to {number(low)} to {number(high)}, but `{output.name}` ends in softmax, whose units always "
+            "sum to 1. "
+            "So from the start, inputs with several labels, or with none, cannot be answered rightly.",
+            ("Use sigmoid in the last layer: each label is then a question of its own",),
+            sum_min=low,
+            sum_max=high,
+        )
 
 
 def _negative_loss(study: Study, output: LayerView) -> Iterator[Finding]:
