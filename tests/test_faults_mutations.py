@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import time
 import zipfile
@@ -21,7 +22,7 @@ from tests.providers import loaded
 from tests.test_hostile_http import walk
 from tests.test_http import wsgi_client
 
-SECONDS_IN_SOAK = 300
+SECONDS_IN_SOAK = float(os.environ.get("SOAK_SECONDS", "300"))
 
 
 def write_mutants(logdir: Path, count: int, luck: random.Random) -> None:

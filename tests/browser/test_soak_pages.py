@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,7 @@ psutil = pytest.importorskip("psutil")
 TABS = ["Overview", "Feature maps", "Filters", "Weight change"]
 KEYS = ["ArrowRight", "ArrowRight", "ArrowLeft", "Home", "ArrowRight", "End"]
 SETTLE_MS = 20
+INTERACTIONS_IN_SOAK = int(os.environ.get("SOAK_INTERACTIONS", "10000"))
 BATCH = 50
 
 
@@ -106,7 +108,7 @@ def test_hundreds_of_interactions_leave_nothing_behind(open_tab, logdir):
 
 @pytest.mark.soak
 @pytest.mark.timeout(7200)
-def test_10_000_interactions_leave_nothing_behind(open_tab, logdir):
-    held = used(open_tab, logdir, 10_000)
+def test_thousands_of_interactions_leave_nothing_behind(open_tab, logdir):
+    held = used(open_tab, logdir, INTERACTIONS_IN_SOAK)
     print(report(held))
     assert_flat(held)
