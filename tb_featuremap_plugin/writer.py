@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from tb_featuremap_plugin import arrays, storage
+from tb_featuremap_plugin import arrays, limits, storage
 from tb_featuremap_plugin.background import Background
 from tb_featuremap_plugin.calls import FeatureMapsCall, FiltersCall, WeightChangeCall
 from tb_featuremap_plugin.eventlog import EventLog
@@ -261,16 +261,20 @@ class Writer:
             self._queue.close()
 
 
-def check_step(step: object) -> int:
+def check_step(step: object, name: str = "step") -> int:
     """A step as a whole number.
 
     Raises:
         TypeError: it is none.
+        ValueError: it is so large that a browser could not tell it from the next one.
     """
     try:
-        return operator.index(step)  # type: ignore[arg-type]
+        checked = operator.index(step)  # type: ignore[arg-type]
     except TypeError:
-        raise TypeError(f"step is a {type(step).__name__}; allowed are whole numbers") from None
+        raise TypeError(f"{name} is a {type(step).__name__}; allowed are whole numbers") from None
+    if abs(checked) > limits.MAX_STEP:
+        raise ValueError(f"{name} is {checked}; allowed are whole numbers up to {limits.MAX_STEP} in size")
+    return checked
 
 
 def gap_between(step: int, previous_step: object | None) -> int:
@@ -282,7 +286,7 @@ def gap_between(step: int, previous_step: object | None) -> int:
     """
     if previous_step is None:
         return 1
-    gap = step - check_step(previous_step)
+    gap = step - check_step(previous_step, "previous_step")
     if gap < 1:
         raise ValueError(f"previous_step is {previous_step}; allowed are steps before step {step}")
     return gap

@@ -118,6 +118,8 @@ def test_files_of_others_are_not_purged(tmp_path):
     (lambda writer: writer.feature_maps("a", "text", step=1), TypeError, "data is a str"),
     (lambda writer: writer.feature_maps("a", MAPS, step="x"), TypeError, "step is a str; allowed are whole numbers"),
     (lambda writer: writer.feature_maps("a", MAPS, step=1.5), TypeError, "step is a float"),
+    (lambda writer: writer.feature_maps("a", MAPS, step=2**63), ValueError, "step is 9223372036854775808"),
+    (lambda writer: writer.weight_change("a", MAPS, MAPS, step=1, previous_step="0"), TypeError, "previous_step is a str"),
     (lambda writer: writer.feature_maps(3, MAPS, step=1), TypeError, "name is a int"),
     (lambda writer: writer.feature_maps("", MAPS, step=1), ValueError, "name is empty"),
     (lambda writer: writer.feature_maps("a", MAPS, step=1, layout="HWC"), ValueError, "NHWC"),
