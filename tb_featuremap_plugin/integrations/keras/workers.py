@@ -30,7 +30,8 @@ class TensorFlowWorkers:
         TensorFlow's collectives know sums and means alone: for the largest, each worker adds a row of its own to a table of zeros.
         """
         if how == "sum":
-            return self._sum(values.ravel()).reshape(values.shape)
+            total: npt.NDArray[np.float64] = self._sum(values.ravel())
+            return total.reshape(values.shape)
         table = np.zeros((self.size, values.size))
         table[self.rank] = values.ravel()
         largest: npt.NDArray[np.float64] = self._sum(table.ravel()).reshape(table.shape).max(axis=0)
