@@ -165,9 +165,14 @@ class Study:
         return self.run.record or RunRecord()
 
     @cached_property
+    def layer_rows(self) -> dict[str, Row]:
+        """Rows of the layers' table, inputs and targets among them."""
+        return _rows(self.run.layers)
+
+    @cached_property
     def layers(self) -> tuple[LayerView, ...]:
         """Layers with logged activations, in order of depth."""
-        rows = _rows(self.run.layers)
+        rows = self.layer_rows
         known = {layer.name: layer for layer in self.record.layers}
         order = [name for name in known if name in rows] + [name for name in rows if name not in known and not name.startswith("@")]
         return tuple(LayerView(known.get(name, Layer(name)), rows[name], depth) for depth, name in enumerate(order))
@@ -197,14 +202,14 @@ class Study:
     @cached_property
     def inputs(self) -> Row:
         """The probe inputs; of several, the first."""
-        rows = _rows(self.run.layers)
+        rows = self.layer_rows
         named = next((row for name, row in rows.items() if name.startswith(f"{INPUTS_ROW}/")), None)
         return rows.get(INPUTS_ROW) or named or _empty(INPUTS_ROW)
 
     @cached_property
     def targets(self) -> Row:
         """The probe targets."""
-        return _rows(self.run.layers).get(TARGETS_ROW) or _empty(TARGETS_ROW)
+        return self.layer_rows.get(TARGETS_ROW) or _empty(TARGETS_ROW)
 
     @cached_property
     def chain(self) -> tuple[LayerView, ...]:
@@ -279,8 +284,13 @@ class Study:
 
     def kernel_of(self, layer: LayerView) -> VariableView | None:
         """The kernel of a layer, the largest if there are several; None if it has none."""
-        owned = [variable for variable in self.variables if variable.is_kernel and variable.layer and variable.layer.name == layer.name]
-        return max(owned, key=lambda variable: variable.row.first("size")) if owned else None
+        return self._largest_kernels.get(layer.name)
+
+    @cached_property
+    def _largest_kernels(self) -> dict[str, VariableView]:
+        kernels = [variable for variable in self.variables if variable.is_kernel and variable.layer]
+        by_size = sorted(kernels, key=lambda variable: variable.row.first("size"))
+        return {variable.layer.name: variable for variable in by_size if variable.layer}
 
     def before(self, layer: LayerView) -> Row:
         """What a layer gets: the layer before it, or the probe inputs."""

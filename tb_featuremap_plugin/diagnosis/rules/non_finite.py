@@ -13,6 +13,7 @@ from tb_featuremap_plugin.diagnosis.healthy import chart
 from tb_featuremap_plugin.diagnosis.rule import Rule
 from tb_featuremap_plugin.diagnosis.study import Curve, LayerView, Row, Study
 from tb_featuremap_plugin.diagnosis.words import number, step
+from tb_featuremap_plugin.series import Table
 
 COUNTS = ("nan", "pos_inf", "neg_inf")
 """Any count above 0: none of 94 runs that learn has one."""
@@ -46,6 +47,8 @@ def check(study: Study) -> Iterable[Finding]:
 
 
 def _in_layers(study: Study) -> Iterator[_Place]:
+    if not _any(study.run.layers, COUNTS):
+        return
     for layer in study.layers:
         count = _count(layer.row, COUNTS)
         if count.any():
@@ -54,6 +57,8 @@ def _in_layers(study: Study) -> Iterator[_Place]:
 
 
 def _in_variables(study: Study) -> Iterator[_Place]:
+    if not _any(study.run.variables, (*COUNTS, "gradient_nonfinite")):
+        return
     for variable in study.variables:
         depth = variable.layer.depth if variable.layer else len(study.layers)
         for columns, what in (
@@ -64,6 +69,14 @@ def _in_variables(study: Study) -> Iterator[_Place]:
             if count.any():
                 at = int(np.argmax(count > 0))
                 yield _Place(int(variable.row.steps[at]), 2 * depth + 1, variable.name, "variable", what, float(count[at]))
+
+
+def _any(table: Table | None, columns: Iterable[str]) -> bool:
+    """Whether any count in a whole table is above 0: mostly none is, and then no row need be looked at."""
+    if table is None:
+        return False
+    positions = [table.columns.index(column) for column in columns if column in table.columns]
+    return bool(np.any(table.values[:, :, positions] > 0))
 
 
 def _count(row: Row, columns: Iterable[str]) -> Curve:
