@@ -27,7 +27,8 @@ class Layer:
         groups: groups of a grouped convolution.
 
     Raises:
-        ValueError: `role` is none of the three.
+        TypeError: a name is no string, or a size no whole number.
+        ValueError: `role` is none of the three, or `groups` below 1.
     """
 
     name: str
@@ -52,6 +53,20 @@ class Layer:
             value = getattr(self, name)
             if value is not None:
                 object.__setattr__(self, name, (value,) if isinstance(value, (int, str)) else tuple(value))
+        self._check_types()
+
+    def _check_types(self) -> None:
+        for name in ("name", "kind", "activation"):
+            value = getattr(self, name)
+            if not isinstance(value, str) and (value is not None or name == "name"):
+                raise TypeError(f"{name} is {value!r:.100}; allowed is a string")
+        padding = self.padding if isinstance(self.padding, tuple) else ()
+        sizes = {"kernel_size": self.kernel_size, "strides": self.strides, "dilation": self.dilation, "padding": padding}
+        for name, numbers in sizes.items():
+            if not all(isinstance(number, int) for number in numbers or ()):
+                raise TypeError(f"{name} is {numbers!r:.100}; allowed is one whole number an axis of space")
+        if self.groups is not None and (not isinstance(self.groups, int) or self.groups < 1):
+            raise ValueError(f"groups is {self.groups!r}; allowed is a whole number from 1")
 
 
 @dataclass(frozen=True)

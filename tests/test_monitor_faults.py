@@ -74,7 +74,7 @@ def test_steps_must_increase(tmp_path, steps):
 
 def test_a_step_is_a_whole_number(tmp_path):
     monitor = fm.Monitor(tmp_path, strict=True)
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match=r"step is 1\.5; allowed are whole numbers"):
         monitor.log(1.5)
     monitor.log(np.int64(2))
     monitor.close()
@@ -109,11 +109,40 @@ def test_closing_twice_is_fine_and_logging_afterwards_is_not(tmp_path):
         ({"precision": "int8"}, ValueError, "precision is 'int8'"),
         ({"layouts": "NHWC"}, ValueError, "layouts is 'NHWC'"),
         ({"layouts": {"*": "NHWC"}}, ValueError, "layouts is"),
+        ({"layouts": {"conv": "XX"}}, ValueError, "layout is 'XX'"),
+        ({"optimizer": object()}, TypeError, "optimizer is a object; allowed is its name"),
+        ({"loss": len}, TypeError, "loss is a builtin_function_or_method"),
+        ({"from_logits": "yes"}, TypeError, "from_logits is 'yes'"),
+        ({"weight_decay": "a"}, TypeError, "weight_decay is 'a'"),
+        ({"weight_decay": -1}, ValueError, "weight_decay is -1"),
     ],
 )
 def test_wrong_arguments_are_told_at_once(tmp_path, arguments, error, says):
     with pytest.raises(error, match=says):
         fm.Monitor(tmp_path, **arguments)
+
+
+@pytest.mark.parametrize("logdir", [None, 3])
+def test_a_logdir_is_a_path(logdir):
+    with pytest.raises(TypeError, match=f"logdir is {logdir}"):
+        fm.Monitor(logdir)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"), [({"name": 3}, TypeError), ({"groups": 0}, ValueError), ({"strides": "a"}, TypeError), ({"kind": 2}, TypeError)]
+)
+def test_a_layer_is_made_of_names_and_sizes(arguments, error):
+    with pytest.raises(error, match=next(iter(arguments))):
+        fm.Layer(**{"name": "conv", **arguments})
+
+
+@pytest.mark.parametrize("tree", [{"a": "q"}, {"a": None}, "abc", 3])
+def test_what_holds_no_array_is_told(tmp_path, tree):
+    monitor = fm.Monitor(tmp_path, strict=True)
+    with pytest.raises(TypeError, match=r"activations is .* holds no array"):
+        monitor.log(0, activations=tree)
+    monitor.log(1, activations={}, weights=[], gradients={"w": None})
+    monitor.close()
 
 
 def test_bad_numbers_are_recorded_as_what_they_are(tmp_path):

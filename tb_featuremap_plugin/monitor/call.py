@@ -39,14 +39,23 @@ class Call:
         )
 
 
-def flat(tree: Tree, single: str) -> dict[str, Any]:
+def flat(tree: Tree, what: str, single: str, *, may_be_empty: bool = False) -> dict[str, Any]:
     """The arrays of a tree by flat names, as their framework keeps them; a callable is called.
 
     Args:
         tree: as given to `Monitor.log`.
+        what: the argument's name, for error messages.
         single: the name of a tree that is one bare array.
+        may_be_empty: whether a tree may hold something and yet no array, as gradients of unused variables are None.
+
+    Raises:
+        TypeError: it holds something, but no array.
     """
-    return flatten(resolve(tree), single)
+    given = resolve(tree)
+    arrays = flatten(given, single)
+    if not arrays and given is not None and not may_be_empty and not (isinstance(given, (Mapping, list, tuple)) and not given):
+        raise TypeError(f"{what} is {given!r:.100}, which holds no array; allowed are arrays, and mappings and lists of them")
+    return arrays
 
 
 def snapshots(tensors: Mapping[str, Any], what: str) -> dict[str, npt.NDArray[Any]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +12,15 @@ from tb_featuremap_plugin.layer import Layer
 from tb_featuremap_plugin.monitor.budgets import TimeBudget
 from tb_featuremap_plugin.monitor.call import Call
 from tb_featuremap_plugin.monitor.losses import Losses
-from tb_featuremap_plugin.monitor.options import Options, check_layers, check_run_name, check_share
+from tb_featuremap_plugin.monitor.options import (
+    Options,
+    check_layers,
+    check_logdir,
+    check_run_name,
+    check_share,
+    check_step,
+    check_training,
+)
 from tb_featuremap_plugin.monitor.pytrees import Tree
 from tb_featuremap_plugin.monitor.recorder import Recorder, Training
 from tb_featuremap_plugin.monitor.schedule import Plan, Schedule
@@ -81,7 +88,9 @@ class Monitor:
         mirror_scalars: bool = False,
         workers: Workers | None = None,
     ) -> None:
+        check_logdir(logdir)
         check_layers(layers)
+        check_training(loss, from_logits, optimizer, weight_decay)
         check_run_name(run_name)
         check_share(max_overhead)
         options = Options(record_inputs, max_bytes, max_images, max_channels, precision, layouts, mirror_scalars)
@@ -103,7 +112,7 @@ class Monitor:
 
     def due(self, step: int) -> bool:
         """Whether `log` at this step would write a record. With several workers, ask on each of them."""
-        return self._plan.due(operator.index(step))
+        return self._plan.due(check_step(step))
 
     def log(
         self,
@@ -133,7 +142,7 @@ class Monitor:
             learning_rate: of this step, a number, a tensor or a callable that returns one.
         """
         try:
-            self._log(operator.index(step), Call(inputs, targets, activations, weights, gradients, learning_rate), loss)
+            self._log(check_step(step), Call(inputs, targets, activations, weights, gradients, learning_rate), loss)
         except Exception as error:
             self._report(error)
 
@@ -195,7 +204,7 @@ class Monitor:
     def _log(self, step: int, call: Call, loss: Any) -> None:
         if self._closed:
             raise ValueError(f"step {step} was logged after close()")
-        if step < 0 or (self._last_step is not None and step <= self._last_step):
+        if self._last_step is not None and step <= self._last_step:
             raise ValueError(f"step is {step} after {self._last_step}; steps must increase from call to call")
         self._budget.start()
         self._recorder.seen_steps += 1

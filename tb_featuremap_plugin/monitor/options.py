@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+import operator
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tb_featuremap_plugin.layer import Layer
+from tb_featuremap_plugin.layouts import FEATURE_MAP_LAYOUTS, kernel_axes
 from tb_featuremap_plugin.monitor.arrangement import OTHERS
 
 PRECISIONS = ("uint8", "float16", "float32")
@@ -35,6 +38,9 @@ class Options:
         data_format = self.layouts if isinstance(self.layouts, str) else self.layouts.get(OTHERS, DATA_FORMATS[0])
         if data_format not in DATA_FORMATS:
             raise ValueError(f"layouts is {self.layouts!r}; allowed are {list(DATA_FORMATS)} and a mapping from names to layouts")
+        for name, layout in {} if isinstance(self.layouts, str) else self.layouts.items():
+            if name != OTHERS and layout not in FEATURE_MAP_LAYOUTS:
+                kernel_axes(layout, len(layout))
 
 
 def check_layers(layers: Sequence[Layer] | None) -> None:
@@ -46,6 +52,43 @@ def check_layers(layers: Sequence[Layer] | None) -> None:
         if layer.name in names:
             raise ValueError(f"layers holds two layers named {layer.name!r}; each needs a name of its own")
         names.add(layer.name)
+
+
+def check_training(loss: object, from_logits: object, optimizer: object, weight_decay: object) -> None:
+    """Raises TypeError or ValueError unless these can stand in a run record: names and numbers, not the things themselves."""
+    for name, value, example in (("loss", loss, "categorical_crossentropy"), ("optimizer", optimizer, "adam")):
+        if value is not None and not isinstance(value, str):
+            raise TypeError(f"{name} is a {type(value).__name__}; allowed is its name, such as {example!r}")
+    if from_logits is not None and not isinstance(from_logits, bool):
+        raise TypeError(f"from_logits is {from_logits!r}; allowed are True, False and None")
+    if weight_decay is None:
+        return
+    if isinstance(weight_decay, bool) or not isinstance(weight_decay, (int, float)):
+        raise TypeError(f"weight_decay is {weight_decay!r}; allowed is a number from 0")
+    if not (math.isfinite(weight_decay) and weight_decay >= 0):
+        raise ValueError(f"weight_decay is {weight_decay!r}; allowed is a number from 0")
+
+
+def check_logdir(logdir: object) -> None:
+    """Raises TypeError unless this names a folder."""
+    if not isinstance(logdir, (str, os.PathLike)):
+        raise TypeError(f"logdir is {logdir!r:.100}; allowed are a path and a URL")
+
+
+def check_step(step: object) -> int:
+    """A step as a whole number.
+
+    Raises:
+        TypeError: it is none.
+        ValueError: it is below 0.
+    """
+    try:
+        number = operator.index(step)  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(f"step is {step!r:.100}; allowed are whole numbers from 0") from None
+    if number < 0:
+        raise ValueError(f"step is {number}; allowed are whole numbers from 0")
+    return number
 
 
 def check_share(max_overhead: float | None) -> None:

@@ -18,7 +18,7 @@ from tb_featuremap_plugin.monitor.losses import Losses, as_number
 from tb_featuremap_plugin.monitor.maker import RecordMaker
 from tb_featuremap_plugin.monitor.measuring import measured, rows_of_batch
 from tb_featuremap_plugin.monitor.network import Network, Rows
-from tb_featuremap_plugin.monitor.options import Options
+from tb_featuremap_plugin.monitor.options import Options, check_training
 from tb_featuremap_plugin.monitor.probe import ProbeLog
 from tb_featuremap_plugin.monitor.progress import Progress, loss_columns
 from tb_featuremap_plugin.monitor.pytrees import Tree, resolve
@@ -86,15 +86,17 @@ class Recorder:
 
     def describe(self, layers: Sequence[Layer] | None, training: Mapping[str, Any]) -> None:
         """Replaces what is known of the layers, where given, and of the training."""
+        changed = replace(self._training, **training)
+        check_training(changed.loss, changed.from_logits, changed.optimizer, changed.weight_decay)
+        self._training = changed
         if layers is not None:
             self._network = Network(layers)
-        self._training = replace(self._training, **training)
 
     def read_weights(self, tree: Tree) -> Mapping[str, Array]:
         """Copies of the weights by flat names; none for workers that do not write."""
         if self._workers.rank > 0:
             return {}
-        tensors = flat(tree, "weights")
+        tensors = flat(tree, "weights", "weights")
         self._dtypes.update((name, dtype_name(tensor)) for name, tensor in tensors.items() if name not in self._dtypes)
         return snapshots(tensors, "weights")
 
@@ -117,7 +119,7 @@ class Recorder:
             inputs=batch.inputs,
             targets=batch.targets,
             activations={name: batch.activations[name] for name in self._network.order(batch.activations)},
-            gradients=snapshots(flat(call.gradients, "gradients"), "gradients"),
+            gradients=snapshots(flat(call.gradients, "gradients", "gradients", may_be_empty=True), "gradients"),
             probe_changed=changed,
             reads=reads,
             first=first,
@@ -229,7 +231,7 @@ class _Batch:
     def take(cls, call: Call) -> _Batch:
         """Copies of what the call was given."""
         return cls(
-            snapshots(flat(call.inputs, SINGLE_INPUT), "inputs"),
-            snapshots(flat(call.targets, SINGLE_TARGET), "targets"),
-            snapshots(flat(call.activations, SINGLE_ACTIVATION), "activations"),
+            snapshots(flat(call.inputs, "inputs", SINGLE_INPUT), "inputs"),
+            snapshots(flat(call.targets, "targets", SINGLE_TARGET), "targets"),
+            snapshots(flat(call.activations, "activations", SINGLE_ACTIVATION), "activations"),
         )
