@@ -113,7 +113,8 @@ class _Pass:
             self._keep(partial.sites, fold, start, sites)
 
     def _fold_block(self, raw: Array) -> Sites:
-        block = raw.astype(self._work, copy=False)
+        # Rows of several samples are often a multiple of the page size apart, where they drive each other out of the cache.
+        block = raw.astype(self._work, copy=len(raw) > 1)
         sites = fold_samples(block)
         counts = self._partial.value_counts
         if sites.least < 0 or sites.bad is not None:
