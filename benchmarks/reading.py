@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,8 @@ def comparisons() -> list[Comparison]:
     """1000 pictures of 200 KB behind the native data server."""
     folder = fresh("reading")
     _write(folder)
-    provider = _native_provider(folder)
+    provider = native_provider(folder)
+    _wait_for_pictures(provider)
     return [_listing(provider)]
 
 
@@ -38,7 +40,8 @@ def _write(folder: Path) -> None:
                 writer.feature_maps(f"conv{layer}", tiles, step=step)
 
 
-def _native_provider(folder: Path):
+def native_provider(folder: Path):
+    """The data provider of a native data server that serves a logdir."""
     from tensorboard.data import server_ingester
     from tensorboard.util import grpc_util
 
@@ -52,27 +55,45 @@ def _native_provider(folder: Path):
     )
     ingester.start()
     _SERVERS.append(ingester)
-    _wait_until_loaded(ingester.data_provider)
     return ingester.data_provider
 
 
-def _wait_until_loaded(provider) -> None:
+def wait_until(loaded: Callable[[], bool]) -> None:
+    """The data server answers while it still loads."""
     for _ in range(600):
-        listed = _list(provider)
-        if len(listed) == LAYERS and all(series.max_step == STEPS - 1 for series in listed.values()):
+        if loaded():
             return
         time.sleep(0.1)
-    raise RuntimeError(f"the data server has loaded only {len(listed)} series after a minute")
+    raise RuntimeError("after a minute the data server has not loaded the logdir")
 
 
-def _context():
+def wait_for_tensors(provider, tag: str, last: int) -> None:
+    """Returns when the series of numbers has been read up to its last step."""
+
+    def loaded() -> bool:
+        listed = provider.list_tensors(context(), experiment_id="", plugin_name="featuremaps_stats")
+        return any(tags[tag].max_step == last for tags in listed.values() if tag in tags)
+
+    wait_until(loaded)
+
+
+def _wait_for_pictures(provider) -> None:
+    def loaded() -> bool:
+        listed = _list(provider)
+        return len(listed) == LAYERS and all(series.max_step == STEPS - 1 for series in listed.values())
+
+    wait_until(loaded)
+
+
+def context():
+    """What a request would carry."""
     from tensorboard.context import RequestContext
 
     return RequestContext()
 
 
 def _list(provider) -> dict:
-    listed = provider.list_blob_sequences(_context(), experiment_id="", plugin_name="featuremaps")
+    listed = provider.list_blob_sequences(context(), experiment_id="", plugin_name="featuremaps")
     return {tag: series for tags in listed.values() for tag, series in tags.items() if tag.startswith("featuremaps/maps/")}
 
 
@@ -81,13 +102,13 @@ def _listing(provider) -> Comparison:
     from tb_featuremap_plugin.queries import ProviderSource
 
     def list_all() -> None:
-        context = _context()
-        provider.list_blob_sequences(context, experiment_id="", plugin_name="featuremaps")
-        provider.list_tensors(context, experiment_id="", plugin_name="featuremaps_stats")
-        provider.read_blob_sequences(context, experiment_id="", plugin_name="featuremaps", downsample=10**6)
+        asking = context()
+        provider.list_blob_sequences(asking, experiment_id="", plugin_name="featuremaps")
+        provider.list_tensors(asking, experiment_id="", plugin_name="featuremaps_stats")
+        provider.read_blob_sequences(asking, experiment_id="", plugin_name="featuremaps", downsample=10**6)
 
     def first_answer() -> None:
-        api.runs(ProviderSource(provider, _context(), ""))
+        api.runs(ProviderSource(provider, context(), ""))
 
     goal = Goal("first JSON of 1000 records, 200 MB, against the provider's own listing", OURS, LISTING, "wall", 1.5)
     return Comparison(
