@@ -149,6 +149,19 @@ def test_fit_twice_goes_on(tmp_path):
     )
 
 
+def test_a_layer_frozen_between_two_fits_is_marked(tmp_path):
+    model, watcher = compiled("plain"), callback(tmp_path)
+    fit(model, watcher)
+    model.layers[0].trainable = False
+    model.compile("sgd", "categorical_crossentropy", jit_compile=False)
+    fit(model, watcher)
+    run = read_run(tmp_path)
+    kernel = model.layers[0].kernel.path
+    assert [numbers(run, kernel, "trainable")[step] for step in (4, 6, 8, 12)] == [1, 1, 0, 0]
+    assert [numbers(run, kernel, "update_norm")[step] == 0 for step in (4, 6, 8, 12)] == [False, False, True, True]
+    assert run.record.optimizer == "sgd"
+
+
 def test_resumed_training_counts_on(tmp_path):
     model = compiled("plain")
     fit(model)

@@ -65,11 +65,13 @@ class FeatureMapCallback(keras.callbacks.Callback):  # type: ignore[misc]
         """Finds out what the model is made of, unless that is known from an earlier `fit`."""
         self._epoch_start = None
         self._losses = None
-        model = self.model
-        if self._observed is None or self._observed.model is not model:
+        model, observed = self.model, self._observed
+        if observed is None or observed.model is not model:
             self._observed = None
             self.monitor.guard(lambda: build(model, as_tensors(self._inputs)))
             self._observe(model)
+        else:  # compiled again, layers may be frozen that were not
+            self.monitor.guard(lambda: self._describe(first_pass(model, as_tensors(self._inputs)), model, observed))
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Before the first epoch: logs the untouched start."""
@@ -102,8 +104,11 @@ class FeatureMapCallback(keras.callbacks.Callback):  # type: ignore[misc]
     def _prepare(self, model: Any, trace: Trace, probe: Any, names: list[str]) -> None:
         targets = as_tensors(self._targets) if self._wants_gradients else None
         self._observed = _ObservedModel(model, probe, targets, names)
+        self._describe(trace, model, self._observed)
+
+    def _describe(self, trace: Trace, model: Any, observed: _ObservedModel) -> None:
         self.monitor.describe(
-            layers=describe(trace, model, self._observed.variable_names, training.loss_weights(model)),
+            layers=describe(trace, model, observed.variable_names, training.loss_weights(model)),
             loss=training.loss_name(model),
             from_logits=training.from_logits(model),
             optimizer=training.optimizer_name(model),
