@@ -12,6 +12,10 @@ WAIT_SECONDS = 60.0
 """How long a full queue holds the training loop before a record is given up, and how long a flush waits without any progress."""
 
 
+LINGER_SECONDS = 0.005
+"""How long the thread lets the calls of one step come in before it begins: it would make each of them wait for the interpreter's lock."""
+
+
 class Background:
     """Runs jobs one after the other behind the caller. A job must not raise.
 
@@ -30,6 +34,7 @@ class Background:
         self._done = 0
         self._busy = False
         self._closed = False
+        self._awaited = 0
         self._thread: threading.Thread | None = None
         self._changed = threading.Condition()
 
@@ -45,13 +50,14 @@ class Background:
             False if there was no room in time, or the queue is closed: the job is dropped.
         """
         with self._changed:
-            has_room = self._changed.wait_for(lambda: self._closed or self._has_room(nbytes), WAIT_SECONDS)
+            has_room = self._has_room(nbytes) or self._await(lambda: self._closed or self._has_room(nbytes))
             if self._closed or not has_room:
                 return False
             self._jobs.append((job, nbytes))
             self._bytes += nbytes
             started = self._ensure_thread()
-            self._changed.notify_all()
+            if len(self._jobs) == 1:
+                self._changed.notify_all()
         if not started:
             self._work_off()
         return True
@@ -67,7 +73,7 @@ class Background:
         with self._changed:
             while self._jobs or self._busy:
                 done = self._done
-                if not self._changed.wait_for(lambda done=done: self._done != done, WAIT_SECONDS):  # type: ignore[misc]
+                if not self._await(lambda done=done: self._done != done):  # type: ignore[misc]
                     return False
         return True
 
@@ -77,6 +83,15 @@ class Background:
             self._closed = True
             self._changed.notify_all()
         return self.join()
+
+    def _await(self, condition: Callable[[], bool]) -> bool:
+        """Waits for what only the thread can bring about, so that it does not linger; False if it took too long."""
+        self._awaited += 1
+        self._changed.notify_all()
+        try:
+            return self._changed.wait_for(condition, WAIT_SECONDS)
+        finally:
+            self._awaited -= 1
 
     def _has_room(self, nbytes: int) -> bool:
         return not self._bytes or self._bytes + nbytes <= self._max_bytes
@@ -99,6 +114,7 @@ class Background:
                 changed.wait_for(lambda: bool(self._jobs) or self._closed)
                 if self._closed and not self._jobs:
                     return
+                changed.wait_for(lambda: self._closed or self._awaited > 0, LINGER_SECONDS)
 
     def _work_off(self) -> None:
         while True:

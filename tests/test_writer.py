@@ -233,3 +233,16 @@ def test_an_event_above_32_megabytes_is_split(tmp_path):
         writer.submit(1, lambda: [values.blob_value(f"featuremaps/maps/{index}", blob) for index, blob in enumerate(blobs)])
     sizes = [len(event.summary.value) for event in events(tmp_path) if event.summary.value]
     assert sizes == [1, 1, 1]
+
+
+def test_nobody_waits_for_a_writer_that_lets_calls_come_in(tmp_path, monkeypatch):
+    monkeypatch.setattr(background, "LINGER_SECONDS", 3600)
+    with fm.Writer(tmp_path, max_queue_bytes=100) as writer:
+        for step in range(3):  # the second call of each step finds the queue full
+            writer.submit(step, lambda: [values.blob_value("featuremaps/maps/a", b"a")], nbytes=60)
+            writer.submit(step, lambda: [values.blob_value("featuremaps/maps/b", b"b")], nbytes=60)
+        writer.flush()
+        assert len(found(tmp_path)) == 6
+        writer.submit(3, lambda: [values.blob_value("featuremaps/maps/a", b"a")])
+    assert len(found(tmp_path)) == 7
+    assert writer.dropped == 0
