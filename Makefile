@@ -49,7 +49,7 @@ frontend: $(VENV)/.test ## builds the dashboard into tb_featuremap_plugin/static
 compatibility: $(VENV)/.test ## tests the wheel with other Pythons, the oldest TensorBoard and NumPy, and without TensorFlow
 	$(BIN)/python tools/compatibility.py
 
-bench: $(VENV)/.test ## measures what logging and reading cost
+bench: $(VENV)/.bench ## measures what logging and reading cost
 	$(BIN)/python -m benchmarks
 
 soak: $(VENV)/.test ## the runs of many minutes: 100,000 steps, 10,000 clicks, mutation
@@ -71,5 +71,9 @@ $(VENV)/.demo: $(VENV)/bin/python $(INPUTS)
 	@touch $@
 
 $(VENV)/.test: $(VENV)/bin/python $(INPUTS)
-	$(RETRY) $(PIP) install --quiet --constraint constraints/test.txt --editable ".[test]"
+	$(RETRY) $(PIP) install --quiet --constraint constraints/test.txt $$(tools/torch-index $(BIN)/python) --editable ".[test]"
 	@touch $@ $(VENV)/.demo
+
+$(VENV)/.bench: $(VENV)/.test
+	$(RETRY) $(PIP) install --quiet --constraint constraints/test.txt $$(tools/torch-index $(BIN)/python) --editable ".[test,bench]"
+	@touch $@

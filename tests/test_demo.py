@@ -40,6 +40,17 @@ def test_every_run_is_there_and_whole(demo_logdir: Path) -> None:
         assert run.losses is not None
 
 
+def test_every_convolution_and_input_can_be_looked_at(demo_logdir: Path) -> None:
+    """The byte budget that keeps the logdir small must not cost what a newcomer opens it for."""
+    for run in EventSource(demo_logdir).runs():
+        pictures = {(series.kind, series.name): len(series.steps) for series in run.pictures}
+        assert any(kind == "inputs" for kind, _ in pictures), run.title
+        convolutions = [layer.name for layer in run.record.layers if "conv" in (layer.kind or "")]
+        assert convolutions
+        few = {name: pictures.get(("maps", name), 0) for name in convolutions if pictures.get(("maps", name), 0) < 8}
+        assert not few, f"{run.title}: {few}"
+
+
 def test_every_picture_can_be_read(demo_logdir: Path) -> None:
     source = EventSource(demo_logdir)
     count = 0

@@ -100,7 +100,7 @@ def train(logdir: str, variant: str = "asked", **logging: Any) -> None:
     loss = "sparse_categorical_crossentropy"
     model.compile(keras.optimizers.SGD(0.01, momentum=0.9), [loss, loss], loss_weights=[1.0, 0.3])
     probe = images[:BATCH], [digits[:BATCH], digits[:BATCH]]
-    chosen = re.compile("conv|pool1|inception|auxiliary|fc1|out")
+    chosen = re.compile("conv|pool1|inception|auxiliary$|fc1|^out$")
     by_hand = [WriteByHand(_folder(logdir), images[:BATCH])] if variant == "asked" else []
     callbacks = [
         *by_hand,
