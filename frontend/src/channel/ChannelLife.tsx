@@ -7,6 +7,7 @@ import { layOut } from "../mosaic";
 import { findSeries } from "../network";
 import type { Maps } from "../picture";
 import { MosaicCanvas, StillCanvas, singleTile } from "../pictures/MosaicCanvas";
+import { ORDER_NAMES } from "../pictures/order";
 import { loadScene } from "../pictures/scene";
 import { mapsView } from "../pictures/view";
 import { extentOf, type Limits, widened } from "../range";
@@ -134,24 +135,28 @@ function StripTile({ run, subject, step }: { run: Run; subject: Subject; step: n
   );
 }
 
-/** All channels of the layer over the steps: a row a channel, a column a step, the colour its mean. */
+/** All channels of the layer over the steps: a row a channel, a column a step, the colour the statistic that channels are sorted by. */
 function TimeMap({ run, channels, subject }: { run: Run; channels: Channels; subject: Subject }) {
   const store = useStore();
+  const { order } = store.state.value;
+  const statistic = channels.stats.includes(order) ? order : "mean";
   const [rows, columns] = [channels.channels, channels.steps.length];
   const values = new Float32Array(rows * columns);
-  for (let row = 0; row < rows; row++) values.set(channelSeries(channels, "mean", row), 0 + row * columns);
+  for (let row = 0; row < rows; row++) values.set(channelSeries(channels, statistic, row), row * columns);
   const limits: Limits = widened(extentOf(values));
   const size = { slices: 1, rows, columns };
   const mosaic = { ...layOut({ ...size, count: 1 }, WIDTH, 160) };
   const tiles = { ...size, count: 1, values, lows: null, highs: null, labels: [0] };
   return (
     <details class="time-map">
-      <summary>All channels of {subject.layer} by steps: mean</summary>
+      <summary>
+        All channels of {subject.layer} by steps: {ORDER_NAMES[statistic]}
+      </summary>
       <MosaicCanvas
         mosaic={mosaic}
         paint={(target) => drawTiles(target, mosaic, tiles, [0], [limits], { lut: lut("cividis"), asSummary: false })}
-        inputs={[channels]}
-        label={`Mean of the channels of ${subject.layer} by steps, ${run.title}`}
+        inputs={[channels, statistic]}
+        label={`${ORDER_NAMES[statistic]} of the channels of ${subject.layer} by steps, ${run.title}`}
         data={{ "data-kind": "time", "data-name": subject.layer, "data-run": run.run }}
         describe={({ row, column }) =>
           `ch ${row}, step ${count(channels.steps[column]!)}: ${number(values[row * columns + column]!)}`
