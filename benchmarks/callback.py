@@ -88,6 +88,7 @@ def _hundred_steps(model, images, targets) -> Variant:
 def _extraction(model, images) -> Comparison:
     import keras
     import tensorflow as tf
+
     from tb_featuremap_plugin.integrations.keras.extraction import Extractor
 
     probe = images[:1]
