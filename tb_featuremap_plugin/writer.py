@@ -57,6 +57,8 @@ class Writer:
         _check_size("max_queue_bytes", max_queue_bytes)
         if max_bytes is not None:
             _check_size("max_bytes", max_bytes)
+        if not isinstance(logdir, (str, os.PathLike)):
+            raise TypeError(f"logdir is a {type(logdir).__name__}; allowed are strings and path objects")
         path = os.fspath(logdir)
         self.logdir = path if storage.is_remote(path) else str(Path(path).absolute())
         self.dropped = 0

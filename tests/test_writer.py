@@ -246,3 +246,8 @@ def test_nobody_waits_for_a_writer_that_lets_calls_come_in(tmp_path, monkeypatch
         writer.submit(3, lambda: [values.blob_value("featuremaps/maps/a", b"a")])
     assert len(found(tmp_path)) == 7
     assert writer.dropped == 0
+
+
+def test_a_logdir_that_is_no_path_is_told_by_name():
+    with pytest.raises(TypeError, match="logdir is a NoneType"):
+        fm.Writer(None)
