@@ -137,3 +137,14 @@ def expected_colours(values: np.ndarray, low: Any, high: Any, table: np.ndarray)
     ):
         colours[where] = MARKS[mark]
     return colours
+
+
+def write_tall(logdir: Path, layers: int) -> None:
+    """A run of many layers of 32 channels at one step."""
+    rng = np.random.default_rng(6)
+    log = EventLog(logdir / "tall")
+    log.start(0)
+    names = [f"layer{number}" for number in range(layers)]
+    log.run(RunRecord(layers=tuple(Layer(name, kind="conv2d") for name in names), layer_rows=tuple(names)))
+    for name in names:
+        log.blob(metadata.picture_tag("maps", name), 0, pictures.maps_record(name, rng.normal(size=(1, 32, 14, 14)), _options("uint8")))

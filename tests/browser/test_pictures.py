@@ -338,3 +338,24 @@ def test_the_mosaic_is_complete_by_keyboard(view: Any) -> None:
     tab.frame.get_by_role("complementary", name="Channel 3 of conv1").wait_for()
     tab.page.keyboard.press("Escape")
     tab.frame.get_by_role("complementary").wait_for(state="detached")
+
+
+@pytest.fixture(scope="module")
+def tall(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of sixty layers."""
+    logdir = tmp_path_factory.mktemp("tall")
+    picture_logs.write_tall(logdir, layers=60)
+    return logdir
+
+
+def test_only_what_can_be_seen_is_fetched(open_tab: Callable[..., Any], tall: Path) -> None:
+    tab = open_tab(tall, "&p.featuremaps.view=weights")
+    asked: list[str] = []
+    tab.page.on("request", lambda request: asked.append(request.url) if "/picture?" in request.url else None)
+    tab.frame.get_by_role("tab", name="Feature maps").click()
+    tab.frame.locator("article[data-card=layer0] canvas").first.wait_for(timeout=WAIT_MS)
+    assert tab.frame.locator("article").count() == 60
+    assert 0 < len(asked) < 20
+    tab.frame.get_by_role("button", name="layer59", exact=True).click()
+    tab.frame.locator("article[data-card=layer59] canvas").first.wait_for(timeout=WAIT_MS)
+    assert len(set(asked)) < 40
