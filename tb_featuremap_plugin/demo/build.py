@@ -28,9 +28,9 @@ def _story(name: str, *variants: str, **logging: object) -> list[DemoRun]:
 
 
 RUNS: Sequence[DemoRun] = (
-    DemoRun("digits", "digits", "digits", {"max_images": 2, "max_bytes": 120_000}),
+    DemoRun("digits", "digits", "digits", {"max_bytes": 120_000}),
     *_story("story0_white_maps", "asked", "mended"),
-    *_story("story1_by_hand", "asked", "mended", every=50, max_bytes=150_000),
+    *_story("story1_by_hand", "asked", "mended", every=50, max_channels=16, max_bytes=80_000),
     *_story("story2_frozen_weights", "asked", "slow", "mended", every=50, max_channels=12, max_bytes=100_000),
     *_story("story3_lost_signal", "asked", "mended", max_channels=8),
     *_story("story4_rows_and_columns", "asked", "mended"),
