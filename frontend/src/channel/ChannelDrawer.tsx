@@ -7,13 +7,7 @@ import type { Run } from "../types";
 import { ChannelFilter } from "./ChannelFilter";
 import { ChannelLife } from "./ChannelLife";
 import { ChannelMap } from "./ChannelMap";
-
-export interface Subject {
-  readonly layer: string;
-  /** The kernel whose filter of the same number makes this channel, if it is logged. */
-  readonly variable: string | null;
-  readonly channel: number;
-}
+import type { Subject } from "./subject";
 
 export function ChannelDrawer() {
   const store = useStore();

@@ -15,7 +15,7 @@ import { useResource } from "../resource";
 import { indexAtOrBefore } from "../steps";
 import { useStore } from "../store";
 import type { Channels, Run } from "../types";
-import type { Subject } from "./ChannelDrawer";
+import type { Subject } from "./subject";
 
 const STRIP = 8;
 const STRIP_SIDE = 40;

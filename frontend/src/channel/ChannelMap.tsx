@@ -14,8 +14,8 @@ import { type Box, clipped, receptiveField } from "../receptive";
 import { relatives } from "../relatives";
 import { useStore } from "../store";
 import type { Run } from "../types";
-import type { Subject } from "./ChannelDrawer";
 import { PixelProducts } from "./PixelProducts";
+import type { Subject } from "./subject";
 
 const SIDE = 176;
 

@@ -10,8 +10,8 @@ import { useStore } from "../store";
 import { type Tiles, TOP_CODE, valueAt } from "../tiles";
 import type { Layer, Run } from "../types";
 import { exactNumber, placeName } from "../words";
-import type { Subject } from "./ChannelDrawer";
 import { loadOrigin, type Origin, sourceOf } from "./source";
+import type { Subject } from "./subject";
 
 const MOST_TERMS = 6;
 
