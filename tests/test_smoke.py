@@ -61,7 +61,9 @@ with fm.Monitor({str(tmp_path)!r}, every=1) as monitor:
         monitor.log(step, activations={{"a": np.ones((4, 3))}}, weights={{"w": np.full((3, 2), 1.0 + step)}}, loss=1.0)
 """
     clean_environment.python("-c", program)
-    assert "nothing unusual found" in clean_environment.run(clean_environment.program("tb-featuremap"), "diagnose", str(tmp_path)).lower()
+    report = clean_environment.run(clean_environment.program("tb-featuremap"), "diagnose", str(tmp_path))
+    assert "1 layer and 1 variable over 3 steps" in report
+    assert "All units of w start equal" in report
 
 
 def get(server: Server, route: str, **query: object) -> bytes:
