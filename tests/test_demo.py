@@ -101,7 +101,7 @@ def every_route(entry: dict) -> list[str]:
 def test_serve_trains_live_beside_another_logdir(demo_logdir: Path, tmp_path: Path) -> None:
     pytest.importorskip("tensorflow")
     pytest.importorskip("sklearn")
-    arguments = ["demo", "--serve", str(tmp_path / "demo"), "--beside", str(demo_logdir / "digits"), "--port", "0"]
+    arguments = ["demo", "--serve", str(tmp_path / "demo"), "--beside", str(demo_logdir), "--port", "0"]
     command = [sys.executable, "-m", "tb_featuremap_plugin.cli.main", *arguments]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, "DISPLAY": ""})
     giving_up = threading.Timer(240, process.kill)
@@ -109,19 +109,23 @@ def test_serve_trains_live_beside_another_logdir(demo_logdir: Path, tmp_path: Pa
     try:
         lines = iter(process.stdout or ())
         address = next(match[1] for line in lines if (match := re.search(r"(http://\S+/)#featuremaps", line)))
-        threading.Thread(target=lambda: list(lines), daemon=True).start()
+        reader = threading.Thread(target=lambda: list(lines), daemon=True)
+        reader.start()
         server = Server(process, url=address)
-        runs = server.wait_for(lambda: titles(server, {"live", "featuremaps"}), seconds=200)
-        assert len(runs) == 2
+        runs = server.wait_for(lambda: titles(server, {"live", "digits"}), seconds=200)
+        assert runs == {"live", *(run.name for run in RUNS)}
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0
+        reader.join(60)
     finally:
         giving_up.cancel()
         process.kill()
         process.wait()
+        if process.stdout:
+            process.stdout.close()
 
 
 def titles(server: Server, wanted: set[str]) -> tuple[set[str], bool]:
     """Titles of the runs that are served, and whether the wanted ones are among them."""
     found = {entry["title"] for entry in server.json(f"{PLUGIN}/runs")["runs"]}
-    return found, wanted <= found
+    return found, wanted <= found and len(found) > len(RUNS)
