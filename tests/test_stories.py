@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -120,10 +121,10 @@ def test_every_story_ends_the_same_when_it_is_trained_here(story: str, tmp_path:
 
 
 def train(story: str, *variants: str, logdir: Path) -> None:
-    """Trains as the program in `examples/stories` does."""
-    keras = pytest.importorskip("keras")
+    """Trains as the program in `examples/stories` does, in a process whose TensorFlow no other test has touched."""
+    pytest.importorskip("keras")
     pytest.importorskip("sklearn")
-    module = importlib.import_module(f"tb_featuremap_plugin.demo.stories.{story}")
     for variant in variants:
-        keras.backend.clear_session()
-        module.train(str(logdir / variant), variant)
+        program = f"from tb_featuremap_plugin.demo.stories.{story} import train; train({str(logdir / variant)!r}, {variant!r})"
+        ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+        assert ended.returncode == 0, ended.stderr

@@ -33,6 +33,16 @@ def logged(demo_logdir: Path) -> tuple[int, record.Record]:
     return step, record.decode(source.picture(RUN, "maps", LAYER, step))
 
 
+def wait_until_painted(tab, canvas) -> None:
+    """Returns when a mosaic has the same pixels in three frames one after another: its place is settled, and it is drawn."""
+    canvas.wait_for()
+    before, same = b"", 0
+    while same < 3:
+        tab.page.wait_for_timeout(100)
+        now = canvas.screenshot()
+        same, before = (same + 1 if now == before else 0), now
+
+
 def read_canvas(canvas) -> tuple[np.ndarray, int, int]:
     """Grey levels of a mosaic [height, width], its zoom, and its tiles in a row."""
     pixels = np.array(canvas.evaluate(PIXELS), np.uint8)
@@ -53,9 +63,9 @@ def test_mosaic_has_the_pixels_that_the_record_says(open_tab, demo_logdir: Path,
     step, picture = logged
     tab = open_tab(demo_logdir, address(view="maps", runs=RUN, colours="grey", clip=0, step=step), load_fast=load_fast)
     canvas = tab.frame.locator(f"figure.panel canvas[data-name='{LAYER}'][data-step='{step}']").first
-    canvas.wait_for()
-    levels, zoom, columns = read_canvas(canvas)
     codes = picture.array("pixels")[0]
+    wait_until_painted(tab, canvas)
+    levels, zoom, columns = read_canvas(canvas)
     for number, expected in enumerate(codes):
         drawn = tile(levels, zoom, columns, number, side=codes.shape[-1])
         np.testing.assert_allclose(drawn, np.round(expected / 252 * 255), atol=1)
@@ -65,7 +75,7 @@ def test_hovered_value_is_the_logged_one(open_tab, demo_logdir: Path, logged) ->
     step, picture = logged
     tab = open_tab(demo_logdir, address(view="maps", runs=RUN, step=step))
     canvas = tab.frame.locator(f"figure.panel canvas[data-name='{LAYER}'][data-step='{step}']").first
-    canvas.wait_for()
+    wait_until_painted(tab, canvas)
     zoom = int(canvas.get_attribute("data-zoom"))
     canvas.hover(position={"x": 9.5 * zoom, "y": 5.5 * zoom})
     text = tab.frame.locator(".tip").first.inner_text()
