@@ -15,7 +15,10 @@ from tb_featuremap_plugin.events import EventSource
 RUN = "digits/featuremaps"
 LAYER = "conv1"
 TABS = ("Overview", "Feature maps", "Filters", "Weight change")
-PIXELS = """canvas => Array.from(canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data)"""
+CANVAS = """canvas => ({
+  pixels: Array.from(canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data),
+  width: canvas.width, zoom: Number(canvas.dataset.zoom), columns: Number(canvas.dataset.columns),
+})"""
 
 
 def address(**state: object) -> str:
@@ -45,9 +48,8 @@ def wait_until_painted(tab, canvas) -> None:
 
 def read_canvas(canvas) -> tuple[np.ndarray, int, int]:
     """Grey levels of a mosaic [height, width], its zoom, and its tiles in a row."""
-    pixels = np.array(canvas.evaluate(PIXELS), np.uint8)
-    width, zoom, columns = (int(canvas.get_attribute(name)) for name in ("width", "data-zoom", "data-columns"))
-    return pixels.reshape(-1, width, 4)[..., 0].astype(int), zoom, columns
+    read = canvas.evaluate(CANVAS)
+    return np.array(read["pixels"], np.uint8).reshape(-1, read["width"], 4)[..., 0].astype(int), read["zoom"], read["columns"]
 
 
 def tile(levels: np.ndarray, zoom: int, columns: int, number: int, side: int) -> np.ndarray:
