@@ -37,7 +37,7 @@ def photograph_activations() -> dict[str, Float32]:
     rng = np.random.default_rng(0)
     for side, channels in RESNET_LIKE:
         signal = _random_layer(signal, side, channels, rng)
-        layers[f"conv_{side}_{channels}"] = np.ascontiguousarray(signal.numpy())
+        layers[f"conv_{side}_{channels}"] = np.array(signal.numpy())
     return layers
 
 
