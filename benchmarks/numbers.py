@@ -24,7 +24,7 @@ def comparisons() -> list[Comparison]:
 
 def _packed() -> Comparison:
     from tb_featuremap_plugin import api
-    from tb_featuremap_plugin.queries import ProviderSource
+    from tb_featuremap_plugin.reading.queries import ProviderSource
 
     folder = fresh("packed")
     _write_packed(folder / "run")

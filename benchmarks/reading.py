@@ -99,7 +99,7 @@ def _list(provider) -> dict:
 
 def _listing(provider) -> Comparison:
     from tb_featuremap_plugin import api
-    from tb_featuremap_plugin.queries import ProviderSource
+    from tb_featuremap_plugin.reading.queries import ProviderSource
 
     def list_all() -> None:
         asking = context()

@@ -17,7 +17,7 @@ from werkzeug import wrappers
 
 from tb_featuremap_plugin import api, metadata
 from tb_featuremap_plugin.parameters import BadParameterError, Parameters
-from tb_featuremap_plugin.queries import Memory, ProviderSource
+from tb_featuremap_plugin.reading.queries import Memory, ProviderSource
 from tb_featuremap_plugin.series import MissingError
 from tb_featuremap_plugin.versions import PictureVersions
 

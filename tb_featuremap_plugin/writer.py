@@ -14,12 +14,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from tb_featuremap_plugin import arrays, limits, storage
-from tb_featuremap_plugin.background import Background
+from tb_featuremap_plugin import arrays, limits
 from tb_featuremap_plugin.calls import FeatureMapsCall, FiltersCall, WeightChangeCall
-from tb_featuremap_plugin.eventlog import EventLog
 from tb_featuremap_plugin.pictures import FilterOptions, MapOptions, Precision
 from tb_featuremap_plugin.values import Value
+from tb_featuremap_plugin.writing import storage
+from tb_featuremap_plugin.writing.background import Background
+from tb_featuremap_plugin.writing.eventlog import EventLog
 
 Build = Callable[[], Sequence[Value]]
 

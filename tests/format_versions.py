@@ -16,7 +16,7 @@ import numpy as np
 
 import tb_featuremap_plugin as fm
 from tb_featuremap_plugin import record
-from tb_featuremap_plugin.events import EventSource
+from tb_featuremap_plugin.reading.events import EventSource
 from tb_featuremap_plugin.series import Points, Run, Source, Table
 
 FORMATS = Path(__file__).parent / "fixtures" / "formats"

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from tb_featuremap_plugin import record
-from tb_featuremap_plugin.events import EventSource
+from tb_featuremap_plugin.reading.events import EventSource
 from tb_featuremap_plugin.series import Run
 
 

@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 from pathlib import Path
 
-from tb_featuremap_plugin.event_records import read_records
+from tb_featuremap_plugin.reading.event_records import read_records
 from tests import logdirs
 
 

@@ -21,7 +21,7 @@ from tensorboard.data import grpc_provider
 from tensorboard.util.grpc_util import ChannelCredsType
 
 from tb_featuremap_plugin.loader import SAMPLES
-from tb_featuremap_plugin.queries import ProviderSource
+from tb_featuremap_plugin.reading.queries import ProviderSource
 
 # TensorBoard's Python loader imports TensorFlow where it is installed, which takes seconds; with this module present it never does.
 sys.modules.setdefault("tensorboard.compat.notf", types.ModuleType("notf"))

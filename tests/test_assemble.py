@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tb_featuremap_plugin import assemble, limits, metadata, run_record, schema
+from tb_featuremap_plugin import limits, metadata, run_record, schema
 from tb_featuremap_plugin.layer import Layer, RunRecord
-from tb_featuremap_plugin.raw import Problems, RawRun, RawSeries, as_written
+from tb_featuremap_plugin.reading import assemble
+from tb_featuremap_plugin.reading.raw import Problems, RawRun, RawSeries, as_written
 from tb_featuremap_plugin.series import Problem
 
 CONTENT = metadata.blob_metadata().plugin_data.content

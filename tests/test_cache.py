@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import pytest
 
-from tb_featuremap_plugin.cache import Cache
+from tb_featuremap_plugin.reading.cache import Cache
 from tb_featuremap_plugin.series import PictureSeries
 from tb_featuremap_plugin.versions import PictureVersions
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tb_featuremap_plugin import record
-from tb_featuremap_plugin.events import EventSource
+from tb_featuremap_plugin.reading.events import EventSource
 from tests.format_versions import FORMATS, VERSIONS, contents
 from tests.providers import LOADERS, loaded
 

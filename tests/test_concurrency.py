@@ -14,7 +14,7 @@ import pytest
 
 import tb_featuremap_plugin as fm
 from tb_featuremap_plugin import record
-from tb_featuremap_plugin.events import EventSource
+from tb_featuremap_plugin.reading.events import EventSource
 from tests import children, logdirs
 from tests.killing import assert_all_there
 from tests.providers import LOADERS, loaded

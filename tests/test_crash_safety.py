@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import tb_featuremap_plugin as fm
-from tb_featuremap_plugin.events import EventSource
+from tb_featuremap_plugin.reading.events import EventSource
 from tests import children
 from tests.killing import assert_all_there, write_until_killed
 from tests.providers import LOADERS, loaded

@@ -15,7 +15,7 @@ import pytest
 
 from tb_featuremap_plugin import record
 from tb_featuremap_plugin.demo.build import RUNS
-from tb_featuremap_plugin.events import EventSource
+from tb_featuremap_plugin.reading.events import EventSource
 from tests.servers import PLUGIN, Server, tensorboard
 
 MEGABYTE = 1_000_000

@@ -10,7 +10,7 @@ import pytest
 
 from tb_featuremap_plugin import api
 from tb_featuremap_plugin.diagnosis import diagnose, report
-from tb_featuremap_plugin.events import EventSource
+from tb_featuremap_plugin.reading.events import EventSource
 from tests.servers import start_tensorboard
 from tests.synthetic_runs import edit, edit_layer, flat_losses, healthy_run, keep_steps
 from tests.tiny_training import Network, points, train

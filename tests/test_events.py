@@ -11,8 +11,9 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import SummaryMetadata
 from tensorboard.util import tensor_util
 
-from tb_featuremap_plugin import event_records, metadata, schema
-from tb_featuremap_plugin.events import EventSource
+from tb_featuremap_plugin import metadata, schema
+from tb_featuremap_plugin.reading import event_records
+from tb_featuremap_plugin.reading.events import EventSource
 from tests import logdirs
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from tb_featuremap_plugin import api, metadata, record
 from tb_featuremap_plugin.cli.main import main
-from tb_featuremap_plugin.events import EventSource
+from tb_featuremap_plugin.reading.events import EventSource
 from tb_featuremap_plugin.sharing.answers import address
 from tb_featuremap_plugin.sharing.page import ANSWERS_ID
 from tb_featuremap_plugin.sharing.report import NothingToExportError, export

@@ -14,8 +14,8 @@ import pytest
 from tb_featuremap_plugin import api, record
 from tb_featuremap_plugin.cli.main import COMMANDS, main
 from tb_featuremap_plugin.errors import FormatError
-from tb_featuremap_plugin.event_records import read_records
-from tb_featuremap_plugin.events import EventSource
+from tb_featuremap_plugin.reading.event_records import read_records
+from tb_featuremap_plugin.reading.events import EventSource
 from tb_featuremap_plugin.sharing.parts import parse
 from tests import logdirs, mutating
 from tests.providers import loaded

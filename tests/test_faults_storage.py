@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tb_featuremap_plugin.events import EventSource
+from tb_featuremap_plugin.reading.events import EventSource
 from tests import children
 from tests.killing import assert_all_there
 

@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from tb_featuremap_plugin.events import EventSource
+from tb_featuremap_plugin.reading.events import EventSource
 from tests import children
 from tests.killing import assert_all_there
 
@@ -17,7 +17,7 @@ HANGING = """
 import json, threading, time
 import fsspec
 from fsspec.implementations.memory import MemoryFileSystem
-from tb_featuremap_plugin import background, storage
+from tb_featuremap_plugin.writing import background, storage
 
 background.WAIT_SECONDS = 0.3
 storage._gfile = lambda scheme: None  # TensorFlow, where it is, takes longer to import than this waits

@@ -13,8 +13,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from tensorboard.util import tensor_util
 
-from tb_featuremap_plugin import api, assemble, metadata
-from tb_featuremap_plugin.events import EventSource
+from tb_featuremap_plugin import api, metadata
+from tb_featuremap_plugin.reading import assemble
+from tb_featuremap_plugin.reading.events import EventSource
 from tests import hostile, logdirs
 from tests.frames import read_frame
 from tests.providers import LOADERS, loaded

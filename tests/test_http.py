@@ -15,8 +15,8 @@ from werkzeug.test import Client
 
 import tb_featuremap_plugin
 from tb_featuremap_plugin import metadata, schema
-from tb_featuremap_plugin.events import EventSource
 from tb_featuremap_plugin.plugin import FeatureMapsPlugin
+from tb_featuremap_plugin.reading.events import EventSource
 from tests import logdirs
 from tests.frames import read_frame
 from tests.providers import LOADERS, loaded

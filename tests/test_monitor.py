@@ -364,7 +364,7 @@ def test_the_byte_budget_leaves_out_pictures_of_the_largest_layers_and_says_so(t
 
 
 def test_headline_numbers_are_mirrored_as_scalars(tmp_path):
-    from tb_featuremap_plugin.events import EventSource
+    from tb_featuremap_plugin.reading.events import EventSource
 
     Loop().run(fm.Monitor(tmp_path, every=10, mirror_scalars=True, strict=True), 10, learning_rate=0.1)
     source = EventSource(str(tmp_path))

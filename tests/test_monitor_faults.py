@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import tb_featuremap_plugin as fm
-from tb_featuremap_plugin.events import EventSource
+from tb_featuremap_plugin.reading.events import EventSource
 from tests import children
 from tests.monitored import layer_numbers, numbers, picture_names, progress, read_run
 

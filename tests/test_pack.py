@@ -16,8 +16,8 @@ from tensorboard.util import tensor_util
 
 from tb_featuremap_plugin import metadata
 from tb_featuremap_plugin.cli.main import main
-from tb_featuremap_plugin.event_records import read_records
-from tb_featuremap_plugin.events import EventSource
+from tb_featuremap_plugin.reading.event_records import read_records
+from tb_featuremap_plugin.reading.events import EventSource
 from tb_featuremap_plugin.sharing.archive import safe_part
 from tb_featuremap_plugin.sharing.pack import NOTE_NAME, TooSmallError, pack
 from tb_featuremap_plugin.sharing.plan import Weights, everything, plan

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tensorboard.util import tensor_util
 
 from tb_featuremap_plugin import metadata
-from tb_featuremap_plugin.events import EventSource
+from tb_featuremap_plugin.reading.events import EventSource
 from tests import logdirs
 from tests.providers import LOADERS, loaded
 from tests.same import assert_same_run, assert_same_runs

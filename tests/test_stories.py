@@ -10,7 +10,7 @@ import pytest
 
 from tb_featuremap_plugin import diagnosis
 from tb_featuremap_plugin.diagnosis import Diagnosis
-from tb_featuremap_plugin.events import EventSource
+from tb_featuremap_plugin.reading.events import EventSource
 
 ALARMS = ("warning", "error")
 STORIES = (

@@ -11,7 +11,8 @@ import pytest
 from tensorboard.backend.event_processing import event_file_loader
 
 import tb_featuremap_plugin as fm
-from tb_featuremap_plugin import background, metadata, record, values
+from tb_featuremap_plugin import metadata, record, values
+from tb_featuremap_plugin.writing import background
 
 MAPS = np.random.default_rng(0).normal(0, 1, (2, 6, 6, 4)).astype(np.float32)
 KERNEL = np.random.default_rng(1).normal(0, 1, (3, 3, 4, 8)).astype(np.float32)

@@ -14,7 +14,7 @@ import torch
 from benchmarks.diagnosis import faulty, healthy
 from benchmarks.diagnosis.case import Case, train
 from tb_featuremap_plugin.diagnosis import Diagnosis, diagnose
-from tb_featuremap_plugin.events import EventSource
+from tb_featuremap_plugin.reading.events import EventSource
 
 GOALS = {"found": 0.92, "false alarms": 0.02, "right headline": 0.80, "right place": 0.72}
 """Shares to reach: of the faulty set-ups, and for false alarms of the healthy ones at most."""

@@ -36,7 +36,7 @@ def add_parser(subparsers: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Diagnoses all runs of a logdir; the exit status is 0, 1 or, where the logdir cannot be read, 2."""
     from tb_featuremap_plugin.cli.main import UsageError
-    from tb_featuremap_plugin.events import EventSource
+    from tb_featuremap_plugin.reading.events import EventSource
 
     try:
         runs = EventSource(arguments.logdir).runs()

@@ -27,7 +27,7 @@ def add_parser(subparsers: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Exports; the exit status is 0."""
     from tb_featuremap_plugin.cli.main import UsageError
-    from tb_featuremap_plugin.events import EventSource
+    from tb_featuremap_plugin.reading.events import EventSource
     from tb_featuremap_plugin.sharing.report import NothingToExportError, export
 
     try:

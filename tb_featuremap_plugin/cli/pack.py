@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _landmarks(logdir: Path) -> Mapping[str, Sequence[int]]:
-    from tb_featuremap_plugin.events import EventSource
+    from tb_featuremap_plugin.reading.events import EventSource
     from tb_featuremap_plugin.sharing.landmarks import landmarks
 
     return landmarks(EventSource(logdir))

@@ -7,14 +7,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tb_featuremap_plugin import assemble
 from tb_featuremap_plugin._version import __version__
 from tb_featuremap_plugin.doctor import remarks
 from tb_featuremap_plugin.doctor.remarks import Remark
 from tb_featuremap_plugin.doctor.survey import FileSurvey, survey
-from tb_featuremap_plugin.event_records import RunFiles, find_runs
-from tb_featuremap_plugin.events import EventSource
 from tb_featuremap_plugin.loader import SAMPLES
+from tb_featuremap_plugin.reading import assemble
+from tb_featuremap_plugin.reading.event_records import RunFiles, find_runs
+from tb_featuremap_plugin.reading.events import EventSource
 from tb_featuremap_plugin.series import Run, Table
 
 _ENTRY_POINTS = "tensorboard_plugins"

@@ -12,7 +12,7 @@ from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
 
 from tb_featuremap_plugin import metadata
-from tb_featuremap_plugin.event_records import read_records
+from tb_featuremap_plugin.reading.event_records import read_records
 
 OURS = (metadata.PLUGIN_NAME, metadata.STATS_PLUGIN_NAME)
 

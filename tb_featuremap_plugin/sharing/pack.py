@@ -10,9 +10,9 @@ from pathlib import Path
 
 from tb_featuremap_plugin import eventfile, run_record
 from tb_featuremap_plugin.errors import FormatError
-from tb_featuremap_plugin.event_records import find_runs
 from tb_featuremap_plugin.layer import RunRecord
 from tb_featuremap_plugin.printable import printable
+from tb_featuremap_plugin.reading.event_records import find_runs
 from tb_featuremap_plugin.sharing import thinning
 from tb_featuremap_plugin.sharing.archive import Archive
 from tb_featuremap_plugin.sharing.parts import Classifier

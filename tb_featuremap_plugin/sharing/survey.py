@@ -11,7 +11,7 @@ from pathlib import Path
 from tensorboard.compat.proto.event_pb2 import Event
 
 from tb_featuremap_plugin import metadata
-from tb_featuremap_plugin.event_records import RunFiles, read_records
+from tb_featuremap_plugin.reading.event_records import RunFiles, read_records
 from tb_featuremap_plugin.sharing.parts import Classifier, Part, parse
 from tb_featuremap_plugin.sharing.plan import Weights
 

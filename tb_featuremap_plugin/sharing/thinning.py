@@ -10,7 +10,7 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 
 from tb_featuremap_plugin import metadata
-from tb_featuremap_plugin.event_records import read_records
+from tb_featuremap_plugin.reading.event_records import read_records
 from tb_featuremap_plugin.sharing.parts import Classifier, Part, parse
 from tb_featuremap_plugin.values import blob_value
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tb_featuremap_plugin import record
-from tb_featuremap_plugin.events import EventSource
+from tb_featuremap_plugin.reading.events import EventSource
 
 RUN = "digits/featuremaps"
 LAYER = "conv1"

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tb_featuremap_plugin.events import EventSource
+from tb_featuremap_plugin.reading.events import EventSource
 from tests import children
 from tests.killing import assert_all_there, write_until_killed
 from tests.soaking import MEGABYTE, MONITOR, WRITER, WRITERS, assert_flat, report, size_of, soak

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tb_featuremap_plugin import limits
-from tb_featuremap_plugin.raw import Array, Problems, RawSeries
+from tb_featuremap_plugin.reading.raw import Array, Problems, RawSeries
 from tb_featuremap_plugin.series import Float32, Points, Table
 
 

@@ -6,8 +6,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tb_featuremap_plugin import eventfile, metadata, storage
+from tb_featuremap_plugin import eventfile, metadata
 from tb_featuremap_plugin.values import Value
+from tb_featuremap_plugin.writing import storage
 
 LARGEST_EVENT_BYTES = 32 << 20
 """Values are written as one event up to this size, and one by one above."""

@@ -16,9 +16,10 @@ import numpy as np
 from tensorboard import errors
 from tensorboard.data.provider import BlobSequenceTimeSeries, DataProvider, RunTagFilter
 
-from tb_featuremap_plugin import assemble, limits, metadata
-from tb_featuremap_plugin.cache import Cache
-from tb_featuremap_plugin.raw import Problems, RawRun, RawSeries, as_written
+from tb_featuremap_plugin import limits, metadata
+from tb_featuremap_plugin.reading import assemble
+from tb_featuremap_plugin.reading.cache import Cache
+from tb_featuremap_plugin.reading.raw import Problems, RawRun, RawSeries, as_written
 from tb_featuremap_plugin.series import MissingError, Outline, Points, Run
 
 T = TypeVar("T")

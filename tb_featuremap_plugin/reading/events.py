@@ -23,9 +23,10 @@ from tensorboard.compat.proto.summary_pb2 import (
 from tensorboard.compat.proto.tensor_pb2 import TensorProto
 from tensorboard.util import tensor_util
 
-from tb_featuremap_plugin import assemble, limits, metadata
-from tb_featuremap_plugin.event_records import RunFiles, find_runs, read_record, read_records
-from tb_featuremap_plugin.raw import Array, Problems, RawRun, RawSeries
+from tb_featuremap_plugin import limits, metadata
+from tb_featuremap_plugin.reading import assemble
+from tb_featuremap_plugin.reading.event_records import RunFiles, find_runs, read_record, read_records
+from tb_featuremap_plugin.reading.raw import Array, Problems, RawRun, RawSeries
 from tb_featuremap_plugin.series import MissingError, Outline, Points, Run
 
 T = TypeVar("T")

@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
-from tb_featuremap_plugin import limits, metadata, run_record, schema, tables
+from tb_featuremap_plugin import limits, metadata, run_record, schema
 from tb_featuremap_plugin.errors import FormatError
 from tb_featuremap_plugin.layer import RunRecord
-from tb_featuremap_plugin.raw import Problems, RawRun, RawSeries
+from tb_featuremap_plugin.reading import tables
+from tb_featuremap_plugin.reading.raw import Problems, RawRun, RawSeries
 from tb_featuremap_plugin.series import Int64, Outline, PictureSeries, Points, Run, Table
 
 MONITOR_RUN = "featuremaps"
