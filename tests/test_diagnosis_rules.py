@@ -360,8 +360,9 @@ class TestOutput:
         assert not found(edit_record(healthy_run(losses=overlap), loss="dice_loss"), "wrong_output")
         assert not found(edit_record(healthy_run(losses=overlap), loss="mse"), "wrong_output")
 
-    def test_softmax_for_several_labels_at_once(self):
-        run = edit_record(healthy_run(), loss="binary_crossentropy")
+    @pytest.mark.parametrize("loss", ["binary_crossentropy", "mse"])
+    def test_softmax_for_several_labels_at_once(self, loss):
+        run = edit_record(healthy_run(), loss=loss)
         assert not found(run, "wrong_output")
         several = edit(run, "layers", "@targets", channel_sum_min=0, channel_sum_max=4)
         assert alarms(several) == ["wrong_output"]

@@ -231,8 +231,8 @@ def _comparable(study: Study, output: LayerView) -> bool:
 
 def _several_labels(study: Study, output: LayerView) -> Iterator[Finding]:
     low, high = study.targets.last("channel_sum_min"), study.targets.last("channel_sum_max")
-    binary = study.loss.family == BINARY and output.activation == "softmax" and _units(output) > 1
-    if binary and _comparable(study, output) and (low < 1 - TOLERANCE or high > 1 + TOLERANCE):
+    softmax = study.loss.family in (BINARY, *REGRESSION) and output.activation == "softmax" and _units(output) > 1
+    if softmax and _comparable(study, output) and (low < 1 - TOLERANCE or high > 1 + TOLERANCE):
         yield _finding(
             study,
             output,
@@ -240,7 +240,7 @@ def _several_labels(study: Study, output: LayerView) -> Iterator[Finding]:
             f"The targets of one input sum to {number(low)} to {number(high)}, but `{output.name}` ends in softmax, whose units always "
             "sum to 1. "
             "So from the start, inputs with several labels, or with none, cannot be answered rightly.",
-            ("Use sigmoid in the last layer: each label is then a question of its own",),
+            ("Use sigmoid in the last layer: each label is then a question of its own", "For numbers (regression): no activation there"),
             sum_min=low,
             sum_max=high,
         )
