@@ -265,6 +265,16 @@ def test_keys_move_the_cursor_over_steps_that_exist(view: Any) -> None:
     tab.frame.get_by_role("button", name="Play").wait_for()
 
 
+def test_keys_count_that_come_before_the_next_paint(view: Any) -> None:
+    tab = view("maps")
+    slider = tab.frame.get_by_role("slider", name="Step", exact=True)
+    slider.wait_for()
+    press = "(key) => document.body.dispatchEvent(new KeyboardEvent('keydown', {key, bubbles: true}))"
+    tab.frame.evaluate(f"() => ['ArrowLeft', 'ArrowLeft'].forEach({press})")
+    tab.frame.locator("figure.panel canvas[data-name='conv1'][data-step='0']").wait_for(timeout=WAIT_MS)
+    assert slider.get_attribute("aria-valuetext") == "step 0"
+
+
 def test_the_address_brings_everything_back(view: Any) -> None:
     tab = view("overview", "alpha,beta")
     frame = tab.frame
@@ -326,12 +336,13 @@ def test_a_mosaic_is_saved_as_the_numbers_that_were_logged(view: Any, logged: An
 
 def test_the_mosaic_is_complete_by_keyboard(view: Any) -> None:
     tab = view("maps")
-    mosaic = tab.frame.locator(".mosaic").first
+    # Pictures arrive in any order: the first mosaic on the page may be another layer's.
+    mosaic = tab.frame.get_by_role("figure", name="Feature maps of conv1, alpha").locator(".mosaic")
     mosaic.wait_for(timeout=WAIT_MS)
     mosaic.focus()
     for key in ("Home", "ArrowRight", "ArrowRight"):
         tab.page.keyboard.press(key)
-    assert "[ch 2]" in tab.frame.locator(".tip").inner_text()
+    assert tab.frame.locator(".tip").inner_text().startswith("conv1 [ch 2]")
     tab.page.keyboard.press("Enter")
     tab.frame.get_by_role("complementary", name="Channel 2 of conv1").wait_for()
     tab.page.keyboard.press("ArrowRight")

@@ -4,7 +4,7 @@ import { useEffect } from "preact/hooks";
 import { count } from "../charts/format";
 import { useDiagnosis } from "../overview/diagnosis";
 import { indexAtOrBefore } from "../steps";
-import { useStore } from "../store";
+import { type Store, useStore } from "../store";
 import type { Run } from "../types";
 import { isTyping } from "../words";
 
@@ -23,11 +23,7 @@ export function StepCursor() {
   const step = store.step.value;
   const last = steps.length - 1;
   const index = step === null ? 0 : indexAtOrBefore(steps, step);
-  const move = (to: number) => {
-    const target = steps[Math.min(last, Math.max(0, to))];
-    if (target !== undefined) store.goTo(target);
-  };
-  useStepKeys(index, last, move);
+  useStepKeys();
   usePlay();
   if (step === null) return <p class="steps muted">No steps to choose from</p>;
   const kept = keptSteps(store.chosen.value);
@@ -38,7 +34,7 @@ export function StepCursor() {
         class="quiet"
         aria-label="Previous step"
         disabled={index === 0}
-        onClick={() => move(index - 1)}
+        onClick={() => move(store, (at) => at - 1)}
       >
         ‹
       </button>
@@ -51,7 +47,7 @@ export function StepCursor() {
         min={0}
         max={last}
         value={index}
-        onInput={(event) => move(Number(event.currentTarget.value))}
+        onInput={(event) => move(store, () => Number(event.currentTarget.value))}
       />
       <FindingMarks steps={steps} />
       <button
@@ -59,7 +55,7 @@ export function StepCursor() {
         class="quiet"
         aria-label="Next step"
         disabled={index === last}
-        onClick={() => move(index + 1)}
+        onClick={() => move(store, (at) => at + 1)}
       >
         ›
       </button>
@@ -100,26 +96,34 @@ export function keptSteps(runs: readonly Run[]): string {
   return `${count(kept)} of ${count(logged)} steps kept`;
 }
 
-function togglePlay(store: ReturnType<typeof useStore>): void {
+/** Moves the cursor from where it stands now, which may be further than what was last drawn: keys repeat faster than effects run. */
+function move(store: Store, by: (index: number, last: number) => number): void {
+  const steps = store.steps.value;
+  const last = steps.length - 1;
+  const target = steps[Math.min(last, Math.max(0, by(indexAtOrBefore(steps, store.step.value ?? 0), last)))];
+  if (target !== undefined) store.goTo(target);
+}
+
+function togglePlay(store: Store): void {
   const atEnd = store.step.value === store.steps.value.at(-1);
   if (!store.playing.value && atEnd && store.steps.value[0] !== undefined) store.goTo(store.steps.value[0]);
   store.playing.value = !store.playing.value;
 }
 
 /** Arrows, Home, End and Space move the cursor wherever the focus is, unless something there uses the key itself. */
-function useStepKeys(index: number, last: number, move: (to: number) => void): void {
+function useStepKeys(): void {
   const store = useStore();
   useEffect(() => {
     const onKeyDown = (event: KeyboardEvent) => {
       if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
       if (event.key === " " && !(event.target as Element).closest?.("button, a, summary")) togglePlay(store);
-      else if (MOVES[event.key]) move(MOVES[event.key]!(index, last));
+      else if (MOVES[event.key]) move(store, MOVES[event.key]!);
       else return;
       event.preventDefault();
     };
     document.addEventListener("keydown", onKeyDown);
     return () => document.removeEventListener("keydown", onKeyDown);
-  }, [index, last, move, store]);
+  }, [store]);
 }
 
 /** While playing, the next step comes after a while, until the last one. */

@@ -73,8 +73,9 @@ function Plot({ spec, drawn, step, onStep, dark, height, onHover }: PlotProps) {
   useEffect(() => {
     let gone = false;
     const start = ({ draw }: typeof import("./uplot")) => {
-      if (gone) return;
-      handle.current = draw(place.current as HTMLElement, height, spec, drawn, {
+      // Preact empties refs at once but cleans up after the next paint: in between, only the ref says that the chart is gone.
+      if (gone || !place.current) return;
+      handle.current = draw(place.current, height, spec, drawn, {
         onHover: (at) => latest.current.onHover(at),
         onPick: (at) => latest.current.onPick(at),
       });
