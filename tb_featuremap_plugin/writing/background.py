@@ -11,7 +11,6 @@ Job = Callable[[], None]
 WAIT_SECONDS = 60.0
 """How long a full queue holds the training loop before a record is given up, and how long a flush waits without any progress."""
 
-
 LINGER_SECONDS = 0.005
 """How long the thread lets the calls of one step come in before it begins: it would make each of them wait for the interpreter's lock."""
 
@@ -36,7 +35,13 @@ class Background:
         self._closed = False
         self._awaited = 0
         self._thread: threading.Thread | None = None
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._work = threading.Condition(self._lock)
+        """What the thread waits for: a job, somebody who waits for it, or the end."""
+        self._room = threading.Condition(self._lock)
+        """What callers of a full queue wait for: a job is done."""
+        self._idle = threading.Condition(self._lock)
+        """What a flush waits for: all jobs are done. One that woke at each of them would take the processor from the thread each time."""
 
     @property
     def closed(self) -> bool:
@@ -49,15 +54,15 @@ class Background:
         Returns:
             False if there was no room in time, or the queue is closed: the job is dropped.
         """
-        with self._changed:
-            has_room = self._has_room(nbytes) or self._await(lambda: self._closed or self._has_room(nbytes))
+        with self._lock:
+            has_room = self._has_room(nbytes) or self._await(self._room, lambda: self._closed or self._has_room(nbytes))
             if self._closed or not has_room:
                 return False
             self._jobs.append((job, nbytes))
             self._bytes += nbytes
             started = self._ensure_thread()
             if len(self._jobs) == 1:
-                self._changed.notify_all()
+                self._work.notify_all()
         if not started:
             self._work_off()
         return True
@@ -70,26 +75,27 @@ class Background:
         """
         if threading.current_thread() is self._thread:
             return True
-        with self._changed:
+        with self._lock:
             while self._jobs or self._busy:
                 done = self._done
-                if not self._await(lambda done=done: self._done != done):  # type: ignore[misc]
+                if not self._await(self._idle, lambda: not (self._jobs or self._busy)) and self._done == done:
                     return False
         return True
 
     def close(self) -> bool:
         """Takes no more jobs, and ends the thread when the queued ones are done; waits for that as `join` does."""
-        with self._changed:
+        with self._lock:
             self._closed = True
-            self._changed.notify_all()
+            self._work.notify_all()
+            self._room.notify_all()
         return self.join()
 
-    def _await(self, condition: Callable[[], bool]) -> bool:
+    def _await(self, changed: threading.Condition, condition: Callable[[], bool]) -> bool:
         """Waits for what only the thread can bring about, so that it does not linger; False if it took too long."""
         self._awaited += 1
-        self._changed.notify_all()
+        self._work.notify_all()
         try:
-            return self._changed.wait_for(condition, WAIT_SECONDS)
+            return changed.wait_for(condition, WAIT_SECONDS)
         finally:
             self._awaited -= 1
 
@@ -107,18 +113,18 @@ class Background:
         return True
 
     def _run(self) -> None:
-        changed = self._changed
-        while changed is self._changed:
+        work = self._work
+        while work is self._work:
             self._work_off()
-            with changed:
-                changed.wait_for(lambda: bool(self._jobs) or self._closed)
+            with work:
+                work.wait_for(lambda: bool(self._jobs) or self._closed)
                 if self._closed and not self._jobs:
                     return
-                changed.wait_for(lambda: self._closed or self._awaited > 0, LINGER_SECONDS)
+                work.wait_for(lambda: self._closed or self._awaited > 0, LINGER_SECONDS)
 
     def _work_off(self) -> None:
         while True:
-            with self._changed:
+            with self._lock:
                 if self._busy or not self._jobs:
                     return
                 job, nbytes = self._jobs.popleft()
@@ -127,8 +133,10 @@ class Background:
                 job()
             finally:
                 del job
-                with self._changed:
+                with self._lock:
                     self._busy = False
                     self._bytes -= nbytes
                     self._done += 1
-                    self._changed.notify_all()
+                    self._room.notify_all()
+                    if not self._jobs:
+                        self._idle.notify_all()
