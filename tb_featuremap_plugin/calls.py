@@ -152,7 +152,7 @@ class WeightChangeCall:
         if gap < 1:
             raise ValueError(f"the gap from the previous step is {gap}; allowed are whole numbers from 1")
         array = take(value, "value")
-        taken = {key: _take_alike(other, key, array.shape, take) for key, other in others.items() if other is not None}
+        taken: dict[str, Any] = {key: _take_alike(other, key, array.shape, take) for key, other in others.items() if other is not None}
         return cls(name, array, Change(gap=gap, **taken), layer, bool(trainable), arrays.dtype_name(value), description)
 
     @property

@@ -24,6 +24,9 @@ MAX_SERIES_CELLS = 256_000_000
 MAX_RUN_RECORD_BYTES = 16 * 2**20
 """A run record after it is inflated: 10,000 layers at 1.6 KB each."""
 
+MAX_SESSIONS = 16
+"""Run records that are read of a run that was resumed; what is older than them all is read by the oldest of them."""
+
 MAX_NAME_CHARACTERS = 4_096
 """A layer's, variable's or run's name. Longer ones are shown cut off."""
 

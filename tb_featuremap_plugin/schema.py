@@ -6,7 +6,7 @@ Every number is a float32; NaN is "not known". Shares lie in 0..1. Steps are exa
 from __future__ import annotations
 
 LAYER_COLUMNS: tuple[str, ...] = (
-    "ordinal",  # how many times this row has been logged, counted from 1
+    "ordinal",  # how many times this row has been logged, counted from 1, and from 1 again by a resumed run
     "samples",  # inputs in the probe batch
     "units",  # channels (convolution) or neurons (dense)
     "mean",
@@ -66,7 +66,7 @@ VARIABLE_COLUMNS: tuple[str, ...] = (
     "changed",  # share of entries that are not bitwise what they were
     "cosine",  # between this update and the one before
     "radial",  # cosine between the update and the previous value: -1 shrinks, +1 grows
-    "displacement",  # norm of value - first value
+    "displacement",  # norm of value - first value: what a resumed run began with is its first
     "initial_norm",  # norm of the first value
     "initial_std",
     "unit_spread",  # deviation of units from their mean, over the mean absolute weight: 0 if all units are equal
@@ -80,6 +80,7 @@ VARIABLE_COLUMNS: tuple[str, ...] = (
     "gradient_cosine",  # between the negative gradient and the update
     "fan_in",
     "fan_out",
+    "first_step",  # of the first value: 0, or where a resumed run began; it counts as the start up to 1
 )
 """A row a variable. "Previous" is the value `gap` steps before; what is judged per single step is judged where gap is 1."""
 
@@ -104,6 +105,7 @@ PROGRESS_COLUMNS: tuple[str, ...] = (
     "step_log_seconds",
     "step_logged_bytes",
     "stretch",  # factor by which the time budget stretches the interval; 1 is none
+    "first_step",  # first record of what was counted: where a resumed run began to count anew, which readers add up
 )
 """One row a logged step, of the run as a whole."""
 

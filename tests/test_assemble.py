@@ -149,7 +149,7 @@ def test_series_of_a_later_version_are_left_out_with_one_problem(content, word):
     (problem,) = run.problems
     assert problem.tag == "featuremaps/maps/new"
     assert word in problem.message
-    assert assemble.latest(blobs(0, content=content), None) is None
+    assert assemble.standing_records(blobs(0, content=content), None) == []
 
 
 def test_tags_that_are_none_of_ours_are_problems():

@@ -34,6 +34,7 @@ class Progress:
     step_log_seconds: float = NAN
     step_logged_bytes: float = NAN
     stretch: float = 1.0
+    first_step: float = NAN
 
     def row(self) -> npt.NDArray[np.float32]:
         """Float32 [1, columns]."""

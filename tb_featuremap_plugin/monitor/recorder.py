@@ -22,7 +22,7 @@ from tb_featuremap_plugin.monitor.options import Options, check_training
 from tb_featuremap_plugin.monitor.probe import ProbeLog
 from tb_featuremap_plugin.monitor.progress import Progress, loss_columns
 from tb_featuremap_plugin.monitor.pytrees import Tree, resolve
-from tb_featuremap_plugin.monitor.snapshots import Read
+from tb_featuremap_plugin.monitor.snapshots import First, Read
 from tb_featuremap_plugin.monitor.software import software_in_use
 from tb_featuremap_plugin.monitor.step_data import StepData
 from tb_featuremap_plugin.monitor.workers import Workers
@@ -81,6 +81,7 @@ class Recorder:
         self._layer_rows, self._variable_rows = Rows(), Rows()
         self._probe = ProbeLog()
         self._logged_steps = 0
+        self._first_step: int | None = None
         self._shapes: dict[str, tuple[int, ...]] = {}
         self._dtypes: dict[str, str] = {}
 
@@ -100,7 +101,7 @@ class Recorder:
         self._dtypes.update((name, dtype_name(tensor)) for name, tensor in tensors.items() if name not in self._dtypes)
         return snapshots(tensors, "weights")
 
-    def record(self, step: int, call: Call, reads: tuple[Read, ...], first: Mapping[str, Array], losses: Losses) -> None:
+    def record(self, step: int, call: Call, reads: tuple[Read, ...], first: Mapping[str, First], losses: Losses) -> None:
         """Takes the arrays of a due step and queues its record."""
         started = self._budget.clock()
         batch = _Batch.take(call)
@@ -126,7 +127,7 @@ class Recorder:
             joined=joined,
             ordinals=self._count(batch, reads[-1].values),
             losses=losses.take(step),
-            progress=self._progress(losses, call, started),
+            progress=self._progress(step, losses, call, started),
         )
         self._writer.submit(step, lambda: self._maker.make(data), data.nbytes)
         self._warn_of_probe(step, changed)
@@ -193,8 +194,9 @@ class Recorder:
             versions=software_in_use(),
         )
 
-    def _progress(self, losses: Losses, call: Call, started: float) -> Progress:
+    def _progress(self, step: int, losses: Losses, call: Call, started: float) -> Progress:
         self._logged_steps += 1
+        self._first_step = step if self._first_step is None else self._first_step
         rate = resolve(call.learning_rate)
         lost = self._lost_before + (self._writer.dropped + self._writer.failed if self._writer is not None else 0)
         return Progress(
@@ -206,6 +208,7 @@ class Recorder:
             learning_rate=float("nan") if rate is None else as_number(rate),
             step_log_seconds=self._budget.clock() - started,
             stretch=self._budget.stretch(),
+            first_step=self._first_step,
             **loss_columns(losses.summary),
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,30 +23,38 @@ class Read:
     values: Arrays
 
 
+@dataclass(frozen=True)
+class First:
+    """The first value of a variable that was read, after `step` updates."""
+
+    step: int
+    value: Array
+
+
 class Snapshots:
     """Keeps at most three copies of the weights: the two latest reads and, if wanted, the first."""
 
     def __init__(self, *, keep_first: bool) -> None:
         self._keep_first = keep_first
-        self._first: dict[str, Array] = {}
+        self._first: dict[str, First] = {}
         self._reads: tuple[Read, ...] = ()
 
     def add(self, step: int, values: Arrays) -> tuple[Read, ...]:
         """Takes a read and returns it after the (at most two) reads before it. A second read of a step replaces the first."""
         if self._keep_first:
-            self._first.update((name, value) for name, value in values.items() if name not in self._first)
+            self._first.update((name, First(step, value)) for name, value in values.items() if name not in self._first)
         before = tuple(read for read in self._reads if read.step < step)
         reads = (*before, Read(step, values))
         self._reads = reads[-2:]
         return reads
 
     @property
-    def first(self) -> Arrays:
+    def first(self) -> Mapping[str, First]:
         """The first value of each variable; empty if it is not kept."""
         return self._first
 
 
-def change_of(name: str, reads: tuple[Read, ...], first: Arrays, gradient: Array | None) -> Change:
+def change_of(name: str, reads: tuple[Read, ...], first: Mapping[str, First], gradient: Array | None) -> Change:
     """What the variable's value in the last of `reads` is compared with.
 
     The update before this one counts only if it took as many steps: otherwise their directions say nothing about single steps.
@@ -54,17 +62,16 @@ def change_of(name: str, reads: tuple[Read, ...], first: Arrays, gradient: Array
     value = reads[-1].values[name]
     known = [(read.step, read.values[name]) for read in reads[:-1] if _fits(read.values.get(name), value)]
     initial = first.get(name)
-    change = Change(
-        initial=initial if _fits(initial, value) else None,
-        gradient=gradient if _fits(gradient, value) else None,
-    )
+    change = Change(gradient=gradient if _fits(gradient, value) else None)
+    if initial is not None and _fits(initial.value, value):
+        change = replace(change, initial=initial.value, initial_step=initial.step)
     if not known:
         return change
     step, previous = known[-1]
     gap = reads[-1].step - step
     before = known[0] if len(known) > 1 and step - known[0][0] == gap else None
     update = None if before is None else _difference(previous, before[1])
-    return Change(previous, gap, change.initial, update, change.gradient)
+    return replace(change, previous=previous, gap=gap, previous_update=update)
 
 
 def _difference(value: Array, previous: Array) -> Array:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from tb_featuremap_plugin.layer import RunRecord
 from tb_featuremap_plugin.monitor.network import Network
 from tb_featuremap_plugin.monitor.progress import Progress
-from tb_featuremap_plugin.monitor.snapshots import Read
+from tb_featuremap_plugin.monitor.snapshots import First, Read
 from tb_featuremap_plugin.stats.activation import ActivationPartial
 
 Arrays = Mapping[str, npt.NDArray[Any]]
@@ -30,7 +30,7 @@ class StepData:
         inputs, targets, activations, gradients: by name; empty where not given.
         probe_changed: whether the inputs are to be written as pictures.
         reads: the weights now, after up to two earlier ones; empty where weights were not given.
-        first: the first weights.
+        first: the first weights, by name.
         joined: statistics over all workers, by row; empty for a single process.
         ordinals: how often each row has been logged, this time included.
         losses: float32 [n, 2] of `schema.LOSS_COLUMNS`; None if there are none.
@@ -46,7 +46,7 @@ class StepData:
     gradients: Arrays = field(default_factory=dict)
     probe_changed: bool = False
     reads: tuple[Read, ...] = ()
-    first: Arrays = field(default_factory=dict)
+    first: Mapping[str, First] = field(default_factory=dict)
     joined: Mapping[str, ActivationPartial] = field(default_factory=dict)
     ordinals: Mapping[str, int] = field(default_factory=dict)
     losses: npt.NDArray[np.float32] | None = None

@@ -8,14 +8,14 @@ from __future__ import annotations
 import functools
 import logging
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
 from tb_featuremap_plugin import limits, metadata, run_record, schema
 from tb_featuremap_plugin.errors import FormatError
 from tb_featuremap_plugin.layer import RunRecord
-from tb_featuremap_plugin.reading import tables
+from tb_featuremap_plugin.reading import sessions, tables
 from tb_featuremap_plugin.reading.raw import Problems, RawRun, RawSeries
 from tb_featuremap_plugin.series import Int64, Outline, PictureSeries, Points, Run, Table
 
@@ -24,6 +24,9 @@ MONITOR_RUN = "featuremaps"
 
 _logger = logging.getLogger(__name__)
 
+_Record = tuple[int | None, RunRecord | None]
+"""A run record, and the first step for which it does not hold any more."""
+
 _PACKED = {metadata.LAYERS_TAG, metadata.VARIABLES_TAG, metadata.LOSSES_TAG, metadata.PROGRESS_TAG, metadata.START_TAG}
 _ROW_PREFIXES = (f"{metadata.LAYERS_TAG}/", f"{metadata.VARIABLES_TAG}/")
 
@@ -31,14 +34,15 @@ _ROW_PREFIXES = (f"{metadata.LAYERS_TAG}/", f"{metadata.VARIABLES_TAG}/")
 def run(raw: RawRun, scalars: Mapping[str, Points] | None = None) -> Run:
     """Everything of a run, numbers included."""
     problems = Problems(raw.name, raw.problems)
-    record = _record(raw, problems)
+    record = _record(raw.record, problems)
+    records = [*((until, _record(earlier, problems)) for until, earlier in raw.earlier), (None, record)]
     usable = _usable(raw, problems)
     return Run(
         name=raw.name,
         title=title(raw.name),
         record=record,
-        layers=_table(usable, metadata.LAYERS_TAG, record, problems),
-        variables=_table(usable, metadata.VARIABLES_TAG, record, problems),
+        layers=_table(usable, metadata.LAYERS_TAG, records, problems),
+        variables=_table(usable, metadata.VARIABLES_TAG, records, problems),
         losses=_losses(usable, problems),
         progress=_progress(usable, record, problems),
         pictures=_pictures(usable, record, problems),
@@ -50,7 +54,7 @@ def run(raw: RawRun, scalars: Mapping[str, Points] | None = None) -> Run:
 def outline(raw: RawRun) -> Outline:
     """What there is in a run. Series of numbers that were not read (`values` is None) add no steps."""
     problems = Problems(raw.name, raw.problems)
-    record = _record(raw, problems)
+    record = _record(raw.record, problems)
     usable = _usable(raw, problems)
     pictures = _pictures(usable, record, problems)
     progress = _progress(usable, record, problems)
@@ -84,12 +88,27 @@ def run_order(name: str) -> tuple[list[tuple[int, int, str]], str]:
     return natural_key(title(name)), name
 
 
-def latest(series: RawSeries | None, starts: RawSeries | None) -> int | None:
-    """Index of the last point of a series that a resumed run has left standing; None if there is none."""
+def standing_records(series: RawSeries | None, starts: RawSeries | None) -> list[tuple[int, int]]:
+    """The run records that name the rows of a run: the last one of each of its sessions.
+
+    Args:
+        series: the run records.
+        starts: the markers of the sessions.
+
+    Returns:
+        First step of the session and index of its record, of the latest sessions in order: the last one is the run's.
+    """
     if series is None or metadata.content_version(series.content) not in range(1, metadata.CONTENT_VERSION + 1):
-        return None
+        return []
     kept = surviving(series, starts)
-    return kept[-1] if kept else None
+    begun = [starts.steps[index] for index in surviving(starts, None)] if starts else []
+    found = sessions.last_of_each([series.steps[index] for index in kept], begun)
+    return [(step, kept[index]) for step, index in found[-limits.MAX_SESSIONS :]]
+
+
+def earlier_records(standing: Sequence[tuple[int, int]], blobs: Sequence[bytes | None]) -> list[tuple[int, bytes]]:
+    """`RawRun.earlier` of what `standing_records` found and its bytes; one that is gone or damaged has none."""
+    return [(until, blob or b"") for (until, _), blob in zip(standing[1:], blobs[:-1], strict=True)]
 
 
 def surviving(series: RawSeries, starts: RawSeries | None) -> list[int]:
@@ -102,8 +121,8 @@ def surviving(series: RawSeries, starts: RawSeries | None) -> list[int]:
         while kept and series.steps[kept[-1]] >= step:
             kept.pop()
         kept.append(index)
-    sessions = _sessions(starts)
-    return [index for index in kept if not any(series.steps[index] >= step and series.wall_times[index] < at for step, at in sessions)]
+    begun = _begun(starts)
+    return [index for index in kept if not any(series.steps[index] >= step and series.wall_times[index] < at for step, at in begun)]
 
 
 def points(steps: Sequence[int], values: Sequence[float]) -> Points:
@@ -119,13 +138,13 @@ def sibling_scalars(name: str, scalars: Mapping[str, Iterable[str]]) -> dict[str
     return {run: found[run] for run in sorted(found, key=natural_key) if found[run]}
 
 
-def _sessions(starts: RawSeries | None) -> list[tuple[int, float]]:
+def _begun(starts: RawSeries | None) -> list[tuple[int, float]]:
     """Step and wall time of each start, without those after which the clock went back: it cannot tell what came before them."""
-    sessions: list[tuple[int, float]] = []
+    begun: list[tuple[int, float]] = []
     for step, at in reversed(list(zip(starts.steps, starts.wall_times, strict=True)) if starts else []):
-        if not sessions or at <= sessions[-1][1]:
-            sessions.append((step, at))
-    return sessions
+        if not begun or at <= begun[-1][1]:
+            begun.append((step, at))
+    return begun
 
 
 def _last_part(name: str) -> tuple[str, str, str]:
@@ -138,11 +157,11 @@ def _parent(name: str) -> str:
     return parent if separator else "."
 
 
-def _record(raw: RawRun, problems: Problems) -> RunRecord | None:
-    if raw.record is None:
+def _record(stored: bytes | None, problems: Problems) -> RunRecord | None:
+    if stored is None:
         return None
     try:
-        return run_record.decode(raw.record)
+        return run_record.decode(stored)
     except FormatError as error:
         problems.add(metadata.RUN_TAG, str(error))
         return None
@@ -196,18 +215,25 @@ def _ordered(tag: str, series: RawSeries, starts: RawSeries | None, problems: Pr
     )
 
 
-def _table(raw: RawRun, tag: str, record: RunRecord | None, problems: Problems) -> Table | None:
+def _table(raw: RawRun, tag: str, records: Sequence[_Record], problems: Problems) -> Table | None:
     columns = schema.LAYER_COLUMNS if tag == metadata.LAYERS_TAG else schema.VARIABLE_COLUMNS
-    rows, stored_columns = _stored_names(tag, record)
-    parts = []
     packed = raw.tensors.get(tag)
-    if packed is not None and packed.values:
-        if rows:
-            parts.append(tables.Part(tag, packed, rows, stored_columns or columns))
-        else:
-            problems.add(tag, "no run record that could be read names its rows")
+    parts = [] if packed is None or packed.values is None else list(_packed_parts(tag, packed, columns, records, problems))
     parts.extend(tables.Part(row, raw.tensors[row], (name,), columns) for row, name in _single_rows(raw.tensors, tag))
     return tables.join(parts, columns, problems)
+
+
+def _packed_parts(
+    tag: str, packed: RawSeries, columns: Sequence[str], records: Sequence[_Record], problems: Problems
+) -> Iterator[tables.Part]:
+    """What each session wrote, with the rows as it named them; the latest first, whose order of the rows is the table's."""
+    pieces = sessions.split(packed, [until for until, _ in records if until is not None])
+    for piece, (_, record) in reversed(list(zip(pieces, records, strict=True))):
+        rows, stored_columns = _stored_names(tag, record)
+        if rows and piece.steps:
+            yield tables.Part(tag, piece, rows, stored_columns or columns)
+        elif piece.steps:
+            problems.add(tag, "no run record that could be read names its rows")
 
 
 def _stored_names(tag: str, record: RunRecord | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -239,7 +265,8 @@ def _progress(raw: RawRun, record: RunRecord | None, problems: Problems) -> Tabl
     if packed is None or packed.values is None:
         return None
     columns = (record.progress_columns if record else ()) or schema.PROGRESS_COLUMNS
-    return tables.join([tables.Part(metadata.PROGRESS_TAG, packed, ("run",), columns)], schema.PROGRESS_COLUMNS, problems)
+    table = tables.join([tables.Part(metadata.PROGRESS_TAG, packed, ("run",), columns)], schema.PROGRESS_COLUMNS, problems)
+    return None if table is None else sessions.added_up(table)
 
 
 def _logged_steps(progress: Table | None) -> int | None:

@@ -209,9 +209,16 @@ class _RunReader:
         blobs = {tag: self.series[tag] for tag in self.tags(metadata.PLUGIN_NAME)}
         tensors = {tag: _with_tensors(self.series[tag]) for tag in self.tags(metadata.STATS_PLUGIN_NAME)}
         records = blobs.get(metadata.RUN_TAG)
-        index = assemble.latest(_without_values(records), tensors.get(metadata.START_TAG)) if records else None
-        record = _read_blob(records.values[index]) if records and index is not None else None
-        return RawRun(self.name, {tag: _without_values(series) for tag, series in blobs.items()}, tensors, record, self._problems.all())
+        standing = assemble.standing_records(_without_values(records), tensors.get(metadata.START_TAG)) if records else []
+        read = [_read_blob(records.values[index]) for _, index in standing] if records else []
+        return RawRun(
+            self.name,
+            {tag: _without_values(series) for tag, series in blobs.items()},
+            tensors,
+            read[-1] if read else None,
+            assemble.earlier_records(standing, read),
+            self._problems.all(),
+        )
 
     def blob(self, tag: str, step: int) -> bytes | None:
         """The blob written last under a tag and step."""

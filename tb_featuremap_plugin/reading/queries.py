@@ -184,12 +184,12 @@ class ProviderSource:
 
     def _outline(self, listed: _Listed) -> Outline:
         return self._memory.outlines.get(
-            (self.experiment_id, listed.fingerprint), lambda: assemble.outline(self._raw(listed, self._read_small(listed)))
+            (self.experiment_id, listed.fingerprint), lambda: assemble.outline(self._raw(listed, self._read_small(listed), sessions=1))
         )
 
     def _run(self, listed: _Listed) -> Run:
         return self._memory.runs.get(
-            (self.experiment_id, listed.fingerprint), lambda: assemble.run(self._raw(listed, self._read_all(listed)))
+            (self.experiment_id, listed.fingerprint), lambda: assemble.run(self._raw(listed, self._read_all(listed), limits.MAX_SESSIONS))
         )
 
     def _listed(self, runs: Sequence[str] | None) -> list[_Listed]:
@@ -280,16 +280,19 @@ class ProviderSource:
         )
         return {tag: _with_values(listed.tensors[tag], data) for tag, data in read.get(listed.name, {}).items() if tag in listed.tensors}
 
-    def _raw(self, listed: _Listed, read: Mapping[str, RawSeries]) -> RawRun:
+    def _raw(self, listed: _Listed, read: Mapping[str, RawSeries], sessions: int) -> RawRun:
         tensors = {**listed.tensors, **read}
-        index = assemble.latest(listed.blobs.get(metadata.RUN_TAG), tensors.get(metadata.START_TAG))
-        record = None
-        if index is not None:
-            step = listed.blobs[metadata.RUN_TAG].steps[index]
-            record = self._read_blob(listed.keys[metadata.RUN_TAG].get(step))
-            if record is None:
-                listed.problems.add(metadata.RUN_TAG, f"TensorBoard lists the run record of step {step}, but does not give it out")
-        return RawRun(listed.name, listed.blobs, tensors, record, listed.problems.all())
+        standing = assemble.standing_records(listed.blobs.get(metadata.RUN_TAG), tensors.get(metadata.START_TAG))[-sessions:]
+        records = [self._record(listed, index) for _, index in standing]
+        earlier = assemble.earlier_records(standing, records)
+        return RawRun(listed.name, listed.blobs, tensors, records[-1] if records else None, earlier, listed.problems.all())
+
+    def _record(self, listed: _Listed, index: int) -> bytes | None:
+        step = listed.blobs[metadata.RUN_TAG].steps[index]
+        record = self._read_blob(listed.keys[metadata.RUN_TAG].get(step))
+        if record is None:
+            listed.problems.add(metadata.RUN_TAG, f"TensorBoard lists the run record of step {step}, but does not give it out")
+        return record
 
     def _known_picture(self, run: str, kind: str, name: str, step: int) -> bytes | None:
         """A picture that was listed by an earlier request: the provider itself checks who may read it, and whether it is still there."""

@@ -40,6 +40,7 @@ class RawRun:
         blobs: by tag, series of pictures and of the run record.
         tensors: by tag, series of numbers.
         record: bytes of the latest run record; None where there is none.
+        earlier: of each session before that, the first step for which its run record does not hold any more, and the record's bytes.
         problems: what the source could not read.
     """
 
@@ -47,6 +48,7 @@ class RawRun:
     blobs: Mapping[str, RawSeries] = field(default_factory=dict)
     tensors: Mapping[str, RawSeries] = field(default_factory=dict)
     record: bytes | None = None
+    earlier: Sequence[tuple[int, bytes]] = ()
     problems: Sequence[Problem] = ()
 
 

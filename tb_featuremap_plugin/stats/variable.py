@@ -45,6 +45,7 @@ class Change:
         previous: the value `gap` training steps before.
         gap: training steps from `previous` to the value.
         initial: the first value.
+        initial_step: training steps that were done when that was taken.
         previous_update: the change by the step before, for the direction of successive updates.
         gradient: of the loss at `previous`, for what was lost to rounding.
     """
@@ -52,6 +53,7 @@ class Change:
     previous: Array | None = None
     gap: float = math.nan
     initial: Array | None = None
+    initial_step: float = math.nan
     previous_update: Array | None = None
     gradient: Array | None = None
 
@@ -81,6 +83,7 @@ def variable_row(
     """
     change = change or Change()
     numbers = {"ordinal": ordinal, "size": value.size, "trainable": float(trainable), "gap": change.gap}
+    numbers["first_step"] = math.nan if change.initial is None else change.initial_step
     numbers["epsilon"] = _EPSILON.get(dtype or value.dtype.name, math.nan)
     if value.size:
         with np.errstate(all="ignore"):
