@@ -6,6 +6,8 @@ import dataclasses
 
 import numpy as np
 
+from tb_featuremap_plugin.diagnosis import diagnose
+from tb_featuremap_plugin.diagnosis.findings import Finding
 from tb_featuremap_plugin.layer import Layer, RunRecord
 from tb_featuremap_plugin.schema import INPUTS_ROW, LAYER_COLUMNS, PROGRESS_COLUMNS, TARGETS_ROW, VARIABLE_COLUMNS
 from tb_featuremap_plugin.series import Points, Run, Table
@@ -88,6 +90,25 @@ def keep_steps(run: Run, kept) -> Run:
         return dataclasses.replace(table, steps=table.steps[chosen], wall_times=table.wall_times[chosen], values=table.values[chosen])
 
     return dataclasses.replace(run, layers=thin(run.layers), variables=thin(run.variables), progress=thin(run.progress))
+
+
+def found(run: Run, rule: str | None = None) -> list[Finding]:
+    """The findings of a run, or those of one rule."""
+    return [finding for finding in diagnose(run).findings if rule is None or finding.rule == rule]
+
+
+def alarms(run: Run) -> list[str]:
+    """Rules of the findings that are no mere notes, and stand for themselves."""
+    return [finding.rule for finding in diagnose(run).findings if finding.is_alarm]
+
+
+def stuck_run() -> Run:
+    """The healthy run, but for its loss."""
+    return healthy_run(losses=STUCK)
+
+
+STUCK = flat_losses()
+HALFWAY = falling_losses(end=1.3)
 
 
 def _variable_names() -> tuple[str, ...]:

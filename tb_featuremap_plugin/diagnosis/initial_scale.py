@@ -24,6 +24,8 @@ def glorot_std(fan_in: float, fan_out: float) -> float:
 
 def scale_factor(kernel: VariableView) -> float:
     """Initial standard deviation over the nearest of what He's and Glorot's rules allow: 1 between them, NaN if unknown."""
+    if not kernel.start_is_known:
+        return math.nan
     fan_in, fan_out, std = (kernel.row.first(column) for column in ("fan_in", "fan_out", "initial_std"))
     if not 0 < fan_in < math.inf or not math.isfinite(std):
         return math.nan

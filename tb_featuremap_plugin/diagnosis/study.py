@@ -134,6 +134,16 @@ class VariableView:
         return not math.isnan(self.row.first("fan_in"))
 
     @property
+    def first_step(self) -> float:
+        """Updates that were done when its latest "first" value was taken: more than 0 where the run was resumed. 0 if unknown."""
+        return float(np.nan_to_num(self.row.last("first_step")))
+
+    @property
+    def start_is_known(self) -> bool:
+        """Whether its earliest known value is that of the start, not what a training was resumed with."""
+        return not self.row.first("first_step") > _LATEST_START
+
+    @property
     def starts_at_zero(self) -> bool:
         """Whether it has no size of its own at the start, so that its first ratios say nothing."""
         return not self.row.first("initial_norm") > _ZERO_NORM
@@ -146,6 +156,9 @@ class VariableView:
 
 
 _ZERO_NORM = 1e-8
+
+_LATEST_START = 1
+"""Loops that log after each update only have no value from before the first one."""
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,7 @@ def _evidence(study: Study, variable: VariableView) -> dict[str, float]:
     return {
         "update_ratio": row.median("update_ratio", window),
         "moved_since_start": row.last("displacement") / initial if initial > 0 else math.nan,
+        "start_step": variable.first_step,
         "direction": row.median("cosine", window),
         "shrinking_share": radial**2 if radial < 0 else 0.0 if radial >= 0 else math.nan,
         "changed_share": row.median("changed", window),

@@ -37,10 +37,14 @@ def check(study: Study) -> Iterable[Finding]:
 
 
 def _hidden_kernels(study: Study) -> Iterator[VariableView]:
-    """All kernels but those of the last layer, which may well start at zero: its units get different gradients all the same."""
+    """All kernels but those of the last layer, which may well start at zero: its units get different gradients all the same.
+
+    Of a training that was resumed, nobody knows how it started.
+    """
     last = study.kernels[-1].layer if study.kernels else None
     for kernel in study.kernels:
-        if kernel.layer is None or last is None or kernel.layer.name != last.name:
+        is_last = kernel.layer is not None and last is not None and kernel.layer.name == last.name
+        if kernel.start_is_known and not is_last:
             yield kernel
 
 

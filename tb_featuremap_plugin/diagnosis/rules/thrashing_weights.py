@@ -29,7 +29,8 @@ def is_thrashing(study: Study, variable: VariableView) -> bool:
 
 
 def _detour(study: Study, variable: VariableView) -> float:
-    path = variable.row.median("update_norm", judged_steps(study, variable.row)) * study.last_step
+    steps = study.last_step - variable.first_step
+    path = variable.row.median("update_norm", judged_steps(study, variable.row)) * steps
     displacement = variable.row.last("displacement")
     return float(path / displacement) if displacement > 0 else 0.0
 
