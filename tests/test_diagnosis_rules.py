@@ -104,6 +104,12 @@ class TestBadInit:
         assert alarms(edit(stuck_run(), "variables", "conv2/kernel", **small)) == ["bad_init"]
         assert not found(edit(healthy_run(), "variables", "conv2/kernel", **small), "bad_init")
 
+    def test_a_start_far_too_small_comes_before_units_that_die_of_it(self):
+        small = edit(stuck_run(), "variables", "conv1/kernel", initial_std=0.001, fan_in=144)
+        dying = edit(small, "layers", "fc", dead_units=np.where(STEPS >= 5, 0.97, 0.1))
+        assert alarms(dying) == ["bad_init"]
+        assert [finding.because for finding in found(dying, "dead_units")] == ["bad_init"]
+
 
 class TestNotes:
     def test_duplicates(self):

@@ -124,7 +124,7 @@ def _far(study: Study, kernel: VariableView, factor: float) -> Finding:
         target_kind=_target_kind(kernel),
         first_step=study.steps[0],
         last_step=study.last_step,
-        rank=_SCALE_RANK,
+        rank=_TOO_LARGE_RANK if factor > 1 else _TOO_SMALL_RANK,
         title=f"{kernel.name} starts far too {size}",
         message=f"{sentence(kernel)} That {effect}, and so far the loss has not fallen.",
         evidence={"initial_std": kernel.row.first("initial_std"), "he_std": usual, "factor": factor},
@@ -133,8 +133,11 @@ def _far(study: Study, kernel: VariableView, factor: float) -> Finding:
     )
 
 
-_SCALE_RANK = 47
-"""Behind the rules that see what a bad scale does to activations: those say more."""
+_TOO_LARGE_RANK = 47
+"""Behind the rules that see what a large scale does to activations: those say more."""
+
+_TOO_SMALL_RANK = 44
+"""Before dead units: where the signal is next to nothing from the start, the first updates of the biases decide which units live."""
 
 
 def _target(kernel: VariableView) -> str:
