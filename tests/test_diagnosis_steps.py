@@ -80,10 +80,15 @@ class TestSteps:
         assert alarms(run) == ["unchanged_weights"]
 
     def test_frozen_layers_may_stand_still_but_not_move(self):
-        frozen = edit_layer(healthy_run(), "conv1", trainable=False)
+        frozen = edit(edit_layer(healthy_run(), "conv1", trainable=False), "variables", "conv1/kernel", trainable=0)
         still = edit(edit(frozen, "variables", "conv1/kernel", update_ratio=0, displacement=0), "variables", "conv1/bias", displacement=0)
         assert found(still) == []
         assert alarms(frozen) == ["frozen_but_moving"]
+        before = np.where(STEPS <= 40, 1.0, 0.0)
+        still = edit(frozen, "variables", "conv1/kernel", trainable=before, displacement=np.minimum(STEPS, 60))
+        assert not found(still, "frozen_but_moving")
+        (late,) = found(edit(still, "variables", "conv1/kernel", displacement=np.minimum(STEPS, 100)), "frozen_but_moving")
+        assert late.first_step == 80
 
     def test_lost_to_rounding(self):
         run = edit(healthy_run(), "variables", "fc/kernel", lost=0.9, epsilon=7.8e-3)

@@ -21,7 +21,7 @@ def stuck():
 EXAMPLES = {
     "non_finite": lambda: edit(healthy_run(), "layers", "fc", nan=np.where(STEPS >= 40, 7, 0)),
     "unscaled_input": lambda: edit(stuck(), "layers", "@inputs", min=0, max=255),
-    "frozen_but_moving": lambda: edit_layer(healthy_run(), "conv1", trainable=False),
+    "frozen_but_moving": lambda: edit(edit_layer(healthy_run(), "conv1", trainable=False), "variables", "conv1/kernel", trainable=0),
     "wrong_output": lambda: edit(healthy_run(), "layers", "out", units=1),
     "bad_init": lambda: edit(stuck(), "variables", "conv2/kernel", unit_spread=0),
     "exploding_activation": lambda: edit(stuck(), "layers", "conv2", std=4000),

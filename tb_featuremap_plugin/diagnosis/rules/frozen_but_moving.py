@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import numpy as np
+
 from tb_featuremap_plugin.diagnosis.findings import WARNING, Finding
 from tb_featuremap_plugin.diagnosis.healthy import chart
 from tb_featuremap_plugin.diagnosis.rule import Rule
-from tb_featuremap_plugin.diagnosis.study import Study, VariableView
+from tb_featuremap_plugin.diagnosis.study import Curve, Study, VariableView
 from tb_featuremap_plugin.diagnosis.words import names, percent, since
 
 
 def check(study: Study) -> Iterable[Finding]:
     """Reports weights (not moving statistics) of frozen layers that changed at all."""
-    moving = [variable for variable in study.variables if _is_frozen(variable) and variable.row.peak("displacement") > 0]
+    moving = [variable for variable in study.variables if _is_frozen(variable) and (_way_while_frozen(variable) > 0).any()]
     if not moving:
         return
     first = moving[0]
-    moved = first.row.last("displacement") / max(first.row.last("initial_norm"), 1e-30)
-    start = int(first.row.steps[first.row("displacement") > 0][0])
+    way = _way_while_frozen(first)
+    moved = float(np.nanmax(way)) / max(first.row.last("initial_norm"), 1e-30)
+    start = int(first.row.steps[way > 0][0])
     yield Finding(
         rule="frozen_but_moving",
         severity=WARNING,
@@ -29,7 +32,7 @@ def check(study: Study) -> Iterable[Finding]:
         title=f"{first.name} is frozen but moves",
         message=(
             f"{names([variable.name for variable in moving])} belong to a layer that is marked as not trainable, and yet they changed "
-            f"{since(start)}, by {percent(moved)} of their size so far. "
+            f"{since(start)}, by up to {percent(moved)} of their size. "
             "Either the optimizer still updates them (it was built before the layer was frozen, or applies weight decay to everything), "
             "or something writes into them."
         ),
@@ -41,6 +44,16 @@ def check(study: Study) -> Iterable[Finding]:
 
 def _is_frozen(variable: VariableView) -> bool:
     return variable.layer is not None and not variable.layer.info.trainable and not variable.is_state
+
+
+def _way_while_frozen(variable: VariableView) -> Curve:
+    """How far from where it was when it was frozen, at each step [T]: what it did before, in an earlier training, is its right."""
+    displacement, trainable = variable.row("displacement"), variable.row("trainable") > 0
+    frozen = np.where(trainable, np.nan, displacement)
+    known = frozen[~np.isnan(frozen)]
+    start = known[0] if trainable.any() and len(known) else 0.0
+    way: Curve = np.abs(frozen - start)
+    return way
 
 
 RULE = Rule("frozen_but_moving", 12, check, is_consequence=False)
