@@ -47,3 +47,9 @@ MAX_REMEMBERED_SERIES = 50_000
 
 MAX_REMEMBERED_STEPS = 10_000
 """Steps remembered of one of them."""
+
+MAX_BATCH_PARTS = 64
+"""Answers in one response: a screen of 12 layers in 5 runs. Addresses of that many fill the 8 KB that proxies take for a line."""
+
+MAX_BATCH_BYTES = 32 * 2**20
+"""Answers in one response, together. Nothing of it is shown before all of it has come; a larger answer is fetched alone."""

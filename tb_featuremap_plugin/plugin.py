@@ -7,6 +7,7 @@ import json
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 from typing import Any
 
@@ -15,7 +16,7 @@ from tensorboard.backend import http_util
 from tensorboard.plugins import base_plugin
 from werkzeug import wrappers
 
-from tb_featuremap_plugin import api, metadata
+from tb_featuremap_plugin import api, batch, limits, metadata
 from tb_featuremap_plugin.parameters import BadParameterError, Parameters
 from tb_featuremap_plugin.reading.queries import Memory, ProviderSource
 from tb_featuremap_plugin.series import MissingError
@@ -46,11 +47,8 @@ class FeatureMapsPlugin(base_plugin.TBPlugin):  # type: ignore[misc]
         self._provider = context.data_provider
         self._memory = Memory()
         self._versions = PictureVersions(os.urandom(4).hex())
-
-    def get_plugin_apps(self) -> dict[str, WsgiApp]:
-        """Routes, below `/data/plugin/featuremaps`."""
-        static = {f"/{name}": _application(functools.partial(_serve_static, name)) for name in _STATIC_TYPES}
-        routes: dict[str, Serve] = {
+        self._parts = ThreadPoolExecutor(batch.AT_ONCE, thread_name_prefix="featuremaps-part")
+        self._routes: dict[str, Serve] = {
             "/runs": self._serve_runs,
             "/diagnosis": _serve_diagnosis,
             "/table": _serve_table,
@@ -59,6 +57,11 @@ class FeatureMapsPlugin(base_plugin.TBPlugin):  # type: ignore[misc]
             "/picture": _serve_picture,
             "/channels": _serve_channels,
         }
+
+    def get_plugin_apps(self) -> dict[str, WsgiApp]:
+        """Routes, below `/data/plugin/featuremaps`."""
+        static = {f"/{name}": _application(functools.partial(_serve_static, name)) for name in _STATIC_TYPES}
+        routes = {**self._routes, "/batch": self._serve_batch}
         return {**static, **{route: _application(functools.partial(self._with_source, serve)) for route, serve in routes.items()}}
 
     def is_active(self) -> bool:
@@ -81,6 +84,20 @@ class FeatureMapsPlugin(base_plugin.TBPlugin):  # type: ignore[misc]
     def _serve_runs(self, request: wrappers.Request, source: ProviderSource) -> wrappers.Response:
         Parameters(request).done()
         return _respond_json(request, api.runs(source, functools.partial(self._versions.version, source.experiment_id)))
+
+    def _serve_batch(self, request: wrappers.Request, source: ProviderSource) -> wrappers.Response:
+        parameters = Parameters(request)
+        addresses = parameters.several("get")
+        parameters.done()
+        asked = batch.parts(request, addresses, self._routes)
+        if any(part.route != "/picture" for part in asked):
+            source.outlines()  # One listing for all parts; each would make its own. Pictures that are known need none.
+
+        def serve(part: batch.Part) -> wrappers.Response:
+            return _answer(lambda one: self._routes[part.route](one, source), part.request)
+
+        body, kept = batch.answer(asked, serve, _refuse, self._parts)
+        return _respond_frame(request, body, expires=kept)
 
 
 def _serve_diagnosis(request: wrappers.Request, source: ProviderSource) -> wrappers.Response:
@@ -139,7 +156,7 @@ def _serve_static(name: str, request: wrappers.Request) -> wrappers.Response:
 
 
 def _application(serve: Callable[[wrappers.Request], wrappers.Response]) -> WsgiApp:
-    """A WSGI application that answers every failure as JSON of one shape, without a traceback."""
+    """A WSGI application that takes GET and HEAD."""
 
     @wrappers.Request.application
     def application(request: wrappers.Request) -> wrappers.Response:
@@ -147,19 +164,28 @@ def _application(serve: Callable[[wrappers.Request], wrappers.Response]) -> Wsgi
             return _respond_error(
                 request, 405, f"method {request.method} is not allowed; allowed are GET and HEAD", [("Allow", "GET, HEAD")]
             )
-        try:
-            return serve(request)
-        except MissingError as error:
-            return _respond_error(request, 404, str(error.args[0]))
-        except (BadParameterError, api.ArgumentError) as error:
-            return _respond_error(request, 400, str(error))
-        except errors.PublicError as error:
-            return _respond_error(request, error.http_code, str(error), error.headers)
-        except Exception:
-            _logger.exception("%s could not be answered", request.path)
-            return _respond_error(request, 503, "TensorBoard's data could not be read; its log says more")
+        return _answer(serve, request)
 
     return application
+
+
+def _answer(serve: Callable[[wrappers.Request], wrappers.Response], request: wrappers.Request) -> wrappers.Response:
+    """What `serve` answers; every failure as JSON of one shape, without a traceback."""
+    try:
+        return serve(request)
+    except MissingError as error:
+        return _respond_error(request, 404, str(error.args[0]))
+    except (BadParameterError, api.ArgumentError) as error:
+        return _respond_error(request, 400, str(error))
+    except errors.PublicError as error:
+        return _respond_error(request, error.http_code, str(error), error.headers)
+    except Exception:
+        _logger.exception("%s could not be answered", request.path)
+        return _respond_error(request, 503, "TensorBoard's data could not be read; its log says more")
+
+
+def _refuse(part: batch.Part) -> wrappers.Response:
+    return _respond_error(part.request, 413, f"a batch holds at most {limits.MAX_BATCH_BYTES} bytes; ask for this alone")
 
 
 def _respond_json(request: wrappers.Request, content: Mapping[str, Any], status: int = 200, headers: Headers = ()) -> wrappers.Response:

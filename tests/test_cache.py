@@ -42,6 +42,28 @@ def test_a_failure_is_not_kept():
     assert cache.get("a", lambda: "x") == "x"
 
 
+def test_who_asks_for_what_is_being_computed_waits_for_it():
+    cache = Cache(3, len)
+    started, finish, computed, got = threading.Event(), threading.Event(), [], []
+
+    def compute():
+        computed.append(1)
+        started.set()
+        assert finish.wait(60)
+        return "x"
+
+    first = threading.Thread(target=lambda: got.append(cache.get("a", compute)))
+    first.start()
+    assert started.wait(60)
+    others = [threading.Thread(target=lambda: got.append(cache.get("a", compute))) for _ in range(4)]
+    for thread in others:
+        thread.start()
+    finish.set()
+    for thread in (first, *others):
+        thread.join(60)
+    assert (got, computed) == (["x"] * 5, [1])
+
+
 def test_many_threads_share_a_cache():
     cache = Cache(50, lambda value: 1)
     wrong = []

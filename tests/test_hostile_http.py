@@ -172,9 +172,20 @@ def test_any_parameters(small_client, route, parameters):
 @examples(200)
 @given(st.text("abcr%&=+#?/\\;:uns\x00\xff0123456789ABCDEF.-_~\n", max_size=60))
 def test_any_query_string(small_client, query):
-    for route in ("runs", "table", "picture"):
+    for route in ("runs", "table", "picture", "batch"):
         answer = small_client.get(f"/{PLUGIN}/{route}", environ_overrides={"QUERY_STRING": query})
         assert answer.status_code in ALLOWED
+
+
+@examples(60)
+@given(st.lists(st.tuples(st.sampled_from(ROUTES), st.text("abcr%&=+#?/unse\x00\xff0123456789-\n", max_size=40)), min_size=1, max_size=4))
+def test_any_parts_of_a_batch(small_client, asked):
+    addresses = "&".join(f"get={quote(f'{route}?{query}', safe='')}" for route, query in asked)
+    answer = small_client.get(f"/{PLUGIN}/batch?{addresses}")
+    assert answer.status_code == 200
+    header = json.loads(answer.data[8 : 8 + int.from_bytes(answer.data[:8], "little")])
+    assert {part["status"] for part in header["parts"]} <= set(ALLOWED)
+    assert len(header["parts"]) == len(asked)
 
 
 def test_a_later_version_is_skipped_with_one_warning(tmp_path, caplog):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from concurrent.futures import Future
 from typing import Generic, TypeVar
 
 V = TypeVar("V")
@@ -23,17 +24,22 @@ class Cache(Generic[V]):
         self._weigh = weigh
         self._lock = threading.Lock()
         self._values: OrderedDict[Hashable, tuple[V, int]] = OrderedDict()
+        self._coming: dict[Hashable, Future[V]] = {}
         self._total = 0
 
     def get(self, key: Hashable, compute: Callable[[], V]) -> V:
-        """The value under `key`; computed, without holding the lock, where it is not kept."""
+        """The value under `key`; where it is not kept, computed once however many threads ask, without holding the lock.
+
+        A failure is raised in all of them, and the next who asks computes again.
+        """
         with self._lock:
             if key in self._values:
                 self._values.move_to_end(key)
                 return self._values[key][0]
-        value = compute()
-        self.put(key, value)
-        return value
+            coming = self._coming.get(key)
+            if coming is None:
+                mine = self._coming[key] = Future()
+        return coming.result() if coming is not None else self._compute(key, compute, mine)
 
     def peek(self, key: Hashable) -> V | None:
         """The value under `key`, if it is kept."""
@@ -50,3 +56,16 @@ class Cache(Generic[V]):
             self._values[key] = (value, weight)
             while self._total > self._capacity:
                 self._total -= self._values.popitem(last=False)[1][1]
+
+    def _compute(self, key: Hashable, compute: Callable[[], V], waited_for: Future[V]) -> V:
+        try:
+            value = compute()
+            self.put(key, value)
+            waited_for.set_result(value)
+            return value
+        except BaseException as error:
+            waited_for.set_exception(error)
+            raise
+        finally:
+            with self._lock:
+                del self._coming[key]
