@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Any
 
 from werkzeug import wrappers
 
@@ -27,7 +26,7 @@ class Part:
 
     Attributes:
         route: such as "/table".
-        request: as if this address alone had been asked for, by whoever asked for the batch.
+        request: as if this address alone had been asked for, uncompressed, by whoever asked for the batch.
     """
 
     route: str
@@ -66,9 +65,9 @@ def answer(
         pool: where parts are answered. `serve` must not wait for it.
     """
     answers = list(_bounded(asked, serve, refuse, pool))
-    header = {"kind": "batch", "parts": [_entry(one) for one in answers]}
+    described = [{"status": one.status_code, "bytes": len(one.get_data())} for one in answers]
     kept = min(one.cache_control.max_age or 0 if one.status_code == _OK else 0 for one in answers)
-    return b"".join([record.encode(header, {}), *(one.get_data() for one in answers)]), kept
+    return b"".join([record.encode({"kind": "batch", "parts": described}, {}), *(one.get_data() for one in answers)]), kept
 
 
 def _part(request: wrappers.Request, address: str, allowed: Sequence[str]) -> Part:
@@ -76,9 +75,9 @@ def _part(request: wrappers.Request, address: str, allowed: Sequence[str]) -> Pa
     route = f"/{name}"
     if route not in allowed:
         raise BadParameterError(f"a batch has no {name!r:.100}; allowed are {[one.removeprefix('/') for one in allowed]}")
-    # WSGI hands bytes over as Latin-1.
-    environ = {**request.environ, "REQUEST_METHOD": "GET", "QUERY_STRING": query.encode("utf-8", "replace").decode("latin-1")}
-    return Part(route, wrappers.Request(environ, populate_request=False))
+    environ = {name: value for name, value in request.environ.items() if name != "HTTP_ACCEPT_ENCODING"}
+    latin1 = query.encode("utf-8", "replace").decode("latin-1")  # as WSGI hands bytes over
+    return Part(route, wrappers.Request({**environ, "REQUEST_METHOD": "GET", "QUERY_STRING": latin1}, populate_request=False))
 
 
 def _bounded(
@@ -91,9 +90,3 @@ def _bounded(
         for part, one in zip(some, pool.map(serve, some) if total < limits.MAX_BATCH_BYTES else map(refuse, some), strict=True):
             total += len(one.get_data())
             yield one if total <= limits.MAX_BATCH_BYTES else refuse(part)
-
-
-def _entry(response: wrappers.Response) -> dict[str, Any]:
-    entry = {"status": response.status_code, "bytes": len(response.get_data())}
-    encoding = response.headers.get("Content-Encoding")
-    return {**entry, "encoding": encoding} if encoding else entry
