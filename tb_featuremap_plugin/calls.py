@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from tb_featuremap_plugin import arrays, layouts, metadata, pictures
 from tb_featuremap_plugin.pictures import FilterOptions, MapOptions
-from tb_featuremap_plugin.stats import activation as activations
+from tb_featuremap_plugin.stats.measured import describe, layer_row
 from tb_featuremap_plugin.stats.variable import Change, variable_row
 from tb_featuremap_plugin.values import Value, picture_values, table_value
 
@@ -57,10 +57,10 @@ class FeatureMapsCall:
     def build(self, ordinal: int | None = None, inputs_ordinal: int | None = None) -> list[Value]:
         """The picture, the layer's row, and the inputs' picture if there are inputs."""
         options = self.options
-        statistics = activations.measure(layouts.canonical_maps(self.data, options.layout), options.activation)
+        statistics = describe(layouts.canonical_maps(self.data, options.layout), options.activation)
         shown_for = None if self.inputs is None else self.name
         blob = pictures.maps_record(self.name, self.data, options, statistics=statistics, ordinal=ordinal, inputs=shown_for)
-        row = activations.layer_row(statistics, math.nan if ordinal is None else ordinal)
+        row = layer_row(statistics, math.nan if ordinal is None else ordinal)
         return [
             *picture_values("maps", self.name, blob, ordinal=ordinal, description=options.description),
             table_value(metadata.row_tag(metadata.LAYERS_TAG, self.name), row[None, :], options.description),

@@ -13,7 +13,6 @@ from collections.abc import Iterable, Sequence
 import google_crc32c
 import numpy as np
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
-from tensorboard.compat.proto.summary_pb2 import Summary
 
 from tb_featuremap_plugin.metadata import START_TAG
 from tb_featuremap_plugin.values import Value, table_value
@@ -54,7 +53,9 @@ def start_events(wall_time: float, step: int) -> bytes:
 
 def summary_event(wall_time: float, step: int, values: Iterable[Value]) -> bytes:
     """An event of some values."""
-    return frame(Event(wall_time=wall_time, step=step, summary=Summary(value=values)).SerializeToString())
+    event = Event(wall_time=wall_time, step=step)
+    event.summary.value.extend(values)
+    return frame(event.SerializeToString())
 
 
 def is_foreign(name: str) -> bool:

@@ -10,11 +10,17 @@ import numpy.typing as npt
 
 from tb_featuremap_plugin import kernels, record, tiles
 from tb_featuremap_plugin.layouts import canonical_kernel, canonical_maps, check_feature_map_layout, check_kernel_layout, effective_layout
-from tb_featuremap_plugin.stats import activation as activations
-from tb_featuremap_plugin.stats.activation import ActivationPartial
+from tb_featuremap_plugin.stats import measured as measuring
+from tb_featuremap_plugin.stats.layer_rows import CHANNEL_STATISTICS
+from tb_featuremap_plugin.stats.measured import Measured
 
 Array = npt.NDArray[Any]
+Float32 = npt.NDArray[np.float32]
 Precision = Literal["uint8", "float16", "float32"]
+
+_PRECISIONS = get_args(Precision)
+_WITH_RANGE = ("min", "low", "max", "high", *CHANNEL_STATISTICS[2:])
+"""Rows that are mostly alike stand side by side, where deflate finds them."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +53,8 @@ class MapOptions:
         check_text("description", self.description)
         _check_count("max_images", self.max_images)
         _check_count("max_channels", self.max_channels)
-        if self.precision not in get_args(Precision):
-            raise ValueError(f"precision is {self.precision!r}; allowed are {', '.join(get_args(Precision))}")
+        if self.precision not in _PRECISIONS:
+            raise ValueError(f"precision is {self.precision!r}; allowed are {', '.join(_PRECISIONS)}")
 
 
 @dataclass(frozen=True)
@@ -83,7 +89,7 @@ def maps_record(
     data: Array,
     options: MapOptions | None = None,
     *,
-    statistics: ActivationPartial | None = None,
+    statistics: Measured | None = None,
     ordinal: int | None = None,
     inputs: str | None = None,
 ) -> bytes:
@@ -102,7 +108,7 @@ def maps_record(
     """
     options = options or MapOptions()
     view = canonical_maps(data, options.layout)
-    statistics = statistics or activations.measure(view, options.activation)
+    statistics = statistics or measuring.describe(view, options.activation)
     extra = {"activation": options.activation, "inputs": inputs}
     return _tiled("maps", name, view, options, statistics, ordinal, extra)
 
@@ -115,7 +121,7 @@ def inputs_record(name: str, data: Array, options: MapOptions | None = None, *, 
     """
     options = options or MapOptions()
     view = canonical_maps(data, options.layout)
-    return _tiled("inputs", name, view, options, activations.measure(view), ordinal, {})
+    return _tiled("inputs", name, view, options, measuring.describe(view), ordinal, {})
 
 
 def filters_record(
@@ -179,34 +185,43 @@ def _large_kernel(view: Array, others: dict[str, Array]) -> tuple[list[int], dic
 
 
 def _tiled(
-    kind: str, name: str, view: Array, options: MapOptions, statistics: ActivationPartial, ordinal: int | None, extra: dict[str, Any]
+    kind: str, name: str, view: Array, options: MapOptions, statistics: Measured, ordinal: int | None, extra: dict[str, Any]
 ) -> bytes:
     side = tiles.reduction(view.shape[2:])
     chosen = tiles.average(view[: options.max_images, : options.max_channels], side)
-    stats = dict(zip(activations.CHANNEL_STATISTICS, activations.channel_stats(statistics), strict=True))
+    stats, names = measuring.channel_stats(statistics), list(CHANNEL_STATISTICS)
     if options.precision == "uint8":
         span = _known_range(view, chosen, statistics) or tiles.measure_range(chosen)
         pixels: Array = tiles.quantise(chosen, span)
-        low, high = _padded(span.low, view.shape[1]), _padded(span.high, view.shape[1])
-        # Rows that are mostly alike stand side by side, where deflate finds them.
-        stats = {"min": stats["min"], "low": low, "max": stats["max"], "high": high} | stats
+        stats, names = _with_range(stats, span), list(_WITH_RANGE)
     else:
         with np.errstate(over="ignore"):
             pixels = np.ascontiguousarray(chosen, options.precision)
     shape = (statistics.samples, *view.shape[1:])
     header = _header(kind, name, view, options.layout, shape, ordinal, options.description)
     header |= {key: value for key, value in extra.items() if value is not None}
-    header |= {"images": list(range(chosen.shape[0])), "reduced": side, "stats": list(stats)}
-    return record.encode(header, {"stats": np.array(list(stats.values()), np.float32), "pixels": pixels})
+    header |= {"images": list(range(chosen.shape[0])), "reduced": side, "stats": names}
+    return record.encode(header, {"stats": stats, "pixels": pixels})
 
 
-def _known_range(view: Array, chosen: Array, statistics: ActivationPartial) -> tiles.Range | None:
+def _known_range(view: Array, chosen: Array, statistics: Measured) -> tiles.Range | None:
     """The range of the stored pixels, where they are all that was measured; None where they are not."""
-    measured = statistics.samples == len(chosen) and chosen.shape[2:] == view.shape[2:]
-    channels = chosen.shape[1]
-    if not measured or not statistics.values or statistics.moments.count[:channels].min() < statistics.places:
+    whole = statistics.samples == len(chosen) and chosen.shape[2:] == view.shape[2:]
+    extremes = measuring.extremes(statistics) if whole else None
+    if extremes is None:
         return None
-    return tiles.Range(statistics.low[:channels].astype(np.float32), statistics.high[:channels].astype(np.float32), True)
+    low, high = extremes
+    channels = chosen.shape[1]
+    return tiles.Range(low[:channels], high[:channels], True)
+
+
+def _with_range(stats: Float32, span: tiles.Range) -> Float32:
+    """The rows named `_WITH_RANGE`; channels that are not stored have no range."""
+    table = np.empty((len(_WITH_RANGE), stats.shape[1]), np.float32)
+    table[0], table[2], table[4:] = stats[0], stats[1], stats[2:]
+    table[1:4:2, len(span.low) :] = np.nan
+    table[1, : len(span.low)], table[3, : len(span.high)] = span.low, span.high
+    return table
 
 
 def _header(
@@ -218,14 +233,6 @@ def _header(
     if description:
         header["description"] = description
     return header
-
-
-def _padded(values: Array, channels: int) -> Array:
-    if len(values) == channels:
-        return values
-    padded = np.full(channels, np.nan, np.float32)
-    padded[: len(values)] = values
-    return padded
 
 
 def check_text(name: str, value: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -34,8 +35,11 @@ def picture_values(kind: str, name: str, blob: bytes, *, ordinal: int | None = N
 
 def blob_value(tag: str, blob: bytes, description: str | None = None) -> Value:
     """One blob, as a blob sequence of one element."""
-    tensor = TensorProto(dtype=DT_STRING, tensor_shape=_shape(1), string_val=[blob])
-    return Value(tag=tag, tensor=tensor, metadata=metadata.blob_metadata(description))
+    value = Value()
+    value.CopyFrom(_blob_template(description))
+    value.tag = tag
+    value.tensor.string_val.append(blob)
+    return value
 
 
 def table_value(tag: str, rows: npt.NDArray[Any], description: str | None = None, layer: str | None = None) -> Value:
@@ -48,8 +52,24 @@ def table_value(tag: str, rows: npt.NDArray[Any], description: str | None = None
         layer: that a single variable belongs to, where there is no run record to say it.
     """
     content = np.ascontiguousarray(rows, "<f4")
-    tensor = TensorProto(dtype=DT_FLOAT, tensor_shape=_shape(*content.shape), tensor_content=content.tobytes())
-    return Value(tag=tag, tensor=tensor, metadata=metadata.tensor_metadata(description, layer))
+    value = Value()
+    value.CopyFrom(_table_template(content.shape, description, layer))
+    value.tag = tag
+    value.tensor.tensor_content = content.tobytes()
+    return value
+
+
+# Values of a series differ in little: to copy one takes a quarter of the time that it takes to put it together.
+@lru_cache(maxsize=64)
+def _blob_template(description: str | None) -> Value:
+    tensor = TensorProto(dtype=DT_STRING, tensor_shape=_shape(1))
+    return Value(tensor=tensor, metadata=metadata.blob_metadata(description))
+
+
+@lru_cache(maxsize=64)
+def _table_template(shape: tuple[int, ...], description: str | None, layer: str | None) -> Value:
+    tensor = TensorProto(dtype=DT_FLOAT, tensor_shape=_shape(*shape))
+    return Value(tensor=tensor, metadata=metadata.tensor_metadata(description, layer))
 
 
 def _shape(*sizes: int) -> TensorShapeProto:

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from tb_featuremap_plugin.schema import LAYER_COLUMNS
 from tb_featuremap_plugin.stats import activation as activations
-from tb_featuremap_plugin.stats.activation import CHANNEL_STATISTICS, channel_stats, join, layer_row, measure, merge
+from tb_featuremap_plugin.stats.activation import CHANNEL_STATISTICS, join, measure, merge
+from tb_featuremap_plugin.stats.few import FEW, FewValues
+from tb_featuremap_plugin.stats.measured import channel_stats, describe, extremes, layer_row
 from tests import oracles
 
 PERCENTILES = {"p01": 1, "p05": 5, "p25": 25, "p50": 50, "p75": 75, "p95": 95, "p99": 99}
@@ -26,7 +28,7 @@ def channels_last(data):
     return np.moveaxis(np.ascontiguousarray(np.moveaxis(data, 1, -1)), -1, 1)
 
 
-def assert_matches_oracle(data, activation=None, rtol=2e-6):
+def assert_matches_oracle(data, activation=None, rtol=2e-6, measure=measure):
     partial = measure(data, activation)
     row, expected = row_of(partial), oracles.layer(data, activation)
     scale = max(abs(expected["min"]), abs(expected["max"])) if math.isfinite(expected["min"]) else 1.0
@@ -88,6 +90,51 @@ def test_saturation(activation):
     for column in ("saturated", "saturated_units", "dead_units"):
         assert row[column] == pytest.approx(expected[column], rel=1e-6), column
     assert row["saturated_units"] > 0
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.integers(0, 2**32 - 1),
+    st.integers(1, 6),
+    st.integers(1, 10),
+    st.sampled_from(["normal", "relu", "softmax", "whole", "one-hot"]),
+    st.sampled_from([None, "relu", "relu6", "tanh", "sigmoid", "softmax"]),
+    st.booleans(),
+)
+def test_few_values_are_measured_as_many_are(seed, channels, positions, kind, activation, last):
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(0, 2, (1, channels, positions, 1))
+    made = {
+        "normal": logits,
+        "relu": np.maximum(logits, 0),
+        "softmax": np.exp(logits) / np.exp(logits).sum(1, keepdims=True),
+        "whole": np.rint(logits),
+        "one-hot": (logits == logits.max(1, keepdims=True)).astype(float),
+    }[kind].astype(np.float32)
+    data = channels_last(made) if last else made
+    few = describe(data, activation)
+    assert isinstance(few, FewValues)
+    assert_matches_oracle(data, activation, rtol=1e-5, measure=describe)
+    many = measure(data, activation)
+    np.testing.assert_allclose(layer_row(few, 3), layer_row(many, 3), rtol=2**-8, atol=1e-6 * np.abs(data).max())
+    np.testing.assert_array_equal(extremes(few), extremes(many))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        np.array([[1, np.nan, 2]], np.float32),
+        np.array([[1, np.inf, -np.inf]], np.float32),
+        np.ones((2, 3), np.float32),
+        np.ones((1, FEW + 1), np.float32),
+        np.ones((1, 3), np.float64),
+        np.zeros((1, 0), np.float32),
+    ],
+    ids=["nan", "inf", "samples", "many", "float64", "empty"],
+)
+def test_what_is_not_few_finite_values_of_a_sample_is_measured_in_general(data):
+    np.testing.assert_array_equal(layer_row(describe(data)), layer_row(measure(data)))
+    np.testing.assert_array_equal(channel_stats(describe(data)), channel_stats(measure(data)))
 
 
 def test_softmax_sums_to_one_and_is_seen_at_its_top():

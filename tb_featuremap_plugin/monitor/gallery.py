@@ -15,7 +15,7 @@ from tb_featuremap_plugin.monitor.options import Options
 from tb_featuremap_plugin.monitor.snapshots import change_of
 from tb_featuremap_plugin.monitor.step_data import StepData
 from tb_featuremap_plugin.pictures import FilterOptions, MapOptions, Precision, filters_record, inputs_record, maps_record
-from tb_featuremap_plugin.stats.activation import ActivationPartial
+from tb_featuremap_plugin.stats.measured import Measured
 from tb_featuremap_plugin.values import Value, picture_values
 
 Array = npt.NDArray[Any]
@@ -64,7 +64,7 @@ class Gallery:
             return None
         return f"pictures left out to keep a step within max_bytes={self._options.max_bytes}: {', '.join(self._left_out)}"
 
-    def values(self, data: StepData, statistics: dict[str, ActivationPartial]) -> list[Value]:
+    def values(self, data: StepData, statistics: dict[str, Measured]) -> list[Value]:
         """The pictures of a step as values of its event."""
         made: dict[str, list[Value]] = {}
         for picture in self._pictures(data, statistics):
@@ -81,7 +81,7 @@ class Gallery:
         self._ordinals[picture.key] = ordinal
         return values
 
-    def _pictures(self, data: StepData, statistics: dict[str, ActivationPartial]) -> Iterator[Picture]:
+    def _pictures(self, data: StepData, statistics: dict[str, Measured]) -> Iterator[Picture]:
         if data.probe_changed and self._options.record_inputs:
             self._probe_name = next(iter(data.inputs))
             for name, array in data.inputs.items():
@@ -102,7 +102,7 @@ class Gallery:
         array, layout = self._arrangement.maps(name, array)
         return inputs_record(name, array, self._map_options(layout), ordinal=ordinal)
 
-    def _maps(self, data: StepData, name: str, array: Array, statistics: ActivationPartial | None, ordinal: int) -> bytes:
+    def _maps(self, data: StepData, name: str, array: Array, statistics: Measured | None, ordinal: int) -> bytes:
         array, layout = self._arrangement.maps(name, array)
         layer = data.network.layer(name)
         options = self._map_options(layout, layer.activation if layer else None)

@@ -20,7 +20,7 @@ from tb_featuremap_plugin.monitor.scalars import headline_scalars, scalar_value
 from tb_featuremap_plugin.monitor.snapshots import change_of
 from tb_featuremap_plugin.monitor.step_data import StepData
 from tb_featuremap_plugin.schema import LAYER_COLUMNS, VARIABLE_COLUMNS
-from tb_featuremap_plugin.stats.activation import ActivationPartial, layer_row
+from tb_featuremap_plugin.stats.measured import Measured, layer_row
 from tb_featuremap_plugin.stats.variable import Change, variable_row
 from tb_featuremap_plugin.values import Value, blob_value, table_value
 
@@ -61,9 +61,9 @@ class RecordMaker:
                 values += _loop_scalars(data)
         return [*values, self._progress(data, values, self._budget.clock() - started)]
 
-    def _statistics(self, data: StepData) -> dict[str, ActivationPartial]:
+    def _statistics(self, data: StepData) -> dict[str, Measured]:
         """Statistics by row of the layers' table."""
-        statistics = dict(data.joined)
+        statistics: dict[str, Measured] = dict(data.joined)
         for row, array in {**rows_of_batch(data.inputs, data.targets), **data.activations}.items():
             if row not in statistics:
                 layer = data.network.layer(row)
@@ -71,7 +71,7 @@ class RecordMaker:
                 self._attempt(lambda: statistics.update({row: measured(self._arrangement, row, array, activation)}))  # noqa: B023
         return statistics
 
-    def _layer_rows(self, data: StepData, statistics: dict[str, ActivationPartial]) -> dict[str, Float32]:
+    def _layer_rows(self, data: StepData, statistics: dict[str, Measured]) -> dict[str, Float32]:
         return {row: layer_row(partial, data.ordinals[row]) for row, partial in statistics.items()}
 
     def _variable_rows(self, data: StepData) -> dict[str, Float32]:

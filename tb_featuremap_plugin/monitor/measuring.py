@@ -11,6 +11,7 @@ from tb_featuremap_plugin.layouts import canonical_maps
 from tb_featuremap_plugin.monitor.arrangement import Arrangement
 from tb_featuremap_plugin.schema import INPUTS_ROW, TARGETS_ROW
 from tb_featuremap_plugin.stats.activation import ActivationPartial, measure
+from tb_featuremap_plugin.stats.measured import Measured, describe
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -20,9 +21,7 @@ def rows_of_batch(inputs: Arrays, targets: Arrays) -> dict[str, npt.NDArray[Any]
     return {**_rows(INPUTS_ROW, inputs), **_rows(TARGETS_ROW, targets)}
 
 
-def measured(
-    arrangement: Arrangement, name: str, array: npt.NDArray[Any], activation: str | None, *, mergeable: bool = False
-) -> ActivationPartial:
+def measured(arrangement: Arrangement, name: str, array: npt.NDArray[Any], activation: str | None) -> Measured:
     """Statistics of one row of the layers' table.
 
     Args:
@@ -30,10 +29,15 @@ def measured(
         name: of the row.
         array: as logged.
         activation: the layer's; None if unknown.
-        mergeable: keep what joining over workers needs.
     """
     shaped, layout = arrangement.maps(name, array)
-    return measure(canonical_maps(shaped, layout), activation, mergeable=mergeable)
+    return describe(canonical_maps(shaped, layout), activation)
+
+
+def mergeable(arrangement: Arrangement, name: str, array: npt.NDArray[Any], activation: str | None) -> ActivationPartial:
+    """As `measured`, with what joining over workers needs."""
+    shaped, layout = arrangement.maps(name, array)
+    return measure(canonical_maps(shaped, layout), activation, mergeable=True)
 
 
 def _rows(row: str, arrays: Arrays) -> dict[str, npt.NDArray[Any]]:

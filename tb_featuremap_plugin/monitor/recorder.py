@@ -16,7 +16,7 @@ from tb_featuremap_plugin.monitor.budgets import TimeBudget
 from tb_featuremap_plugin.monitor.call import SINGLE_ACTIVATION, SINGLE_INPUT, SINGLE_TARGET, Call, flat, snapshots
 from tb_featuremap_plugin.monitor.losses import Losses, as_number
 from tb_featuremap_plugin.monitor.maker import RecordMaker
-from tb_featuremap_plugin.monitor.measuring import measured, rows_of_batch
+from tb_featuremap_plugin.monitor.measuring import mergeable, rows_of_batch
 from tb_featuremap_plugin.monitor.network import Network, Rows
 from tb_featuremap_plugin.monitor.options import Options, check_training
 from tb_featuremap_plugin.monitor.probe import ProbeLog
@@ -159,7 +159,7 @@ class Recorder:
         joined = {}
         for row, array in {**rows_of_batch(batch.inputs, batch.targets), **batch.activations}.items():
             layer = self._network.layer(row)
-            share = measured(self._arrangement, row, array, layer.activation if layer else None, mergeable=True)
+            share = mergeable(self._arrangement, row, array, layer.activation if layer else None)
             joined[row] = join(share, self._workers.all_reduce)
         return joined
 

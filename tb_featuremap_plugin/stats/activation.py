@@ -27,6 +27,7 @@ from tb_featuremap_plugin.stats.partial import (
     NEG_INF,
     SATURATED,
     TOP,
+    TOP_SHARE,
     ZEROS,
     ActivationPartial,
     SiteMoments,
@@ -43,8 +44,6 @@ SAMPLED_SITES = 4096
 
 _BLOCK = 1 << 16
 """Values of a block: 256 KB of float32, which with the block's intermediate results fits into a core's own cache."""
-
-_TOP = 0.999
 
 
 def measure(data: Array, activation: str | None = None, *, mergeable: bool = False) -> ActivationPartial:
@@ -194,7 +193,7 @@ class _Pass:
             total, largest = np.add.reduce(block, axis=axis), np.maximum.reduce(block, axis=axis)
             partial.sum_low = min(partial.sum_low, float(total.min()))
             partial.sum_high = max(partial.sum_high, float(total.max()))
-            partial.value_counts[TOP] += np.count_nonzero((largest > _TOP * total) & (total > 0))
+            partial.value_counts[TOP] += np.count_nonzero((largest > TOP_SHARE * total) & (total > 0))
 
 
 def _count_integers(block: Array, sites: Sites) -> int:

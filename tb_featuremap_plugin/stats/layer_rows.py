@@ -18,12 +18,12 @@ Float32 = npt.NDArray[np.float32]
 
 CHANNEL_STATISTICS = ("min", "max", "mean", "std", "zeros", "spread", "nan", "pos_inf", "neg_inf")
 
-_PERCENTILES = {"p01": 1, "p05": 5, "p25": 25, "p50": 50, "p75": 75, "p95": 95, "p99": 99}
+PERCENTILES = {"p01": 1, "p05": 5, "p25": 25, "p50": 50, "p75": 75, "p95": 95, "p99": 99}
 
-_RECTIFIERS = frozenset({"relu", "relu6"})
+RECTIFIERS = frozenset({"relu", "relu6"})
 """Activations of which a unit that is never above 0 passes nothing on, backward either."""
 
-_SATURATED_UNIT = 0.95
+SATURATED_UNIT = 0.95
 
 
 def channel_stats(partial: ActivationPartial) -> Float32:
@@ -49,13 +49,19 @@ def layer_row(partial: ActivationPartial, ordinal: float = math.nan) -> Float32:
         partial: of the whole batch.
         ordinal: how many times this row has been logged, counted from 1.
     """
-    numbers = {"ordinal": ordinal, "samples": partial.samples, "units": partial.channels}
+    numbers: dict[str, float] = {"samples": partial.samples, "units": partial.channels}
     if partial.values:
         with np.errstate(all="ignore"):
             numbers |= _shares(partial) | _units(partial)
             if partial.moments.count.any():
                 numbers |= _scale(partial)
                 numbers |= _percentiles(partial, numbers["min"], numbers["max"])
+    return packed(numbers, ordinal)
+
+
+def packed(numbers: dict[str, float], ordinal: float) -> Float32:
+    """A row of numbers by column; NaN where one is not known."""
+    numbers["ordinal"] = ordinal
     return np.array([numbers.get(column, math.nan) for column in LAYER_COLUMNS], np.float32)
 
 
@@ -91,16 +97,16 @@ def _shares(partial: ActivationPartial) -> dict[str, float]:
 def _units(partial: ActivationPartial) -> dict[str, float]:
     counts = partial.channel_counts
     dead = counts[ZEROS] == partial.places
-    if partial.activation in _RECTIFIERS:
+    if partial.activation in RECTIFIERS:
         dead = (partial.high <= 0) & (counts[NAN] + counts[POS_INF] == 0)
     numbers: dict[str, float] = {"dead_units": np.count_nonzero(dead) / partial.channels}
     if partial.samples > 1:
         numbers["constant_units"] = 1 - np.count_nonzero(partial.varying) / partial.channels
     if near_limits(partial.activation) is not None:
-        numbers["saturated_units"] = np.count_nonzero(counts[SATURATED] >= _SATURATED_UNIT * partial.places) / partial.channels
+        numbers["saturated_units"] = np.count_nonzero(counts[SATURATED] >= SATURATED_UNIT * partial.places) / partial.channels
     return numbers
 
 
 def _percentiles(partial: ActivationPartial, low: float, high: float) -> dict[str, float]:
-    estimates = percentiles(partial.keys, tuple(_PERCENTILES.values()))
-    return {name: min(max(estimate, low), high) for name, estimate in zip(_PERCENTILES, estimates, strict=True)}
+    estimates = percentiles(partial.keys, tuple(PERCENTILES.values()))
+    return {name: min(max(estimate, low), high) for name, estimate in zip(PERCENTILES, estimates, strict=True)}

@@ -15,10 +15,13 @@ Float64 = npt.NDArray[np.float64]
 CHANNEL_COUNTS = ("zeros", "nan", "pos_inf", "neg_inf", "saturated")
 VALUE_COUNTS = ("below_zero", "above_one", "integers", "top")
 
+TOP_SHARE = 0.999
+"""A channel at the top holds more than this share of its position's sum."""
+
 ZEROS, NAN, POS_INF, NEG_INF, SATURATED = range(len(CHANNEL_COUNTS))
 BELOW_ZERO, ABOVE_ONE, INTEGERS, TOP = range(len(VALUE_COUNTS))
 
-_UNIT_RANGE = 1.0 + 1e-3
+UNIT_RANGE = 1.0 + 1e-3
 """Sums over channels are taken where all values lie in 0..1, give or take a float16's rounding: elsewhere they say nothing."""
 
 
@@ -133,5 +136,5 @@ class ActivationPartial:
     @property
     def has_unit_range(self) -> bool:
         """Whether all values lie in 0..1."""
-        in_range = self.values > 0 and float(self.low.min()) >= 0 and float(self.high.max()) <= _UNIT_RANGE
+        in_range = self.values > 0 and float(self.low.min()) >= 0 and float(self.high.max()) <= UNIT_RANGE
         return in_range and self.is_finite

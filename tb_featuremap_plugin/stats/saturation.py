@@ -5,11 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-Array = npt.NDArray[Any]
-
 NEAR = 0.025
 """Within this share of its range from a limit an activation hardly changes with its input: a sigmoid's derivative is there below 0.025."""
 
@@ -23,8 +18,8 @@ _BOTH_LIMITS: dict[str, tuple[float, float]] = {
 _RELU6_TOP = 6.0
 
 
-def near_limits(activation: str | None) -> Callable[[Array], npt.NDArray[np.bool_]] | None:
-    """A function from values to whether they are saturated; None for an activation without limits, or an unknown one.
+def near_limits(activation: str | None) -> Callable[[Any], Any] | None:
+    """A function from values (an array, or one number) to whether they are saturated; None for an activation without known limits.
 
     Of ReLU6 only the upper limit counts: at the lower one units are dead, not saturated.
     """
