@@ -13,7 +13,7 @@ const out = join(root, "..", "tb_featuremap_plugin", "static");
  * Bytes gzipped. index.js is what must arrive before anything is seen; uplot.js is fetched with the first chart. 50 KB was the aim for
  * index.js: Preact and signals take 9.5, four views with the arithmetic of receptive fields and products the rest.
  */
-const GZIP_LIMITS = { "index.js": 55_000, "style.css": 8_000, "uplot.js": 25_000 };
+const GZIP_LIMITS = { "index.js": 56_000, "style.css": 8_000, "uplot.js": 25_000 };
 
 function filesBelow(folder) {
   return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {

@@ -3,12 +3,13 @@ import { effect } from "@preact/signals";
 import { createElement, render as mount } from "preact";
 import { Api } from "./api";
 import { App } from "./app/App";
+import { BatchingSource } from "./batch";
 import { onHashChange, readHash, watchDark, watchReloads, watchVisible, writeHash } from "./host";
-import { EMBEDDED_ID, findSource, STYLE_ID } from "./source";
+import { EMBEDDED_ID, embeddedSource, ServerSource, STYLE_ID } from "./source";
 import { Store, StoreProvider } from "./store";
 
 export function render(): void {
-  const api = new Api(findSource(document));
+  const api = new Api(embeddedSource(document) ?? new BatchingSource(new ServerSource()));
   const store = new Store(api, readHash());
   void store.reload();
   linkStyle();

@@ -70,7 +70,8 @@ export function sizeOf(shape: readonly number[]): number {
   return shape.reduce((product, size) => product * size, 1);
 }
 
-function readHeader(bytes: Uint8Array): { header: Record<string, unknown>; body: number } {
+/** The JSON object that a record or an answer of the backend begins with, and where its body begins. */
+export function readHeader(bytes: Uint8Array): { header: Record<string, unknown>; body: number } {
   assert(bytes.length >= LENGTH_BYTES, `the record has only ${bytes.length} bytes`);
   const length = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true));
   const body = LENGTH_BYTES + length;

@@ -24,8 +24,7 @@ export class ServerSource implements DataSource {
   async get(address: string, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
     const response = await fetch(address, signal ? { signal } : {});
     const bytes = new Uint8Array(await response.arrayBuffer());
-    if (!response.ok)
-      throw new RequestError(response.status, errorText(bytes) ?? `${response.status} ${response.statusText}`);
+    if (!response.ok) throw errorOf(response.status, bytes);
     return bytes;
   }
 }
@@ -49,9 +48,10 @@ export const EMBEDDED_ID = "featuremaps-answers";
 /** The element with the inlined style of an exported page. */
 export const STYLE_ID = "featuremaps-style";
 
-export function findSource(page: Document): DataSource {
+/** The answers that an exported page holds; null in any other page. */
+export function embeddedSource(page: Document): DataSource | null {
   const embedded = page.getElementById(EMBEDDED_ID);
-  return embedded ? new EmbeddedSource(JSON.parse(embedded.textContent || "{}")) : new ServerSource();
+  return embedded ? new EmbeddedSource(JSON.parse(embedded.textContent || "{}")) : null;
 }
 
 export function address(route: string, parameters: readonly (readonly [string, string | number])[] = []): string {
@@ -65,6 +65,11 @@ function whole(address: string): string {
   return address.startsWith("table?")
     ? address.replace(/&(columns|rows)=[^&]*/g, "")
     : address.replace(/&v=[^&]*$/, "");
+}
+
+/** An answer that says why there is none, in the server's own sentence if it has one. */
+export function errorOf(status: number, bytes: Uint8Array): RequestError {
+  return new RequestError(status, errorText(bytes) ?? `The server answered with status ${status}`);
 }
 
 function errorText(bytes: Uint8Array): string | undefined {
