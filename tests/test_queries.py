@@ -245,3 +245,13 @@ def test_resumed_runs_read_the_same_whatever_they_logged(loader, tmp_path_factor
     for index, seed in enumerate(seeds):
         random_history(seed, logdir / f"run{index}")
     check_same(loader, logdir)
+
+
+@both_loaders
+def test_many_pictures_that_are_gone_hold_nothing_up(loader, tmp_path):
+    """More of them than there are threads: each looked the run up again, in a thread, and waited for a thread to do it."""
+    logdirs.write_monitored(tmp_path / "run", [0, 1, 2])
+    with loaded(loader, tmp_path) as held:
+        gone = list(range(1000, 1040))
+        assert held.source().map_pictures("run", "maps", "conv1", [0, *gone], len)[1:] == [None] * len(gone)
+        assert held.source().map_pictures("nowhere", "maps", "conv1", gone, len) == [None] * len(gone)

@@ -135,15 +135,16 @@ class ProviderSource:
         return found
 
     def map_pictures(self, run: str, kind: str, name: str, steps: Iterable[int], function: Callable[[bytes], T]) -> list[T | None]:
-        """Applies a pure function to pictures, None where one is gone or larger than is read."""
+        """Applies a pure function to pictures, None where one is gone or larger than is read.
 
-        def one(step: int) -> T | None:
-            try:
-                return function(self.picture(run, kind, name, step))
-            except MissingError:
-                return None
+        What is listed is listed here: a thread of the pool that waited for another one would wait for ever, once all of them did.
+        """
 
-        return list(self._memory.pool.map(one, steps))
+        def one(key: str | None) -> T | None:
+            blob = self._read_blob(key)
+            return None if blob is None else function(blob)
+
+        return list(self._memory.pool.map(one, self._picture_keys(run, kind, name, list(steps))))
 
     def scalar_names(self, run: str) -> Mapping[str, Sequence[str]]:
         """Names of the scalar series of this run and of its siblings, by run.
@@ -298,6 +299,18 @@ class ProviderSource:
         """A picture that was listed by an earlier request: the provider itself checks who may read it, and whether it is still there."""
         listed = self._memory.listed.peek((self.experiment_id, run))
         return self._read_blob(listed.picture_key(kind, name, step)) if listed else None
+
+    def _picture_keys(self, run: str, kind: str, name: str, steps: Sequence[int]) -> list[str | None]:
+        """What `read_blob` asks for at each step; looks the run up again, once, where an earlier request did not list all of them."""
+        listed = self._memory.listed.peek((self.experiment_id, run))
+        keys = [listed.picture_key(kind, name, step) if listed else None for step in steps]
+        if None not in keys:
+            return keys
+        try:
+            listed = self._only(run)
+        except MissingError:
+            return [None for _ in steps]
+        return [listed.picture_key(kind, name, step) for step in steps]
 
     def _read_blob(self, key: str | None) -> bytes | None:
         if key is None:
