@@ -21,26 +21,26 @@ class LightningFeatureMaps:  # (lightning.Callback)
         self.probe, self.options, self.watcher = probe, options, None
 
     def on_train_start(self, trainer, pl_module):
-        self.watcher = fm.torch.watch(pl_module, trainer.logger.log_dir, probe=self.probe, first_step=trainer.global_step, **self.options)
+        self.watcher = fm.torch.watch(pl_module, trainer.log_dir, probe=self.probe, first_step=trainer.global_step, **self.options)
         self.seen = trainer.global_step
 
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
         if trainer.global_step > self.seen:  # with accumulated gradients not every batch is a step
             self.seen = trainer.global_step
-            self.watcher.step(outputs["loss"])
+            self.watcher.step(outputs["loss"] * trainer.accumulate_grad_batches)  # by which Lightning has divided it
 
     def on_train_end(self, trainer, pl_module):
         self.watcher.close()
 
 
 class TrainerFeatureMaps:  # (transformers.TrainerCallback)
-    """Logs from `Trainer.train()`."""
+    """Logs from `Trainer.train()`, which tells its callbacks no loss of each step."""
 
-    def __init__(self, probe, **options):
-        self.probe, self.options, self.watcher = probe, options, None
+    def __init__(self, logdir, probe, **options):
+        self.logdir, self.probe, self.options, self.watcher = logdir, probe, options, None
 
     def on_train_begin(self, args, state, control, model=None, **kwargs):
-        self.watcher = fm.torch.watch(model, args.logging_dir, probe=self.probe, first_step=state.global_step, **self.options)
+        self.watcher = fm.torch.watch(model, self.logdir, probe=self.probe, first_step=state.global_step, **self.options)
 
     def on_step_end(self, args, state, control, **kwargs):
         self.watcher.step()
@@ -52,15 +52,17 @@ class TrainerFeatureMaps:  # (transformers.TrainerCallback)
 class SmallLightning:
     """Calls a callback in the order in which `lightning.Trainer` does, with gradients of two batches a step."""
 
-    def __init__(self, logdir, callback):
-        self.logger, self.callback, self.global_step = SimpleNamespace(log_dir=logdir), callback, 0
+    accumulate_grad_batches = 2
+
+    def __init__(self, log_dir, callback):
+        self.log_dir, self.callback, self.global_step = log_dir, callback, 0
 
     def fit(self, model, optimizer, batches):
         self.callback.on_train_start(self, model)
         for index, (images, labels) in enumerate(batches):
-            loss = nn.functional.cross_entropy(model(images), labels)
+            loss = nn.functional.cross_entropy(model(images), labels) / self.accumulate_grad_batches
             loss.backward()
-            if index % 2:
+            if (index + 1) % self.accumulate_grad_batches == 0:
                 optimizer.step()
                 optimizer.zero_grad()
                 self.global_step += 1
@@ -68,17 +70,17 @@ class SmallLightning:
         self.callback.on_train_end(self, model)
 
 
-def train_as_transformers(logdir, callback, model, optimizer, batches):
+def train_as_transformers(callback, model, optimizer, batches):
     """Calls a callback in the order in which `transformers.Trainer` does."""
-    args, state = SimpleNamespace(logging_dir=logdir), SimpleNamespace(global_step=0)
-    callback.on_train_begin(args, state, None, model=model)
+    state = SimpleNamespace(global_step=0)
+    callback.on_train_begin(None, state, None, model=model)
     for images, labels in batches:
         nn.functional.cross_entropy(model(images), labels).backward()
         optimizer.step()
         optimizer.zero_grad()
         state.global_step += 1
-        callback.on_step_end(args, state, None, model=model)
-    callback.on_train_end(args, state, None)
+        callback.on_step_end(None, state, None, model=model)
+    callback.on_train_end(None, state, None)
 
 
 def main(logdir):
@@ -92,7 +94,7 @@ def main(logdir):
         if name == "lightning":
             SmallLightning(f"{logdir}/{name}", LightningFeatureMaps(images[:16], every=10)).fit(model, optimizer, batches)
         else:
-            train_as_transformers(f"{logdir}/{name}", TrainerFeatureMaps(images[:16], every=10), model, optimizer, batches)
+            train_as_transformers(TrainerFeatureMaps(f"{logdir}/{name}", images[:16], every=10), model, optimizer, batches)
 
 
 if __name__ == "__main__":
