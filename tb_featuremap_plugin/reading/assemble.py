@@ -6,7 +6,10 @@ Nothing here raises for what a logdir holds: whatever cannot be read becomes a `
 from __future__ import annotations
 
 import functools
+import itertools
 import logging
+import math
+import operator
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
@@ -116,12 +119,10 @@ def surviving(series: RawSeries, starts: RawSeries | None) -> list[int]:
 
     A point goes when a later one has its step or a smaller one, or when its run was started again at its step or before.
     """
-    kept: list[int] = []
-    for index, step in enumerate(series.steps):
-        while kept and series.steps[kept[-1]] >= step:
-            kept.pop()
-        kept.append(index)
-    begun = _begun(starts)
+    kept = list(range(len(series.steps))) if _increases(series.steps) else _last_in_order(series.steps)
+    begun = [(step, at) for step, at in _begun(starts) if series.wall_times and min(series.wall_times) < at]
+    if not begun:
+        return kept
     return [index for index in kept if not any(series.steps[index] >= step and series.wall_times[index] < at for step, at in begun)]
 
 
@@ -136,6 +137,20 @@ def sibling_scalars(name: str, scalars: Mapping[str, Iterable[str]]) -> dict[str
     group = title(name)
     found = {run: sorted(tags, key=natural_key) for run, tags in scalars.items() if run in (name, group) or _parent(run) == group}
     return {run: found[run] for run in sorted(found, key=natural_key) if found[run]}
+
+
+def _increases(steps: Sequence[int]) -> bool:
+    return all(map(operator.lt, steps, itertools.islice(steps, 1, None)))
+
+
+def _last_in_order(steps: Sequence[int]) -> list[int]:
+    """Indices of the steps that no later one equals or undercuts."""
+    kept: list[int] = []
+    for index, step in enumerate(steps):
+        while kept and steps[kept[-1]] >= step:
+            kept.pop()
+        kept.append(index)
+    return kept
 
 
 def _begun(starts: RawSeries | None) -> list[tuple[int, float]]:
@@ -204,6 +219,8 @@ def _is_ours(tag: str) -> bool:
 
 def _ordered(tag: str, series: RawSeries, starts: RawSeries | None, problems: Problems) -> RawSeries:
     kept = surviving(series, None if tag == metadata.START_TAG else starts)
+    if len(kept) == len(series.steps) and _is_sane(series):
+        return series
     sane = [index for index in kept if abs(series.steps[index]) <= limits.MAX_STEP and np.isfinite(series.wall_times[index])]
     if len(sane) < len(kept):
         problems.add(tag, f"{len(kept) - len(sane)} points have a step beyond {limits.MAX_STEP} or no wall time")
@@ -213,6 +230,13 @@ def _ordered(tag: str, series: RawSeries, starts: RawSeries | None, problems: Pr
         [series.wall_times[index] for index in sane],
         None if series.values is None else [series.values[index] for index in sane],
     )
+
+
+def _is_sane(series: RawSeries) -> bool:
+    """Whether the increasing steps are all small enough, and all wall times finite; False too where the latter's sum is not."""
+    if not series.steps:
+        return True
+    return series.steps[0] >= -limits.MAX_STEP and series.steps[-1] <= limits.MAX_STEP and math.isfinite(sum(series.wall_times))
 
 
 def _table(raw: RawRun, tag: str, records: Sequence[_Record], problems: Problems) -> Table | None:
@@ -277,19 +301,22 @@ def _logged_steps(progress: Table | None) -> int | None:
 
 
 def _pictures(raw: RawRun, record: RunRecord | None, problems: Problems) -> list[PictureSeries]:
-    found: dict[tuple[str, str], dict[int, float]] = {}
+    found: dict[tuple[str, str], list[RawSeries]] = {}
     for tag, series in raw.blobs.items():
         parsed = metadata.parse_picture_tag(tag)
         if parsed is not None and series.steps:
             kind, name, first = parsed
-            times = found.setdefault((kind, name), {})
-            own = dict(zip(series.steps, series.wall_times, strict=True))
-            times.update({step: at for step, at in own.items() if not (first and step in times)})
+            copies = found.setdefault((kind, name), [])
+            copies.insert(0 if first else len(copies), series)
     order = _picture_order(record)
-    return [_picture_series(kind, name, times) for (kind, name), times in sorted(found.items(), key=lambda item: order(*item[0]))]
+    return [_picture_series(kind, name, copies) for (kind, name), copies in sorted(found.items(), key=lambda item: order(*item[0]))]
 
 
-def _picture_series(kind: str, name: str, times: Mapping[int, float]) -> PictureSeries:
+def _picture_series(kind: str, name: str, copies: Sequence[RawSeries]) -> PictureSeries:
+    """One series of several, of which a later one's points count where two have the same step."""
+    times: dict[int, float] = {}
+    for copy in copies:
+        times.update(zip(copy.steps, copy.wall_times, strict=True))
     steps = sorted(times)
     return PictureSeries(kind, name, np.array(steps, np.int64), np.array([times[step] for step in steps], np.float64))
 

@@ -6,14 +6,23 @@ import os
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
 
 from tb_featuremap_plugin import eventfile, limits
 
 _HEAD = struct.Struct("<QI")
 _CHECKSUM = struct.Struct("<I")
+_FRAME_BYTES = _HEAD.size + _CHECKSUM.size
 _MARK = "tfevents"
+_BLOCK_BYTES = 2**20
+"""Read at once: enough for the calls to cost nothing, and little enough to stay in a core's cache until it has been looked at."""
+
+OnDamage = Callable[[str], None]
+
+
+def _ignore(message: str) -> None:
+    """Takes what could not be read, where nobody asks."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +39,25 @@ class StoredRecord:
 
     offset: int
     payload: bytes
+
+
+@dataclass(frozen=True)
+class Block:
+    """A piece of a file.
+
+    Attributes:
+        offset: of the first byte in the file.
+        data: the bytes.
+        payloads: where the payloads of whole records with right checksums begin and end in `data`.
+    """
+
+    offset: int
+    data: bytes
+    payloads: Sequence[tuple[int, int]]
+
+    def record_at(self, begin: int) -> int:
+        """Where the record with the payload that begins here starts in the file."""
+        return self.offset + begin - _HEAD.size
 
 
 def find_runs(logdir: Path) -> list[RunFiles]:
@@ -55,18 +83,25 @@ def find_runs(logdir: Path) -> list[RunFiles]:
     return runs
 
 
-def read_records(path: Path, on_damage: Callable[[str], None] = lambda message: None) -> Iterator[StoredRecord]:
-    """The records of a file whose checksums are right. A record that is cut off ends the file: it may be being written.
+def read_blocks(path: Path, on_damage: OnDamage = _ignore) -> Iterator[Block]:
+    """The records of a file whose checksums are right, many at a time. A record that is cut off ends the file: it may be being written.
 
     Args:
         path: the event file.
         on_damage: called with a sentence for each thing that could not be read.
     """
     try:
-        with path.open("rb") as file:
-            yield from _records(file, os.fstat(file.fileno()).st_size, on_damage)
+        with path.open("rb", buffering=0) as file:
+            yield from _blocks(file, 0, _BLOCK_BYTES, on_damage)
     except OSError as error:
         on_damage(f"{path.name} could not be read: {error.strerror or error}")
+
+
+def read_records(path: Path, on_damage: OnDamage = _ignore) -> Iterator[StoredRecord]:
+    """The same, one by one."""
+    for block in read_blocks(path, on_damage):
+        for begin, end in block.payloads:
+            yield StoredRecord(block.record_at(begin), block.data[begin:end])
 
 
 def read_record(path: Path, offset: int) -> bytes:
@@ -76,35 +111,91 @@ def read_record(path: Path, offset: int) -> bytes:
         OSError: the file cannot be read (any more).
         LookupError: no whole record begins there (any more).
     """
-    with path.open("rb") as file:
-        file.seek(offset)
-        for record in _records(file, os.fstat(file.fileno()).st_size, lambda message: None):
-            if record.offset == offset:
-                return record.payload
+    with path.open("rb", buffering=0) as file:
+        for block in _blocks(file, offset, _HEAD.size, _ignore):
+            begin, end = block.payloads[0]
+            if block.record_at(begin) == offset:
+                return block.data[begin:end]
             break
     raise LookupError(f"{path.name} has no record at {offset}")
 
 
-def _records(file: BinaryIO, size: int, on_damage: Callable[[str], None]) -> Iterator[StoredRecord]:
+def _blocks(file: FileIO, at: int, block_bytes: int, on_damage: OnDamage) -> Iterator[Block]:
+    """Blocks of at least one sound record each, from the record at `at` on."""
+    needed = 0
     while True:
-        offset = file.tell()
-        head = file.read(_HEAD.size)
-        if len(head) < _HEAD.size:
+        found = _Walk(at, _read(file, at, max(block_bytes, needed)), on_damage)
+        if found.payloads:
+            yield Block(at, found.data, found.payloads)
+        at += found.used
+        if found.is_damaged or (found.used == 0 and found.cut <= needed) or at + found.cut > os.fstat(file.fileno()).st_size:
             return
-        length, checksum = _HEAD.unpack(head)
-        if eventfile.masked_crc(head[:8]) != checksum:
-            on_damage(f"the length of the record at byte {offset} is damaged; what follows in this file cannot be found")
-            return
-        if offset + _HEAD.size + length + _CHECKSUM.size > max(size, os.fstat(file.fileno()).st_size):
-            return
-        if length > limits.MAX_EVENT_BYTES:
-            on_damage(f"the record at byte {offset} has {length} bytes; at most {limits.MAX_EVENT_BYTES} are read")
-            file.seek(length + _CHECKSUM.size, os.SEEK_CUR)
-            continue
-        payload, tail = file.read(length), file.read(_CHECKSUM.size)
-        if len(tail) < _CHECKSUM.size:
-            return
-        if eventfile.masked_crc(payload) != _CHECKSUM.unpack(tail)[0]:
-            on_damage(f"the checksum of the record at byte {offset} is wrong, so its {length} bytes are left out")
-            continue
-        yield StoredRecord(offset, payload)
+        needed = found.cut
+        if needed > _FRAME_BYTES + limits.MAX_EVENT_BYTES:
+            on_damage(_too_long(at, needed - _FRAME_BYTES))
+            at, needed = at + needed, 0
+
+
+def _read(file: FileIO, at: int, size: int) -> bytes:
+    """Up to that many of the bytes that the file holds by now."""
+    missing = min(size, os.fstat(file.fileno()).st_size - at)
+    parts = []
+    file.seek(at)
+    while missing > 0 and (part := file.read(missing)):
+        parts.append(part)
+        missing -= len(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+class _Walk:
+    """Goes from record to record through a piece of a file, at whose first byte a record begins.
+
+    Attributes:
+        payloads: where those of whole and sound records begin and end.
+        used: bytes of all records that are whole.
+        cut: bytes of the record that follows and is not whole; 0 if there is none, or not even the whole of its length.
+        is_damaged: whether that record's length is damaged.
+    """
+
+    def __init__(self, offset: int, data: bytes, on_damage: OnDamage) -> None:
+        self.data = data
+        self.payloads: list[tuple[int, int]] = []
+        self.used = self.cut = 0
+        self.is_damaged = False
+        self._offset = offset
+        self._on_damage = on_damage
+        while self._next():
+            pass
+
+    def _next(self) -> bool:
+        """Takes one record more; False where there is no whole one."""
+        data, at = self.data, self.used
+        begin = at + _HEAD.size
+        if begin > len(data):
+            return False
+        length, checksum = _HEAD.unpack_from(data, at)
+        if eventfile.masked_crc(data[at : at + 8]) != checksum:
+            self._on_damage(f"the length of the record at byte {self._offset + at} is damaged; what follows in this file cannot be found")
+            self.is_damaged = True
+            return False
+        end = begin + length
+        if end + _CHECKSUM.size > len(data):
+            self.cut = length + _FRAME_BYTES
+            return False
+        if self._is_sound(at, begin, end):
+            self.payloads.append((begin, end))
+        self.used = end + _CHECKSUM.size
+        return True
+
+    def _is_sound(self, at: int, begin: int, end: int) -> bool:
+        if end - begin > limits.MAX_EVENT_BYTES:
+            self._on_damage(_too_long(self._offset + at, end - begin))
+            return False
+        if eventfile.masked_crc(self.data[begin:end]) != _CHECKSUM.unpack_from(self.data, end)[0]:
+            self._on_damage(f"the checksum of the record at byte {self._offset + at} is wrong, so its {end - begin} bytes are left out")
+            return False
+        return True
+
+
+def _too_long(offset: int, length: int) -> str:
+    return f"the record at byte {offset} has {length} bytes; at most {limits.MAX_EVENT_BYTES} are read"

@@ -1,0 +1,217 @@
+"""Events of the very form in which this package writes them, told by their first bytes: a step may hold hundreds of small pictures.
+
+A protobuf parser makes objects of all that an event holds. Here only lengths are followed, from one summary value to the next, and
+each value's bytes are compared with the only ones that a picture, or a table of a known shape, of that length can begin with. An event
+with anything else in it is left to the parser; of damage inside an event nothing is lost, since what is compared is all but payload.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, Protocol, TypeAlias
+
+import numpy as np
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.compat.proto.tensor_pb2 import TensorProto
+from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
+from tensorboard.compat.proto.types_pb2 import DT_FLOAT
+
+from tb_featuremap_plugin.reading.raw import Array
+
+# Keys of the wire format: field number times 8, plus 0 for a number, 1 for eight bytes, 2 for a length and as many bytes.
+_WALL_TIME, _STEP, _SUMMARY = 0x09, 0x10, 0x2A  # of an Event
+_VALUE = 0x0A  # of a Summary
+_TAG, _TENSOR, _METADATA = 0x0A, 0x42, 0x4A  # of a Summary.Value
+_STRING = 0x42  # of a TensorProto
+_ONE_STRING = bytes([0x08, 7, 0x12, 4, 0x12, 2, 0x08, 1])
+"""A TensorProto's dtype, DT_STRING, and its shape, [1]."""
+
+_DOUBLE = struct.Struct("<d")
+_SHORT = 127
+"""Lengths up to it take one byte; of tags, only such are followed."""
+
+_MEDIUM = 1 << 14
+"""Lengths below it take two bytes at most."""
+
+_MOST_NUMBER_BYTES = 8
+_MOST_HEADS = 10_000
+
+
+class Heads(Protocol):
+    """What a value's bytes between tag and tail begin with if there are that many of them; empty if no such value is known."""
+
+    def __getitem__(self, size: int, /) -> bytes:
+        """The bytes before the payload, which is all that follows up to the tail."""
+
+
+class Form(NamedTuple):
+    """What the values of a series look like, and where they go.
+
+    Attributes:
+        heads: what they begin with, behind their tag.
+        tail: what they end with.
+        add_point: called for a value with the number of its point.
+        add_table: called for a value of numbers with the bytes it stands in, where it ends, and how many bytes behind its tag that
+            is; None for pictures.
+    """
+
+    heads: Heads
+    tail: bytes
+    add_point: Callable[[int], None]
+    add_table: Callable[[bytes, int, int], None] | None
+
+
+Found: TypeAlias = tuple[Form, int, int]
+"""A value's form, where its payload ends, and how many bytes behind its tag that is."""
+
+
+class Head(NamedTuple):
+    """What an event says of its summary, and where that lies: its values begin at `begin` and end with the event."""
+
+    wall_time: float
+    step: int
+    begin: int
+
+
+def read_head(data: bytes, begin: int, end: int) -> Head | None:
+    """The head of the event between two places; None if it is not wall time, step and summary, in this order and nothing else."""
+    try:
+        if data[begin] != _WALL_TIME:
+            return None
+        (wall_time,) = _DOUBLE.unpack_from(data, begin + 1)
+        at, step = begin + 1 + _DOUBLE.size, 0
+        if data[at] == _STEP:
+            step, at = _number(data, at + 1)
+        if data[at] != _SUMMARY:
+            return None
+        size, at = _number(data, at + 1)
+    except (IndexError, ValueError, struct.error):
+        return None
+    return Head(wall_time, step, at) if at + size == end else None
+
+
+def read_values(data: bytes, at: int, end: int, known: Mapping[bytes, Form]) -> list[Found] | None:
+    """The values of a summary.
+
+    Args:
+        data: bytes of a file.
+        at, end: where the summary lies.
+        known: forms of series, by `key_of` their tags.
+
+    Returns:
+        What was found of each value; None unless all values are of
+        known series, end as those do, and begin as their length says that they must.
+    """
+    found: list[Found] = []
+    begins_at = data.startswith
+    try:
+        while at < end:
+            size, begin = data[at + 1], at + 2
+            if size > _SHORT:
+                size, begin = (size & _SHORT) + (data[begin] << 7), begin + 1
+                if size >= _MEDIUM:
+                    size, begin = _number(data, at + 1)
+            behind_tag = begin + 2 + data[begin + 1]
+            form = known.get(data[begin + 1 : behind_tag])
+            if form is None or data[at] != _VALUE or data[begin] != _TAG:
+                return None
+            at = begin + size
+            stop = at - len(form.tail)
+            head = form.heads[stop - behind_tag]
+            if not head or not begins_at(head, behind_tag) or not begins_at(form.tail, stop):
+                return None
+            found.append((form, stop, stop - behind_tag))
+    except (IndexError, ValueError):
+        return None
+    return found if at == end else None
+
+
+def tail_of(value: Summary.Value) -> bytes:
+    """What values of a series end with that all have the metadata of this one."""
+    stored: bytes = value.metadata.SerializeToString()
+    return _field(_METADATA, len(stored)) + stored if value.HasField("metadata") else b""
+
+
+def key_of(tag: str) -> bytes | None:
+    """A tag as it stands in a value; None for one that is too long to be followed."""
+    encoded = tag.encode()
+    return bytes([len(encoded)]) + encoded if len(encoded) <= _SHORT else None
+
+
+class _PictureHeads(dict[int, bytes]):
+    """Of string tensors with one element."""
+
+    def __missing__(self, size: int) -> bytes:
+        if len(self) >= _MOST_HEADS:
+            self.clear()
+        self[size] = head = _picture_head(size)
+        return head
+
+
+PICTURE_HEADS = _PictureHeads()
+"""The same for all series of pictures."""
+
+
+class TableHeads(dict[int, bytes]):
+    """Of float32 tables with the shapes that a series was seen to have."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._shapes: dict[int, tuple[int, ...]] = {}
+
+    def __missing__(self, size: int) -> bytes:
+        return b""
+
+    def learn(self, table: Array) -> None:
+        """Takes notice of a table that the parser has read, and checked."""
+        if table.dtype != np.float32 or not table.size or len(self) >= _MOST_HEADS:
+            return
+        shape = TensorShapeProto(dim=[TensorShapeProto.Dim(size=size) for size in table.shape])
+        tensor = TensorProto(dtype=DT_FLOAT, tensor_shape=shape, tensor_content=table.tobytes()).SerializeToString()
+        head = _field(_TENSOR, len(tensor)) + tensor[: len(tensor) - table.nbytes]
+        self[len(head) + table.nbytes] = head
+        self._shapes[len(head) + table.nbytes] = table.shape
+
+    def table(self, data: bytes, stop: int, size: int) -> Array:
+        """The numbers of a value with a known head, of `size` bytes that end at `stop`. They do not keep `data` in memory."""
+        content = data[stop - size + len(self[size]) : stop]
+        return np.frombuffer(content, np.float32).reshape(self._shapes[size])
+
+
+def _picture_head(size: int) -> bytes:
+    """Key and length of the tensor, its type and shape, key and length of its string; empty where no string makes `size` bytes in all."""
+    tensor = _length_within(size - 1)
+    content = _length_within(tensor - len(_ONE_STRING) - 1)
+    return _field(_TENSOR, tensor) + _ONE_STRING + _field(_STRING, content) if content >= 0 else b""
+
+
+def _length_within(size: int) -> int:
+    """The length that takes `size` bytes together with what it counts; -1 if there is none."""
+    fitting = (size - own for own in range(1, _MOST_NUMBER_BYTES + 1) if size >= own and len(_field(0, size - own)) == 1 + own)
+    return next(fitting, -1)
+
+
+def _field(key: int, size: int) -> bytes:
+    """A key, and the length of what follows."""
+    encoded = [key]
+    while size > _SHORT:
+        encoded.append(size & _SHORT | _SHORT + 1)
+        size >>= 7
+    return bytes([*encoded, size])
+
+
+def _number(data: bytes, at: int) -> tuple[int, int]:
+    """A number of up to 56 bits, and where it ends.
+
+    Raises:
+        IndexError: the data end first.
+        ValueError: it is longer, as negative ones are.
+    """
+    value = 0
+    for place in range(_MOST_NUMBER_BYTES):
+        byte = data[at + place]
+        value |= (byte & _SHORT) << 7 * place
+        if byte <= _SHORT:
+            return value, at + place + 1
+    raise ValueError("the number is too long")
