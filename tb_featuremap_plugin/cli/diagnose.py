@@ -13,6 +13,7 @@ from tb_featuremap_plugin.printable import printable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tb_featuremap_plugin.diagnosis import Diagnosis
     from tb_featuremap_plugin.series import Run
 
 _SEVERITIES = ("info", "warning", "error")
@@ -36,40 +37,41 @@ def add_parser(subparsers: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Diagnoses all runs of a logdir; the exit status is 0, 1 or, where the logdir cannot be read, 2."""
     from tb_featuremap_plugin.cli.main import UsageError
-    from tb_featuremap_plugin.reading.events import EventSource
+    from tb_featuremap_plugin.reading.parallel import map_runs
 
     try:
-        runs = EventSource(arguments.logdir).runs()
+        found = map_runs(arguments.logdir, _diagnosed)
     except OSError as error:
         raise UsageError(f"{arguments.logdir} cannot be read: {error.strerror or error}") from error
-    _warn(arguments.logdir, runs)
-    severities = _print_json(runs) if arguments.format == "json" else _print_text(runs)
-    return int(
-        arguments.fail_on is not None and any(_SEVERITIES.index(found) >= _SEVERITIES.index(arguments.fail_on) for found in severities)
-    )
+    _warn(arguments.logdir, [problem for problems, _ in found for problem in problems], empty=not found)
+    diagnoses = [diagnosis for _, diagnosis in found]
+    (_print_json if arguments.format == "json" else _print_text)(diagnoses)
+    severities = [_SEVERITIES.index(finding.severity) for diagnosis in diagnoses for finding in diagnosis.findings]
+    return int(arguments.fail_on is not None and max(severities, default=-1) >= _SEVERITIES.index(arguments.fail_on))
 
 
-def _warn(logdir: Path, runs: Sequence[Run]) -> None:
-    if not runs:
-        print(f"No run in {logdir} holds anything to diagnose; `tb-featuremap doctor {logdir}` says why.", file=sys.stderr)
-    for one in runs:
-        for problem in one.problems:
-            print(printable(f"warning: run {one.title}: {problem.tag}: {problem.message}"), file=sys.stderr)
-
-
-def _print_json(runs: Sequence[Run]) -> list[str]:
-    from tb_featuremap_plugin.diagnosis import report
-
-    answer = report(runs)
-    print(json.dumps(answer, allow_nan=False, indent=1))
-    return [finding["severity"] for one in answer["runs"] for finding in one["findings"]]
-
-
-def _print_text(runs: Sequence[Run]) -> list[str]:
-    from tb_featuremap_plugin.cli.prose import Paper, write_diagnosis
+def _diagnosed(run: Run) -> tuple[list[str], Diagnosis]:
+    """What could not be read, in sentences, and what is to be said of the rest."""
     from tb_featuremap_plugin.diagnosis import diagnose
 
+    return [f"run {run.title}: {problem.tag}: {problem.message}" for problem in run.problems], diagnose(run)
+
+
+def _warn(logdir: Path, problems: Sequence[str], *, empty: bool) -> None:
+    if empty:
+        print(f"No run in {logdir} holds anything to diagnose; `tb-featuremap doctor {logdir}` says why.", file=sys.stderr)
+    for problem in problems:
+        print(printable(f"warning: {problem}"), file=sys.stderr)
+
+
+def _print_json(diagnoses: Sequence[Diagnosis]) -> None:
+    from tb_featuremap_plugin.diagnosis import report
+
+    print(json.dumps({**report(()), "runs": [diagnosis.to_dict() for diagnosis in diagnoses]}, allow_nan=False, indent=1))
+
+
+def _print_text(diagnoses: Sequence[Diagnosis]) -> None:
+    from tb_featuremap_plugin.cli.prose import Paper, write_diagnosis
+
     paper = Paper.of_terminal()
-    diagnoses = [diagnose(one) for one in runs]
     print("\n\n".join(write_diagnosis(diagnosis, paper) for diagnosis in diagnoses))
-    return [finding.severity for diagnosis in diagnoses for finding in diagnosis.findings]
