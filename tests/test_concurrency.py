@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import threading
@@ -77,48 +76,6 @@ def test_two_writers_of_one_process_share_a_logdir(tmp_path):
         for step in range(20):
             children.log(one, step)
             two.feature_maps("other", np.full((1, 4, 4, 1), step, np.float32), step)
-    source = EventSource(tmp_path)
-    assert_all_there(source, "run", 19)
-    assert {series.name: series.steps.tolist() for series in source.run("run").pictures}["other"] == list(range(20))
-
-
-@pytest.mark.skipif(os.name == "nt", reason="writers find each other by file locks of POSIX systems")
-def test_writers_that_begin_at_the_same_moment_find_each_other(tmp_path):
-    together = threading.Barrier(THREADS)
-
-    def rank(number: int, folder: str) -> None:
-        with fm.Writer(tmp_path / folder) as writer:
-            together.wait(60)
-            writer.feature_maps(f"rank{number}", np.full((1, 4, 4, 1), number, np.float32), 0)
-            writer.flush()
-            together.wait(60)
-
-    with ThreadPoolExecutor(THREADS) as pool:
-        for repeat in range(10):
-            list(pool.map(rank, range(THREADS), [str(repeat)] * THREADS))
-    for run in EventSource(tmp_path).runs():
-        assert {series.name for series in run.pictures} == {f"rank{number}" for number in range(THREADS)}
-
-
-SECOND = """
-writer = fm.Writer(sys.argv[1])
-for step in range(20): writer.feature_maps("other", np.full((1, 4, 4, 1), step, np.float32), step)
-writer.flush()
-print("done", flush=True)
-sys.stdin.readline()
-"""
-
-
-@pytest.mark.skipif(os.name == "nt", reason="whether another process still writes is known from file locks of POSIX systems")
-def test_two_processes_that_write_one_logdir_take_nothing_from_each_other(tmp_path):
-    with fm.Writer(tmp_path / "run") as writer:
-        for step in range(10):
-            children.log(writer, step)
-        writer.flush()
-        second = children.run(SECOND, tmp_path / "run", stdin=subprocess.DEVNULL)
-        assert second.returncode == 0, second.stderr
-        for step in range(10, 20):
-            children.log(writer, step)
     source = EventSource(tmp_path)
     assert_all_there(source, "run", 19)
     assert {series.name: series.steps.tolist() for series in source.run("run").pictures}["other"] == list(range(20))

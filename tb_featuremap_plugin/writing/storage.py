@@ -12,10 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
+from tb_featuremap_plugin.writing import locks
 
 
 class Appender(Protocol):
@@ -58,7 +55,7 @@ class LocalAppender:
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o666)
         self._size = os.fstat(self._descriptor).st_size
         self.intact = True
-        _try_lock(self._descriptor)
+        locks.is_free(self._descriptor)
 
     def append(self, data: bytes) -> None:
         """Writes all of `data`; what a full disk cut off is taken back, so that the file stays readable.
@@ -178,44 +175,26 @@ def locked(folder: str) -> Iterator[None]:
     Raises:
         OSError: the storage refuses to make the folder.
     """
-    if fcntl is None or is_remote(folder):
+    if is_remote(folder):
         yield
         return
     Path(folder).mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        with contextlib.suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with locks.held(folder):
         yield
-    finally:
-        os.close(descriptor)
 
 
 def is_written(folder: str, name: str) -> bool:
     """Whether a living writer has a local file open; False where that cannot be told."""
-    if fcntl is None or is_remote(folder):
+    if is_remote(folder):
         return False
     try:
         descriptor = os.open(join(folder, name), os.O_RDONLY)
     except OSError:
         return False
     try:
-        return not _try_lock(descriptor)
+        return not locks.is_free(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _try_lock(descriptor: int) -> bool:
-    """Locks a file; False if somebody else has it locked. Where there are no locks it says True."""
-    if fcntl is None:
-        return True
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
-    return True
 
 
 class _Gfile:
