@@ -70,3 +70,9 @@ def surface(seed: int, gain: float = 1.0, offset: float = 0.0) -> tuple[torch.Te
     inputs = rng.uniform(-1, 1, (COUNT, 3))
     values = np.sin(3 * inputs[:, :1]) + inputs[:, 1:2] * inputs[:, 2:]
     return _tensors(inputs, values / values.std() * gain + offset)
+
+
+def bits(seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Ten random bits, to be given back as they are: [N, 10] to [N, 10]."""
+    values = np.random.default_rng(seed).integers(0, 2, (COUNT, 10)).astype(np.float32)
+    return _tensors(values, values)

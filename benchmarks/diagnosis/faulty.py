@@ -138,6 +138,15 @@ CASES = (
         adam(0.005),
         OUTPUT | {"dead_units"},
     ),
+    Case("softmax for several labels", data.bits, partial(dense, 10, 32, 10, last=softmax), squared, adam(0.003), OUTPUT),
+    Case(
+        "five layers that start at next to nothing",
+        data.table,
+        normal(partial(dense, 12, *[64] * 5, 4), 0.001),
+        cross_entropy,
+        sgd(0.05),
+        LOST | {"bad_init"},
+    ),
     Case("the sign of the loss is wrong", data.table, partial(dense, 12, 32, 4, last=softmax), _upside_down, adam(0.003), OUTPUT),
     Case(
         "logarithm of a probability of 0",
