@@ -35,6 +35,24 @@ def test_putting_again_replaces():
     assert (cache.peek("a"), cache.peek("b")) == ("x", "xx")
 
 
+def test_a_later_version_takes_the_place_of_the_one_before():
+    cache = Cache(3, len)
+    for version in range(10):
+        assert cache.get("live", lambda version=version: str(version), version) == str(version)
+    cache.get("live", lambda: pytest.fail("this version is kept"), 9)
+    assert cache.get("live", lambda: "0", 0) == "0"
+    cache.put("other", "xx")
+    assert (len(cache), cache.peek("live"), cache.peek("other")) == (2, "0", "xx")
+
+
+def test_a_later_version_that_is_too_heavy_ends_the_one_before():
+    cache = Cache(3, len)
+    cache.put("live", "x", 1)
+    cache.put("live", "xxxx", 2)
+    cache.put("other", "xxx")
+    assert (cache.peek("live"), cache.peek("other")) == (None, "xxx")
+
+
 def test_a_failure_is_not_kept():
     cache = Cache(3, len)
     with pytest.raises(ZeroDivisionError):

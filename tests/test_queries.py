@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tensorboard.context import RequestContext
 from tensorboard.util import tensor_util
 
 from tb_featuremap_plugin import metadata
 from tb_featuremap_plugin.reading.events import EventSource
+from tb_featuremap_plugin.reading.queries import Memory, ProviderSource
 from tests import logdirs
 from tests.providers import LOADERS, loaded
 from tests.same import assert_same_run, assert_same_runs
@@ -255,3 +257,20 @@ def test_many_pictures_that_are_gone_hold_nothing_up(loader, tmp_path):
         gone = list(range(1000, 1040))
         assert held.source().map_pictures("run", "maps", "conv1", [0, *gone], len)[1:] == [None] * len(gone)
         assert held.source().map_pictures("nowhere", "maps", "conv1", gone, len) == [None] * len(gone)
+
+
+@both_loaders
+def test_of_a_run_that_grows_only_the_latest_reading_is_kept(loader, tmp_path):
+    """Each reload makes another run of it: over hours, all of them together would fill the memory."""
+    log, memory = logdirs.write_monitored(tmp_path / "run", [0, 1]), Memory()
+    with loaded(loader, tmp_path) as held:
+        for step in range(2, 6):
+            log.maps("conv1", step)
+            held.until(lambda source, step=step: step in source.run("run").pictures[0].steps)
+            source = ProviderSource(held.provider, RequestContext(), "", memory)
+            assert source.derive("run", _last_step) == source.outline("run").steps[-1] == step
+    assert [len(kept) for kept in (memory.runs, memory.outlines, memory.derived, memory.listed)] == [1, 1, 1, 1]
+
+
+def _last_step(run):
+    return int(run.pictures[0].steps[-1])

@@ -118,7 +118,8 @@ class ProviderSource:
             MissingError: there is no such run, or it holds nothing of ours.
         """
         listed = self._only(name)
-        value: T = self._memory.derived.get((self.experiment_id, listed.fingerprint, function), lambda: function(self._run(listed)))
+        key = (self.experiment_id, name, function)
+        value: T = self._memory.derived.get(key, lambda: function(self._run(listed)), listed.fingerprint)
         return value
 
     def picture(self, run: str, kind: str, name: str, step: int) -> bytes:
@@ -184,14 +185,16 @@ class ProviderSource:
         raise MissingError(f"there is no run {name!r} with anything of this plugin")
 
     def _outline(self, listed: _Listed) -> Outline:
-        return self._memory.outlines.get(
-            (self.experiment_id, listed.fingerprint), lambda: assemble.outline(self._raw(listed, self._read_small(listed), sessions=1))
-        )
+        def read() -> Outline:
+            return assemble.outline(self._raw(listed, self._read_small(listed), sessions=1))
+
+        return self._memory.outlines.get((self.experiment_id, listed.name), read, listed.fingerprint)
 
     def _run(self, listed: _Listed) -> Run:
-        return self._memory.runs.get(
-            (self.experiment_id, listed.fingerprint), lambda: assemble.run(self._raw(listed, self._read_all(listed), limits.MAX_SESSIONS))
-        )
+        def read() -> Run:
+            return assemble.run(self._raw(listed, self._read_all(listed), limits.MAX_SESSIONS))
+
+        return self._memory.runs.get((self.experiment_id, listed.name), read, listed.fingerprint)
 
     def _listed(self, runs: Sequence[str] | None) -> list[_Listed]:
         only = RunTagFilter(runs=runs)
