@@ -7,12 +7,14 @@ import { BatchingSource } from "./batch";
 import { onHashChange, readHash, watchDark, watchReloads, watchVisible, writeHash } from "./host";
 import { EMBEDDED_ID, embeddedSource, ServerSource, STYLE_ID } from "./source";
 import { Store, StoreProvider } from "./store";
+import { adoptTypeface } from "./typeface";
 
 export function render(): void {
   const api = new Api(embeddedSource(document) ?? new BatchingSource(new ServerSource()));
   const store = new Store(api, readHash());
   void store.reload();
   linkStyle();
+  adoptTypeface();
   watchDark((dark) => {
     store.dark.value = dark;
     document.body.classList.toggle("dark", dark);

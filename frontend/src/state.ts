@@ -56,8 +56,9 @@ const FIELDS = {
   statistic: text(""),
   /** Column of the weight-change table, with a minus before it for the largest first. */
   sort: text(""),
-  /** Smoothing of the loss, and the scalar laid beside it. */
+  /** Smoothing of the loss, whether it stands on a logarithmic scale, and the scalar laid beside it. */
   smoothing: number(0),
+  logLoss: flag(),
   beside: text(""),
 } as const;
 
@@ -100,6 +101,10 @@ function readNumber(value: string): number | undefined {
 
 function number(initial: number): Field<number> {
   return { initial, read: readNumber, write: String };
+}
+
+function flag(): Field<boolean> {
+  return { initial: false, read: (value) => value === "1", write: (value) => (value ? "1" : "") };
 }
 
 function optionalNumber(): Field<number | null> {

@@ -85,7 +85,7 @@ function RunList() {
                 style={{ accentColor: store.colourOf(run) }}
               />
               <span class="dot" style={{ background: store.colourOf(run) }} />
-              <span class="name">{run.title}</span>
+              <span class="name">{breakable(run.title)}</span>
             </label>
             <button type="button" class="quiet only" aria-label={`Only ${run.title}`} onClick={() => choose([run.run])}>
               only
@@ -97,6 +97,11 @@ function RunList() {
       <RunProblems />
     </section>
   );
+}
+
+/** A name that a line may break after a slash or an underscore. */
+function breakable(name: string) {
+  return name.split(/(?<=[/_])/).map((part, i) => [i > 0 && <wbr key={i} />, part]);
 }
 
 /** What could not be read, and what the logger wants to be known, of the chosen runs. */

@@ -20,18 +20,7 @@ const HEIGHT = 160;
 const MOST_INPUTS = 512;
 
 export function ChannelFilter({ run, variable, filter }: { run: Run; variable: string; filter: number }) {
-  const store = useStore();
-  const scene = useScene(
-    {
-      run,
-      chosen: store.chosen.value,
-      kind: "filters",
-      name: variable,
-      step: store.step.value ?? 0,
-      state: { ...store.state.value, difference: "none" },
-    },
-    true,
-  );
+  const scene = useScene(run, "filters", variable, true, { difference: "none" });
   return <SceneState scene={scene}>{(loaded) => <LoadedFilter run={run} scene={loaded} filter={filter} />}</SceneState>;
 }
 

@@ -1,24 +1,20 @@
 /** A channel over the steps: what became of it, its statistics, and its map again and again. */
-import { count, number } from "../charts/format";
+import { count, counted, number } from "../charts/format";
 import { drawTiles } from "../draw";
 import { type Condition, channelSeries, conditions, lifeChanges } from "../life";
 import { lut } from "../lut";
 import { layOut } from "../mosaic";
 import { findSeries } from "../network";
-import type { Maps } from "../picture";
-import { MosaicCanvas, StillCanvas, singleTile } from "../pictures/MosaicCanvas";
+import { MosaicCanvas } from "../pictures/MosaicCanvas";
 import { ORDER_NAMES } from "../pictures/order";
-import { loadScene } from "../pictures/scene";
-import { mapsView } from "../pictures/view";
 import { extentOf, type Limits, widened } from "../range";
 import { useResource } from "../resource";
 import { indexAtOrBefore } from "../steps";
 import { useStore } from "../store";
 import type { Channels, Run } from "../types";
+import { Strip } from "./Strip";
 import type { Subject } from "./subject";
 
-const STRIP = 8;
-const STRIP_SIDE = 40;
 const WIDTH = 352;
 const STATISTICS = ["mean", "max", "std", "zeros"] as const;
 
@@ -31,7 +27,10 @@ export function ChannelLife({ run, subject }: { run: Run; subject: Subject }) {
   if (!channels.value) return null;
   return (
     <>
-      <h3>Over the steps</h3>
+      <h3>
+        Over the steps{" "}
+        <span class="muted">{counted(findSeries(run, "maps", layer)?.steps.length ?? 0, "map")} kept</span>
+      </h3>
       <Strip run={run} subject={subject} />
       <Changes channels={channels.value} subject={subject} run={run} />
       {STATISTICS.map((name) => (
@@ -84,54 +83,6 @@ function Sparkline({ name, channels, channel }: { name: string; channels: Channe
       </svg>
       <span>{number(series[at] ?? Number.NaN)}</span>
     </p>
-  );
-}
-
-/** The channel's map at up to eight of the steps. */
-function Strip({ run, subject }: { run: Run; subject: Subject }) {
-  const steps = findSeries(run, "maps", subject.layer)?.steps ?? [];
-  const shown = Math.min(STRIP, steps.length);
-  const chosen = Array.from(
-    { length: shown },
-    (_, i) => steps[Math.round((i * (steps.length - 1)) / Math.max(1, shown - 1))]!,
-  );
-  return (
-    <div class="strip">
-      {[...new Set(chosen)].map((step) => (
-        <StripTile key={step} run={run} subject={subject} step={step} />
-      ))}
-    </div>
-  );
-}
-
-function StripTile({ run, subject, step }: { run: Run; subject: Subject; step: number }) {
-  const store = useStore();
-  const { layer, channel } = subject;
-  const request = {
-    run,
-    chosen: store.chosen.value,
-    kind: "maps",
-    name: layer,
-    step,
-    state: { ...store.state.value, difference: "none", order: "channel", only: "" },
-  } as const;
-  const key = JSON.stringify([run.run, layer, step, request.state.range, store.generation.value]);
-  const scene = useResource(key, (signal) => loadScene(store.api, request, signal)).value.value;
-  const view = scene && mapsView(scene, request.state);
-  const tile = scene ? (scene.picture as Maps).channels.indexOf(channel) : -1;
-  if (!view || tile < 0) return null;
-  const mosaic = singleTile(view.tiles, STRIP_SIDE);
-  return (
-    <button type="button" class="quiet" aria-current={step === store.step.value} onClick={() => store.goTo(step)}>
-      <StillCanvas
-        mosaic={mosaic}
-        paint={(target) => view.paint(target, mosaic, [tile])}
-        inputs={[view, tile]}
-        label={`step ${step}`}
-        data={{ "data-step": step }}
-      />
-      <span>{count(step)}</span>
-    </button>
   );
 }
 

@@ -17,21 +17,10 @@ import type { Run } from "../types";
 import { PixelProducts } from "./PixelProducts";
 import type { Subject } from "./subject";
 
-const SIDE = 176;
+const SIDE = 172;
 
 export function ChannelMap({ run, subject }: { run: Run; subject: Subject }) {
-  const store = useStore();
-  const scene = useScene(
-    {
-      run,
-      chosen: store.chosen.value,
-      kind: "maps",
-      name: subject.layer,
-      step: store.step.value ?? 0,
-      state: store.state.value,
-    },
-    true,
-  );
+  const scene = useScene(run, "maps", subject.layer);
   return <SceneState scene={scene}>{(loaded) => <LoadedMap run={run} subject={subject} scene={loaded} />}</SceneState>;
 }
 

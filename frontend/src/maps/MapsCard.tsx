@@ -1,12 +1,10 @@
 import { useMemo } from "preact/hooks";
 import { count, number } from "../charts/format";
-import { findLayer, findSeries } from "../network";
+import { findLayer } from "../network";
 import type { Maps } from "../picture";
-import { Card, SceneState, useScene } from "../pictures/Card";
-import { useWidth } from "../pictures/hooks";
 import { countMeeting } from "../pictures/order";
 import { Panel } from "../pictures/Panel";
-import { RunName } from "../pictures/RunName";
+import { SeriesCard } from "../pictures/SeriesCard";
 import type { Scene } from "../pictures/scene";
 import { mapsView } from "../pictures/view";
 import { extentOf } from "../range";
@@ -16,63 +14,32 @@ import { shapeName } from "../words";
 import { ProbeImage } from "./ProbeImage";
 import { SummaryNote } from "./SummaryNote";
 
-/** One layer: the same tile of every chosen run above the same tile. */
 export function MapsCard({ name }: { name: string }) {
   const store = useStore();
-  const runs = store.chosen.value.filter((run) => findSeries(run, "maps", name));
-  const layer = findLayer(runs, name);
+  const layer = findLayer(store.chosen.value, name);
+  const activation = layer?.activation === "linear" ? null : layer?.activation;
   return (
-    <Card
+    <SeriesCard
+      kind="maps"
       name={name}
       layer={name}
-      title={`Feature maps of ${name}`}
-      body={(nearby) => (
-        <>
-          <h3>
-            <span class="muted">Feature maps of</span> {name}
-            {layer?.kind && <small> · {layer.kind}</small>}
-            {layer?.activation && <small> · {layer.activation}</small>}
-          </h3>
-          {runs.map((run) => (
-            <RunMaps key={run.run} run={run} name={name} nearby={nearby} />
-          ))}
-        </>
-      )}
+      what="Feature maps"
+      known={[layer?.kind, activation]}
+      facts={(scene) => <MapsFacts maps={scene.picture as Maps} />}
+      aside={(run, scene) => <ProbeImage run={run} maps={scene.picture as Maps} step={store.step.value ?? 0} />}
+      panel={(run, scene, width) => <MapsPanel run={run} scene={scene} width={width} />}
     />
   );
 }
 
-function RunMaps({ run, name, nearby }: { run: Run; name: string; nearby: boolean }) {
-  const store = useStore();
-  const chosen = store.chosen.value;
-  const step = store.step.value ?? 0;
-  const scene = useScene({ run, chosen, kind: "maps", name, step, state: store.state.value }, nearby);
-  const [element, width] = useWidth<HTMLDivElement>();
-  return (
-    <div class="run-row">
-      <SceneState scene={scene}>{(loaded) => <MapsHeading run={run} scene={loaded} />}</SceneState>
-      <div class="beside">
-        {scene.value && nearby && <ProbeImage run={run} maps={scene.value.picture as Maps} step={step} />}
-        <div class="room" ref={element}>
-          {scene.value && width > 0 && <MapsPanel run={run} scene={scene.value} width={width} />}
-        </div>
-      </div>
-    </div>
-  );
-}
-
-/** What is known of the layer at this step, in a line. */
-function MapsHeading({ run, scene }: { run: Run; scene: Scene }) {
-  const store = useStore();
-  const maps = scene.picture as Maps;
+/** What is known of the layer at this step. */
+function MapsFacts({ maps }: { maps: Maps }) {
   const [, channels, ...space] = maps.shape as [number, number, ...number[]];
-  store.noteSize("inputs", "images", maps.images.length);
+  useStore().noteSize("inputs", "images", maps.images.length);
   const dead = countMeeting(maps, "dead");
   const highest = extentOf(maps.stats.get("max") ?? []).high;
-  const cursor = store.step.value;
   return (
-    <p class="facts">
-      <RunName run={run} />
+    <>
       <span>{shapeName([...space, channels])}</span>
       {maps.reduced > 1 && <span>shown reduced {maps.reduced} times</span>}
       {maps.channels.length < channels && (
@@ -80,9 +47,7 @@ function MapsHeading({ run, scene }: { run: Run; scene: Scene }) {
       )}
       {dead > 0 && <span class="warned">{count(dead)} dead</span>}
       <span>max {number(highest)}</span>
-      {scene.step !== cursor && <span>picture of step {count(scene.step)}</span>}
-      {scene.baselineStep !== null && <span>minus step {count(scene.baselineStep)}</span>}
-    </p>
+    </>
   );
 }
 

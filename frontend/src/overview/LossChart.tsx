@@ -1,6 +1,5 @@
 /** The loss of every step, smoothed if wanted, with another scalar of the runs beside it. */
 
-import { useSignal } from "@preact/signals";
 import { useMemo } from "preact/hooks";
 import type { Api } from "../api";
 import { Failure, Loading } from "../app/States";
@@ -10,8 +9,9 @@ import type { ChartSpec, Line } from "../charts/spec";
 import { useResource } from "../resource";
 import { useStore } from "../store";
 import type { Run } from "../types";
-import { choiceKey, choiceLabel, holder, type ScalarChoice, scalarChoices } from "./scalars";
+import { choiceKey, choiceLabel, holder, readChoice, type ScalarChoice, scalarChoices } from "./scalars";
 
+const MOST_SMOOTHING = 0.99;
 const NONE: Series = { steps: [], values: [] };
 
 export interface LossOfRun {
@@ -24,17 +24,16 @@ export interface LossOfRun {
 export function LossChart({ height = 180 }: { height?: number }) {
   const store = useStore();
   const runs = store.chosen.value;
-  const beside = useSignal<ScalarChoice | null>(null);
-  const smoothing = useSignal(0);
-  const log = useSignal(false);
-  const key = JSON.stringify([store.generation.value, runs.map(({ run }) => run), beside.value]);
-  const loaded = useResource(key, (signal) => load(store.api, runs, beside.value, signal));
+  const { smoothing, logLoss, beside: besideKey } = store.state.value;
+  const beside = readChoice(besideKey);
+  const key = JSON.stringify([store.generation.value, runs.map(({ run }) => run), besideKey]);
+  const loaded = useResource(key, (signal) => load(store.api, runs, beside, signal));
   const { status, value, message } = loaded.value;
   const dark = store.dark.value;
   const spec = useMemo(() => {
     const named = (value ?? []).map((one) => ({ ...one, name: one.run.title, color: store.colourOf(one.run) }));
-    return lossSpec(named, beside.value && choiceLabel(beside.value), smoothing.value, log.value);
-  }, [value, dark, smoothing.value, log.value]);
+    return lossSpec(named, beside && choiceLabel(beside), Math.min(MOST_SMOOTHING, smoothing), logLoss);
+  }, [value, dark, smoothing, logLoss]);
   if (status === "failed") return <Failure message={message} />;
   if (!value) return <Loading what="loss" />;
   return (
@@ -44,17 +43,21 @@ export function LossChart({ height = 180 }: { height?: number }) {
         <input
           type="range"
           min="0"
-          max="0.99"
+          max={MOST_SMOOTHING}
           step="0.01"
-          value={smoothing.value}
-          onInput={(event) => (smoothing.value = Number(event.currentTarget.value))}
+          value={smoothing}
+          onInput={(event) => store.update({ smoothing: Number(event.currentTarget.value) })}
         />
       </label>
       <label>
-        <input type="checkbox" checked={log.value} onChange={(event) => (log.value = event.currentTarget.checked)} />{" "}
+        <input
+          type="checkbox"
+          checked={logLoss}
+          onChange={(event) => store.update({ logLoss: event.currentTarget.checked })}
+        />{" "}
         Log scale
       </label>
-      <BesideSelect runs={runs} chosen={beside.value} choose={(choice) => (beside.value = choice)} />
+      <BesideSelect runs={runs} chosen={besideKey} choose={(choice) => store.update({ beside: choice })} />
     </Chart>
   );
 }
@@ -92,8 +95,9 @@ export function lossSpec(
 
 interface BesideProps {
   readonly runs: readonly Run[];
-  readonly chosen: ScalarChoice | null;
-  readonly choose: (choice: ScalarChoice | null) => void;
+  /** Key of a choice, or empty. */
+  readonly chosen: string;
+  readonly choose: (key: string) => void;
 }
 
 function BesideSelect({ runs, chosen, choose }: BesideProps) {
@@ -107,10 +111,7 @@ function BesideSelect({ runs, chosen, choose }: BesideProps) {
   return (
     <label>
       Beside it{" "}
-      <select
-        value={chosen ? choiceKey(chosen) : ""}
-        onChange={(event) => choose(choices.find((choice) => choiceKey(choice) === event.currentTarget.value) ?? null)}
-      >
+      <select value={chosen} onChange={(event) => choose(event.currentTarget.value)}>
         <option value="">nothing</option>
         {choices.map((choice) => (
           <option key={choiceKey(choice)} value={choiceKey(choice)}>

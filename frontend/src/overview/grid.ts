@@ -42,6 +42,13 @@ export function gridValue(grid: Grid, row: number, time: number): number {
   return grid.values[row * grid.steps.length + time] ?? Number.NaN;
 }
 
+/** The last number known at a step or before it; NaN where there is none. */
+export function latestValue(grid: Grid, row: number, step: number): number {
+  let time = indexAt(grid.steps, step);
+  while (time > 0 && Number.isNaN(gridValue(grid, row, time))) time--;
+  return time < 0 ? Number.NaN : gridValue(grid, row, time);
+}
+
 /** The cell at a place given as shares of width and height. */
 export function cellAt(grid: Grid, x: number, y: number): { row: number; time: number } {
   return {

@@ -24,6 +24,16 @@ export function choiceKey({ sibling, tag }: ScalarChoice): string {
   return JSON.stringify([sibling, tag]);
 }
 
+/** The choice that a key stands for; null where it stands for none. */
+export function readChoice(key: string): ScalarChoice | null {
+  try {
+    const [sibling, tag] = JSON.parse(key);
+    return typeof sibling === "string" && typeof tag === "string" ? { sibling, tag } : null;
+  } catch {
+    return null;
+  }
+}
+
 /** "train: epoch_accuracy". */
 export function choiceLabel({ sibling, tag }: ScalarChoice): string {
   return sibling ? `${sibling}: ${tag}` : tag;

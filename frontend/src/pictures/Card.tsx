@@ -3,7 +3,9 @@ import type { ComponentChildren } from "preact";
 import { useEffect } from "preact/hooks";
 import { Failure, Loading } from "../app/States";
 import { type Resource, useResource } from "../resource";
+import type { ViewState } from "../state";
 import { useStore } from "../store";
+import type { PictureKind, Run } from "../types";
 import { useNearby } from "./hooks";
 import { loadScene, prefetchNeighbours, type Scene, type SceneRequest, sceneKey } from "./scene";
 
@@ -23,9 +25,21 @@ export function Card({ name, layer, title, body }: CardProps) {
   );
 }
 
-/** The scene of one run's picture, fetched while the card is near the screen and the tab is open. */
-export function useScene(request: SceneRequest, nearby: boolean): Resource<Scene | null> {
+/** The scene of one run's picture at the step cursor, fetched while it is near the screen and the tab is open. */
+export function useScene(
+  run: Run,
+  kind: PictureKind,
+  name: string,
+  nearby = true,
+  patch: Partial<ViewState> = {},
+): Resource<Scene | null> {
   const store = useStore();
+  const request: SceneRequest = {
+    ...{ run, kind, name },
+    chosen: store.chosen.value,
+    step: store.step.value ?? 0,
+    state: { ...store.state.value, ...patch },
+  };
   const active = nearby && store.visible.value;
   const key = active ? sceneKey(request, store.generation.value) : null;
   const scene = useResource(key, (signal) => loadScene(store.api, request, signal)).value;

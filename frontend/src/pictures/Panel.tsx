@@ -15,8 +15,9 @@ import type { PictureView } from "./view";
 
 /** Beyond this height a mosaic is cut off until somebody asks for all of it. */
 const MAX_HEIGHT = 640;
-/** A mosaic is blown up until it has about this height. */
-const GOOD_HEIGHT = 360;
+/** Maps are blown up until they have about this height: they are scenes. Filters are small, but for pictures of in by out. */
+const GOOD_HEIGHT = { maps: 360, inputs: 360, filters: 160 };
+const MATRIX_HEIGHT = 256;
 const LABEL_SIDE = 36;
 
 interface PanelProps {
@@ -35,7 +36,7 @@ export function Panel({ run, picture, view, step, width, label, children }: Pane
   const whole = useSignal(false);
   const pointed = useSignal<number | null>(null);
   const { limits, style } = view;
-  const { order, mosaic, hidden } = fit(view, width, store.state.value.zoom, whole.value);
+  const { order, mosaic, hidden } = fit(view, width, goodHeight(picture, view), store.state.value.zoom, whole.value);
   const channelAt = (hit: Hit) => view.channelOf(order[hit.tile]!, hit);
   const hovered = (hit: Hit | null) => {
     pointed.value = hit && order[hit.tile]!;
@@ -101,14 +102,19 @@ function savePng(button: Element, stem: string): void {
     ?.toBlob((blob) => blob && download(`${stem}.png`, "image/png", blob));
 }
 
+function goodHeight({ kind }: Picture, { order }: PictureView): number {
+  return kind === "filters" && order.length === 1 ? MATRIX_HEIGHT : GOOD_HEIGHT[kind];
+}
+
 /** The mosaic and its tiles as far as they are shown. */
 function fit(
   view: PictureView,
   width: number,
+  height: number,
   zoom: number,
   whole: boolean,
 ): { order: readonly number[]; mosaic: Mosaic; hidden: number } {
-  const full = layOut({ ...view.tiles, count: view.order.length }, width, GOOD_HEIGHT, zoom);
+  const full = layOut({ ...view.tiles, count: view.order.length }, width, height, zoom);
   const rows = Math.max(1, Math.floor(MAX_HEIGHT / full.tileHeight));
   if (whole || full.tileRows <= rows) return { order: view.order, mosaic: full, hidden: 0 };
   const order = view.order.slice(0, rows * full.tileColumns);

@@ -14,10 +14,9 @@ export interface VariableCellsProps {
   readonly reachable: boolean;
   /** Characters of the name that all variables share and that are not shown. */
   readonly skipped: number;
-  readonly open: () => void;
 }
 
-export function VariableCells({ row, id, opened, reachable, skipped, open }: VariableCellsProps) {
+export function VariableCells({ row, id, opened, reachable, skipped }: VariableCellsProps) {
   const store = useStore();
   const { run, variable, verdict, verdictMessage, steps, ratio: ratios } = row.series;
   const color = store.colourOf(run);
@@ -35,7 +34,6 @@ export function VariableCells({ row, id, opened, reachable, skipped, open }: Var
             aria-expanded={opened}
             aria-label={variable}
             title={verdictMessage ? `${variable}: ${verdictMessage}` : variable}
-            onClick={open}
           >
             {variable.slice(skipped)}
           </button>

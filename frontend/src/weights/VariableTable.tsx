@@ -20,6 +20,7 @@ export function VariableTable({ rows, sorting, onSort, opened, open }: VariableT
   const scroller = useRef<HTMLDivElement>(null);
   const scrolled = useSignal(0);
   const height = useHeight(scroller);
+  const hidden = useHiddenSides(scroller);
   const current = useSignal(0);
   const active = Math.min(current.value, rows.length - 1);
   const { start, stop } = windowOf(rows.length, scrolled.value, height);
@@ -39,32 +40,34 @@ export function VariableTable({ rows, sorting, onSort, opened, open }: VariableT
   const skipped = useMemo(() => sharedPrefix(rows.map(({ series }) => series.variable)), [rows]);
   const tabStop = active >= start && active < stop ? active : start;
   return (
-    <div class="variables" ref={scroller} onScroll={(event) => (scrolled.value = event.currentTarget.scrollTop)}>
-      <table aria-label="Variables" aria-rowcount={rows.length + 1}>
-        <Head sorting={sorting} onSort={onSort} />
-        <tbody onKeyDown={onKeyDown}>
-          <Spacer rows={start} />
-          {shown.map(({ row, index }) => (
-            <tr
-              key={`${row.series.run.run} ${row.series.variable}`}
-              aria-rowindex={index + 2}
-              class={row.series.variable === opened ? "opened" : ""}
-              style={{ height: `${ROW_HEIGHT}px` }}
-            >
-              <VariableCells
-                row={row}
-                opened={row.series.variable === opened}
-                reachable={index === tabStop}
-                skipped={skipped}
-                id={rowId(index)}
-                open={() => choose(index)}
-              />
-            </tr>
-          ))}
-          <Spacer rows={rows.length - stop} />
-        </tbody>
-      </table>
-      {rows.length === 0 && <p class="state">No variable matches the filter of layers</p>}
+    <div class={`variables-frame ${hidden}`}>
+      <div class="variables" ref={scroller} onScroll={(event) => (scrolled.value = event.currentTarget.scrollTop)}>
+        <table aria-label="Variables" aria-rowcount={rows.length + 1}>
+          <Head sorting={sorting} onSort={onSort} />
+          <tbody onKeyDown={onKeyDown}>
+            <Spacer rows={start} />
+            {shown.map(({ row, index }) => (
+              <tr
+                key={`${row.series.run.run} ${row.series.variable}`}
+                aria-rowindex={index + 2}
+                class={row.series.variable === opened ? "opened" : ""}
+                style={{ height: `${ROW_HEIGHT}px` }}
+                onClick={() => choose(index)}
+              >
+                <VariableCells
+                  row={row}
+                  opened={row.series.variable === opened}
+                  reachable={index === tabStop}
+                  skipped={skipped}
+                  id={rowId(index)}
+                />
+              </tr>
+            ))}
+            <Spacer rows={rows.length - stop} />
+          </tbody>
+        </table>
+        {rows.length === 0 && <p class="state">No variable matches the filter of layers</p>}
+      </div>
     </div>
   );
 }
@@ -127,4 +130,24 @@ function useHeight(scroller: { readonly current: HTMLElement | null }): number {
     return () => observer.disconnect();
   }, []);
   return height.value;
+}
+
+/** On which sides columns are hidden, as class names: what is cut off should look cut off. */
+function useHiddenSides(scroller: { readonly current: HTMLElement | null }): string {
+  const sides = useSignal("");
+  useEffect(() => {
+    const place = scroller.current as HTMLElement;
+    const look = () => {
+      const right = place.scrollWidth - place.clientWidth - place.scrollLeft > 1;
+      sides.value = `${place.scrollLeft > 1 ? "hidden-left " : ""}${right ? "hidden-right" : ""}`;
+    };
+    const observer = new ResizeObserver(look);
+    observer.observe(place);
+    place.addEventListener("scroll", look);
+    return () => {
+      observer.disconnect();
+      place.removeEventListener("scroll", look);
+    };
+  }, []);
+  return sides.value;
 }
