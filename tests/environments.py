@@ -34,7 +34,7 @@ def build(kind: str, sources: Path, out: Path) -> Path:
     out.mkdir(parents=True, exist_ok=True)
     environment = {**os.environ, "SOURCE_DATE_EPOCH": "1700000000"}
     command = [sys.executable, "-W", "ignore", "-c", BUILD, kind, str(out)]
-    finished = subprocess.run(command, cwd=sources, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    finished = subprocess.run(command, cwd=sources, env=environment, capture_output=True, text=True, timeout=900, check=False)
     assert finished.returncode == 0, finished.stdout + finished.stderr
     return out / finished.stdout.strip().splitlines()[-1]
 

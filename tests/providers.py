@@ -27,7 +27,7 @@ from tb_featuremap_plugin.reading.queries import ProviderSource
 sys.modules.setdefault("tensorboard.compat.notf", types.ModuleType("notf"))
 
 LOADERS = ("native", "python")
-WAIT_SECONDS = 120
+WAIT_SECONDS = 300
 
 
 class Loaded:
@@ -98,7 +98,7 @@ def _native(logdir: Path, samples: Mapping[str, int]) -> Iterator[Loaded]:
             yield from _connect(_port(port_file))
         finally:
             process.stdin.close()
-            process.wait(30)
+            process.wait(120)
 
 
 def _port(port_file: Path) -> int:

@@ -38,7 +38,7 @@ class Server:
     address: threading.Event = field(default_factory=threading.Event)
     reader: threading.Thread | None = None
 
-    def get(self, path: str, timeout: float = 60) -> tuple[int, dict[str, str], bytes]:
+    def get(self, path: str, timeout: float = 240) -> tuple[int, dict[str, str], bytes]:
         """Status, headers and body of a GET below the server's root; errors are answers too."""
         try:
             with urllib.request.urlopen(self.url + path.lstrip("/"), timeout=timeout) as answer:
@@ -57,11 +57,11 @@ class Server:
         """What the server printed so far."""
         return "".join(self.lines)
 
-    def wait_for_runs(self, count: int, seconds: float = 120) -> Any:
+    def wait_for_runs(self, count: int, seconds: float = 300) -> Any:
         """The answer of `/runs`, once it lists at least this many runs: the native server loads while it already answers."""
         return self.wait_for(lambda: (answer := self.json(f"{PLUGIN}/runs"), len(answer["runs"]) >= count), seconds)
 
-    def wait_for(self, poll: Any, seconds: float = 120) -> Any:
+    def wait_for(self, poll: Any, seconds: float = 300) -> Any:
         """Calls `poll() -> (value, done)` until it is done; returns the value."""
         deadline = time.monotonic() + seconds
         while True:
