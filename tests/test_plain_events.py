@@ -12,7 +12,7 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tb_featuremap_plugin import eventfile, metadata
 from tb_featuremap_plugin.reading import event_records, run_reader
 from tb_featuremap_plugin.reading.event_records import find_runs, read_records
-from tb_featuremap_plugin.reading.plain_events import PICTURE_HEADS, Form, TableHeads, key_of, read_head, read_values, tail_of
+from tb_featuremap_plugin.reading.plain_events import PICTURE_HEADS, TableHeads, find_tags, form_of, read_head, read_values
 from tb_featuremap_plugin.reading.run_reader import RunReader
 from tb_featuremap_plugin.values import blob_value, table_value
 from tests import logdirs, mutating
@@ -27,18 +27,20 @@ def pictured(*blobs, step=3, tag=TAG):
     return eventfile.summary_event(1.5, step, values)[12:-4], values
 
 
-def forms(tag=TAG, points=None):
-    (value,) = pictured(b"x", tag=tag)[1]
-    return {key_of(tag): Form(PICTURE_HEADS, tail_of(value), (points if points is not None else []).append, None)}
+def form(tag=TAG):
+    return form_of(blob_value(tag, b"x"), PICTURE_HEADS, is_table=False)
 
 
 def found_in(payload, known):
     """Step, wall time and payloads of an event that is plain; None for any other."""
     head = read_head(payload, 0, len(payload))
-    values = read_values(payload, head.begin, len(payload), known) if head else None
-    if head is None or values is None:
+    tags = find_tags(payload, head.begin, len(payload)) if head else None
+    if head is None or tags is None or any(tag != known.key for tag in tags):
         return None
-    return head.step, head.wall_time, [payload[stop - size + len(form.heads[size]) : stop] for form, stop, size in values]
+    tables = read_values(payload, head.begin, len(payload), [known._replace(is_table=True)] * len(tags))
+    if tables is None:
+        return None
+    return head.step, head.wall_time, [payload[stop - size + len(known.heads[size]) : stop] for _, stop, size in tables]
 
 
 def parsed(payload):
@@ -50,25 +52,25 @@ def parsed(payload):
 def test_pictures_of_any_length_are_told(border):
     for length in range(max(0, border - 70), border + 70, 1 if border < 1 << 20 else 23):
         payload, _ = pictured(b"a", bytes([length % 256]) * length, b"b")
-        assert found_in(payload, forms()) == parsed(payload), length
+        assert found_in(payload, form()) == parsed(payload), length
 
 
 @pytest.mark.parametrize("step", [0, 1, 127, 128, 2**31, 2**53])
 def test_steps_of_any_size_are_told(step):
     payload, _ = pictured(b"a", step=step)
-    assert found_in(payload, forms()) == parsed(payload) == (step, 1.5, [b"a"])
+    assert found_in(payload, form()) == parsed(payload) == (step, 1.5, [b"a"])
 
 
 @pytest.mark.parametrize("event", [Event(), Event(step=-1), Event(file_version="brain.Event:2"), Event(wall_time=1.0)])
 def test_other_events_are_left_to_the_parser(event):
-    assert found_in(event.SerializeToString(), forms()) is None
+    assert found_in(event.SerializeToString(), form()) is None
 
 
 def test_unknown_and_endless_tags_are_left_to_the_parser():
     payload, _ = pictured(b"a", tag="featuremaps/maps/other")
-    assert found_in(payload, forms()) is None
-    assert key_of("x" * 128) is None
-    assert key_of("é" * 64) is None
+    assert found_in(payload, form()) is None
+    assert form("x" * 128) is None
+    assert form("é" * 64) is None
 
 
 def test_whatever_byte_changes_an_event_is_told_only_as_the_parser_reads_it():
@@ -77,7 +79,7 @@ def test_whatever_byte_changes_an_event_is_told_only_as_the_parser_reads_it():
     for at in range(len(payload)):
         for bit in range(8):
             mutant = payload[:at] + bytes([payload[at] ^ 1 << bit]) + payload[at + 1 :]
-            found = found_in(mutant, forms())
+            found = found_in(mutant, form())
             if found is not None:
                 told += 1
                 np.testing.assert_equal(found, parsed(mutant))
@@ -90,12 +92,14 @@ def test_tables_of_a_known_shape_are_told(shape):
     value = table_value(metadata.LAYERS_TAG, table)
     heads = TableHeads()
     heads.learn(np.zeros(shape, np.float32))
-    known = {key_of(metadata.LAYERS_TAG): Form(heads, tail_of(value), [].append, lambda *place: None)}
-    payload = eventfile.summary_event(1.0, 1, [value])[12:-4]
-    ((form, stop, size),) = read_values(payload, read_head(payload, 0, len(payload)).begin, len(payload), known)
-    np.testing.assert_array_equal(form.heads.table(payload, stop, size), table)
+    known = form_of(value, heads, is_table=True)
+    payload = eventfile.summary_event(1.0, 1, [value, value])[12:-4]
+    first, second = read_values(payload, read_head(payload, 0, len(payload)).begin, len(payload), [known, known])
+    assert (first[0], second[0]) == (0, 1)
+    for _, stop, size in (first, second):
+        np.testing.assert_array_equal(heads.table(payload, stop, size), table)
     longer = eventfile.summary_event(1.0, 1, [table_value(metadata.LAYERS_TAG, np.zeros((*shape, 2), np.float32))])[12:-4]
-    assert read_values(longer, read_head(longer, 0, len(longer)).begin, len(longer), known) is None
+    assert read_values(longer, read_head(longer, 0, len(longer)).begin, len(longer), [known]) is None
 
 
 def contents(folder):

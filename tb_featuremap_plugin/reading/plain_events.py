@@ -8,7 +8,7 @@ with anything else in it is left to the parser; of damage inside an event nothin
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol, TypeAlias
 
 import numpy as np
@@ -46,24 +46,25 @@ class Heads(Protocol):
 
 
 class Form(NamedTuple):
-    """What the values of a series look like, and where they go.
+    """What the values of a series look like.
 
     Attributes:
-        heads: what they begin with, behind their tag.
+        key: key and bytes of their tag, which they begin with.
+        heads: what follows it.
         tail: what they end with.
-        add_point: called for a value with the number of its point.
-        add_table: called for a value of numbers with the bytes it stands in, where it ends, and how many bytes behind its tag that
-            is; None for pictures.
+        is_table: whether they hold numbers, which are wanted; pictures stay where they are.
+        fixed: how many bytes `key` and `tail` take.
     """
 
+    key: bytes
     heads: Heads
     tail: bytes
-    add_point: Callable[[int], None]
-    add_table: Callable[[bytes, int, int], None] | None
+    is_table: bool
+    fixed: int
 
 
-Found: TypeAlias = tuple[Form, int, int]
-"""A value's form, where its payload ends, and how many bytes behind its tag that is."""
+Table: TypeAlias = tuple[int, int, int]
+"""Of a value of numbers: its place in the event, where its payload ends, and how many bytes behind its tag that is."""
 
 
 class Head(NamedTuple):
@@ -91,52 +92,59 @@ def read_head(data: bytes, begin: int, end: int) -> Head | None:
     return Head(wall_time, step, at) if at + size == end else None
 
 
-def read_values(data: bytes, at: int, end: int, known: Mapping[bytes, Form]) -> list[Found] | None:
-    """The values of a summary.
+def read_values(data: bytes, at: int, end: int, forms: Sequence[Form]) -> list[Table] | None:
+    """Follows a summary of which the values are known.
 
     Args:
         data: bytes of a file.
         at, end: where the summary lies.
-        known: forms of series, by `key_of` their tags.
+        forms: of its values.
 
     Returns:
-        What was found of each value; None unless all values are of
-        known series, end as those do, and begin as their length says that they must.
+        Where the numbers are; None unless there is a value of each form in this order, and no other.
     """
-    found: list[Found] = []
+    tables: list[Table] = []
     begins_at = data.startswith
     try:
-        while at < end:
+        for place, (key, heads, tail, is_table, fixed) in enumerate(forms):
+            if data[at] != _VALUE:
+                return None
             size, begin = data[at + 1], at + 2
             if size > _SHORT:
                 size, begin = (size & _SHORT) + (data[begin] << 7), begin + 1
                 if size >= _MEDIUM:
                     size, begin = _number(data, at + 1)
-            behind_tag = begin + 2 + data[begin + 1]
-            form = known.get(data[begin + 1 : behind_tag])
-            if form is None or data[at] != _VALUE or data[begin] != _TAG:
-                return None
             at = begin + size
-            stop = at - len(form.tail)
-            head = form.heads[stop - behind_tag]
-            if not head or not begins_at(head, behind_tag) or not begins_at(form.tail, stop):
+            head = heads[size - fixed]
+            if not (head and begins_at(key, begin) and begins_at(head, begin + len(key)) and begins_at(tail, at - len(tail))):
                 return None
-            found.append((form, stop, stop - behind_tag))
+            if is_table:
+                tables.append((place, at - len(tail), size - fixed))
     except (IndexError, ValueError):
         return None
-    return found if at == end else None
+    return tables if at == end else None
 
 
-def tail_of(value: Summary.Value) -> bytes:
-    """What values of a series end with that all have the metadata of this one."""
-    stored: bytes = value.metadata.SerializeToString()
-    return _field(_METADATA, len(stored)) + stored if value.HasField("metadata") else b""
+def find_tags(data: bytes, at: int, end: int) -> list[bytes] | None:
+    """The tags of a summary's values, each with its key; None if that is not what its values begin with."""
+    tags = []
+    try:
+        while at < end:
+            size, begin = _number(data, at + 1)
+            if data[at] != _VALUE or data[begin] != _TAG:
+                return None
+            tags.append(data[begin : begin + 2 + data[begin + 1]])
+            at = begin + size
+    except (IndexError, ValueError):
+        return None
+    return tags if at == end else None
 
 
-def key_of(tag: str) -> bytes | None:
-    """A tag as it stands in a value; None for one that is too long to be followed."""
-    encoded = tag.encode()
-    return bytes([len(encoded)]) + encoded if len(encoded) <= _SHORT else None
+def form_of(value: Summary.Value, heads: Heads, *, is_table: bool) -> Form | None:
+    """The form of all values of a series that have the metadata of this one; None for a tag that is too long to be followed."""
+    tag, stored = value.tag.encode(), value.metadata.SerializeToString()
+    tail = _field(_METADATA, len(stored)) + stored if value.HasField("metadata") else b""
+    return Form(_field(_TAG, len(tag)) + tag, heads, tail, is_table, 2 + len(tag) + len(tail)) if len(tag) <= _SHORT else None
 
 
 class _PictureHeads(dict[int, bytes]):
