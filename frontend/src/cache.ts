@@ -1,10 +1,10 @@
 /** Remembers promised values by key, drops the least recently used above a cost, and aborts what nobody waits for any more. */
 interface Entry<T> {
   readonly promise: Promise<T>;
-  readonly controller: AbortController;
+  /** Aborts the load; null once there is nothing to abort, so that what listens to it is not kept with the value. */
+  controller: AbortController | null;
   cost: number;
   waiting: number;
-  settled: boolean;
 }
 
 export class PromiseCache<T> {
@@ -40,7 +40,7 @@ export class PromiseCache<T> {
 
   #start(key: string, load: (signal: AbortSignal) => Promise<T>): Entry<T> {
     const controller = new AbortController();
-    const entry: Entry<T> = { promise: load(controller.signal), controller, cost: 0, waiting: 0, settled: false };
+    const entry: Entry<T> = { promise: load(controller.signal), controller, cost: 0, waiting: 0 };
     entry.promise.then(
       (value) => this.#settle(key, entry, this.costOf(value)),
       () => this.#entries.get(key) === entry && this.#entries.delete(key),
@@ -49,13 +49,13 @@ export class PromiseCache<T> {
   }
 
   #settle(key: string, entry: Entry<T>, cost: number): void {
-    entry.settled = true;
+    entry.controller = null;
     if (this.#entries.get(key) !== entry) return;
     entry.cost = cost;
     this.#cost += cost;
     for (const [oldKey, old] of this.#entries) {
       if (this.#cost <= this.maxCost) break;
-      if (!old.settled || old === entry) continue;
+      if (old.controller || old === entry) continue;
       this.#entries.delete(oldKey);
       this.#cost -= old.cost;
     }
@@ -63,7 +63,7 @@ export class PromiseCache<T> {
 
   #leave(key: string, entry: Entry<T>): void {
     entry.waiting--;
-    if (entry.waiting > 0 || entry.settled) return;
+    if (entry.waiting > 0 || !entry.controller) return;
     if (this.#entries.get(key) === entry) this.#entries.delete(key);
     entry.controller.abort();
   }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import type { NumberTable } from "../src/charts/table";
 import type { Run, RunDiagnosis } from "../src/types";
 import {
   networkOrder,
@@ -49,12 +50,23 @@ const diagnosis = {
 } as unknown as RunDiagnosis;
 
 function rowsAt(step: number | null): VariableRow[] {
-  return variableSeries(run, table, diagnosis).map((series) => rowAt(series, step, null));
+  return variableSeries(run, names, () => table, diagnosis).map((series) => rowAt(series, step, null));
 }
 
+const seriesOf = (numbers: NumberTable) => variableSeries(run, numbers.rows, () => numbers, undefined);
 const order = (rows: readonly VariableRow[]) => rows.map(({ series }) => series.variable);
 
 describe("rows", () => {
+  it("are there before their numbers are, and stand in the same order", () => {
+    const nothing = { rows: [], columns: [], steps: new Float64Array(), values: new Float32Array() };
+    const all = variableSeries(run, names, () => nothing, diagnosis).map((series) => rowAt(series, 1, null));
+    expect(order(all)).toEqual(order(rowsAt(1)));
+    expect(all.map(({ series }) => series.verdict)).toEqual(rowsAt(1).map(({ series }) => series.verdict));
+    expect(all.flatMap((row) => [row.ratioNow, row.movedNow, row.noiseNow, row.learningRate])).toEqual(
+      Array(4 * names.length).fill(NAN),
+    );
+  });
+
   it("stand in the order of the network, the rest by natural order", () => {
     expect(networkOrder(run, ["z10", "z9", "conv10/kernel", "conv2/moving_mean", "conv2/kernel"])).toEqual([
       "conv2/kernel",
@@ -79,7 +91,7 @@ describe("rows", () => {
   });
 
   it("have no verdict until there is one", () => {
-    expect(variableSeries(run, table, undefined).map(({ verdict }) => verdict)).toEqual([
+    expect(variableSeries(run, names, () => table, undefined).map(({ verdict }) => verdict)).toEqual([
       "unknown",
       "unknown",
       "unknown",
@@ -106,11 +118,11 @@ describe("rows", () => {
     const steps = Float64Array.from([0, 1, 9]);
     const cells = (gap: number, ratio: number) => [9, 1, gap, ratio * 2, ratio, 0.5, -0.5, 1, 2];
     const values = Float32Array.from([...cells(NAN, NAN), ...cells(1, 0.25), ...cells(8, 2)]);
-    const [series] = variableSeries(run, { rows: ["extra"], columns: TABLE_COLUMNS, steps, values }, undefined);
+    const [series] = seriesOf({ rows: ["extra"], columns: TABLE_COLUMNS, steps, values });
     expect([...series!.ratio]).toEqual([NAN, 0.25, NAN]);
     expect(rowAt(series!, 9, null)).toMatchObject({ ratioNow: 0.25, gapNow: 1 });
     const whole = Float32Array.from([...cells(NAN, NAN), ...cells(8, 0.25), ...cells(8, 2)]);
-    const [grouped] = variableSeries(run, { rows: ["extra"], columns: TABLE_COLUMNS, steps, values: whole }, undefined);
+    const [grouped] = seriesOf({ rows: ["extra"], columns: TABLE_COLUMNS, steps, values: whole });
     expect(rowAt(grouped!, 9, null)).toMatchObject({ ratioNow: 2, gapNow: 8 });
   });
 
@@ -121,7 +133,7 @@ describe("rows", () => {
       steps: Float64Array.from([0, 1]),
       values: Float32Array.from([0.5, 0.25]),
     };
-    const [series] = variableSeries(run, table, undefined);
+    const [series] = seriesOf(table);
     expect([0, 1, 99].map((step) => rowAt(series!, step, rates).learningRate)).toEqual([0.5, 0.25, 0.25]);
   });
 });

@@ -6,7 +6,7 @@ import { RatioAxisLabels } from "./axis";
 import { type Sorting, type SortKey, sharedPrefix, type VariableRow } from "./rows";
 import { COLUMNS, type Column, sortBy } from "./sorting";
 import { VariableCells } from "./VariableCells";
-import { ROW_HEIGHT, rowAfterKey, scrollTo, windowOf } from "./window";
+import { ROW_HEIGHT, rowAfterKey, scrollTo, type Window, windowOf } from "./window";
 
 export interface VariableTableProps {
   readonly rows: readonly VariableRow[];
@@ -14,9 +14,11 @@ export interface VariableTableProps {
   readonly onSort: (sorting: Sorting) => void;
   readonly opened: string | null;
   readonly open: (variable: string) => void;
+  /** Called with the rows that are built whenever those are others. */
+  readonly onSight: (rows: Window) => void;
 }
 
-export function VariableTable({ rows, sorting, onSort, opened, open }: VariableTableProps) {
+export function VariableTable({ rows, sorting, onSort, opened, open, onSight }: VariableTableProps) {
   const scroller = useRef<HTMLDivElement>(null);
   const scrolled = useSignal(0);
   const height = useHeight(scroller);
@@ -24,6 +26,7 @@ export function VariableTable({ rows, sorting, onSort, opened, open }: VariableT
   const current = useSignal(0);
   const active = Math.min(current.value, rows.length - 1);
   const { start, stop } = windowOf(rows.length, scrolled.value, height);
+  useEffect(() => onSight({ start, stop }), [start, stop]);
   const onKeyDown = (event: KeyboardEvent) => {
     const target = rowAfterKey(event.key, active, rows.length);
     if (target === undefined) return;

@@ -78,9 +78,16 @@ const VERDICT_ORDER = [
   MOVING_STATISTIC,
 ];
 
-export function variableSeries(run: Run, table: NumberTable, diagnosis: RunDiagnosis | undefined): VariableSeries[] {
+/** All variables of a run. Those in whose table they do not stand have no numbers yet. */
+export function variableSeries(
+  run: Run,
+  names: readonly string[],
+  tableOf: (variable: string) => NumberTable,
+  diagnosis: RunDiagnosis | undefined,
+): VariableSeries[] {
   const verdicts = new Map(diagnosis?.verdicts.map((one) => [one.variable, one]));
-  return networkOrder(run, table.rows).map((variable, order) => {
+  return networkOrder(run, names).map((variable, order) => {
+    const table = tableOf(variable);
     const read = (name: (typeof TABLE_COLUMNS)[number]) => column(table, variable, name);
     const last = table.steps.length - 1;
     const size = cell(table, last, variable, "size");
@@ -133,6 +140,11 @@ export function sorted(rows: readonly VariableRow[], { key, descending }: Sortin
   if (key === "variable") return [...rows].sort((a, b) => direction * byNetwork(a, b) || runOrder(a, b));
   const value = (row: VariableRow) => sortValue(row, key);
   return [...rows].sort((a, b) => compareKnown(value(a), value(b), direction) || byNetwork(a, b));
+}
+
+/** Whether the order of rows follows from their names and verdicts alone. */
+export function needsNumbers({ key }: Sorting): boolean {
+  return key !== "variable" && key !== "verdict";
 }
 
 function lastKnown(values: Float32Array, index: number): number {
