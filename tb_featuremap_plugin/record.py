@@ -26,6 +26,7 @@ _LENGTH_BYTES = 8
 _json = json.JSONEncoder(allow_nan=False, separators=(",", ":"), sort_keys=True)
 
 _DTYPES = {"uint8": "<u1", "float16": "<f2", "float32": "<f4", "int32": "<i4", "float64": "<f8"}
+_NAMES = {np.dtype(order + stored[1:]): name for name, stored in _DTYPES.items() for order in "<>"}
 
 Array = npt.NDArray[Any]
 
@@ -86,9 +87,10 @@ def encode(header: Mapping[str, Any], arrays: Mapping[str, Array]) -> bytes:
     """
     members, sections, start = [], {}, 0
     for name, array in arrays.items():
-        member = gzip_member(_little_endian_bytes(name, array))
+        dtype = _stored_name(name, array)
+        member = gzip_member(_little_endian_bytes(array, dtype), of_numbers=array.itemsize > 1)
         stop = start + len(member)
-        sections[name] = {"dtype": array.dtype.name, "shape": list(array.shape), "offsets": [start, stop]}
+        sections[name] = {"dtype": dtype, "shape": list(array.shape), "offsets": [start, stop]}
         members.append(member)
         start = stop
     text = _json.encode({**header, "version": FORMAT_VERSION, "sections": sections})
@@ -113,11 +115,15 @@ def decode(blob: bytes) -> Record:
     return Record(header, _parse_sections(header.get("sections"), len(blob) - body), blob, body)
 
 
-def _little_endian_bytes(name: str, array: Array) -> bytes:
-    stored = _DTYPES.get(array.dtype.name)
+def _stored_name(section: str, array: Array) -> str:
+    stored = _NAMES.get(array.dtype)
     if stored is None:
-        raise ValueError(f"section {name!r} has dtype {array.dtype}; the format stores {sorted(_DTYPES)}")
-    return np.ascontiguousarray(array, dtype=stored).tobytes()
+        raise ValueError(f"section {section!r} has dtype {array.dtype}; the format stores {sorted(_DTYPES)}")
+    return stored
+
+
+def _little_endian_bytes(array: Array, dtype: str) -> memoryview:
+    return np.ascontiguousarray(array, dtype=_DTYPES[dtype]).reshape(-1).view(np.uint8).data
 
 
 def _inflate(packed: bytes, expected: int, name: str) -> bytes:

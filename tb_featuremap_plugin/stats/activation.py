@@ -33,7 +33,7 @@ from tb_featuremap_plugin.stats.partial import (
     SiteMoments,
 )
 from tb_featuremap_plugin.stats.saturation import near_limits
-from tb_featuremap_plugin.stats.sites import Sites, concatenate, count, fold_samples
+from tb_featuremap_plugin.stats.sites import Sites, concatenate, count, fold_samples, take_sample
 
 __all__ = ["CHANNEL_STATISTICS", "ActivationPartial", "channel_stats", "join", "layer_row", "measure", "merge"]
 
@@ -44,6 +44,12 @@ SAMPLED_SITES = 4096
 
 _BLOCK = 1 << 16
 """Values of a block: 256 KB of float32, which with the block's intermediate results fits into a core's own cache."""
+
+_SINGLE_BLOCK = 1 << 18
+"""Values of a block of a single sample, which takes fewer passes: four times as many calls would cost more than a slower cache does."""
+
+_LEAST_SPREAD = 0.25
+"""Share of the sum of squares that is left about the mean: below it, float32 would lose more than a bit of the deviation."""
 
 
 def measure(data: Array, activation: str | None = None, *, mergeable: bool = False) -> ActivationPartial:
@@ -72,6 +78,7 @@ class _Pass:
         self._flat = ordered.reshape(partial.samples, -1)
         self._whole = data.dtype.kind in "biu"
         self._work = np.float64 if data.dtype.itemsize > 2 and data.dtype != np.float32 else np.float32
+        self._block = _BLOCK if partial.samples > 1 else _SINGLE_BLOCK
         self._near_limits = near_limits(partial.activation)
         self._spread = np.zeros(partial.channels)
         self._spread_sites = np.zeros(partial.channels)
@@ -87,34 +94,35 @@ class _Pass:
             self._sum_channels()
 
     def _folds(self) -> Iterator[tuple[int, Fold]]:
-        """Where each block of sites begins, and how it folds: whole positions or channels of about `_BLOCK` sites."""
+        """Where each block of sites begins, and how it folds: whole positions or channels of about a block of sites."""
         channels, positions = self._partial.channels, self._partial.positions
         if self._channels_last:
-            for start, stop in _ranges(positions, max(1, _BLOCK // channels)):
+            for start, stop in _ranges(positions, max(1, self._block // channels)):
                 yield start * channels, Fold(slice(0, channels), stop - start, True)
             return
-        for first, last in _ranges(channels, max(1, _BLOCK // positions)):
-            for start, stop in _ranges(positions, _BLOCK):
+        for first, last in _ranges(channels, max(1, self._block // positions)):
+            for start, stop in _ranges(positions, self._block):
                 yield first * positions + start, Fold(slice(first, last), stop - start, False)
 
     def _fold(self, start: int, fold: Fold) -> None:
         partial, channels = self._partial, fold.channels
         stop = start + fold.positions * (channels.stop - channels.start)
-        step = max(1, _BLOCK // partial.samples)
-        sites = concatenate([self._fold_block(self._flat[:, low:high]) for low, high in _ranges(stop, step, start)], partial.samples)
-        lows = fold.arrange(sites.low)
-        highs = lows if sites.low is sites.high else fold.arrange(sites.high)
-        partial.low[channels] = np.minimum(partial.low[channels], fold.min(lows))
-        partial.high[channels] = np.maximum(partial.high[channels], fold.max(highs))
+        step = max(1, self._block // partial.samples)
+        sites = concatenate([self._fold_block(self._flat[:, low:high], fold) for low, high in _ranges(stop, step, start)], partial.samples)
+        low = fold.min(fold.arrange(sites.low)) if sites.channel_low is None else sites.channel_low
+        high = fold.max(fold.arrange(sites.high)) if sites.channel_high is None else sites.channel_high
+        np.minimum(partial.low[channels], low, out=partial.low[channels])
+        np.maximum(partial.high[channels], high, out=partial.high[channels])
         self._add_counts(fold, sites)
-        self._add_moments(fold, sites, lows)
+        if partial.samples > 1 or sites.finite is not None or not self._add_plain_moments(fold, sites):
+            self._add_moments(fold, sites)
         if partial.sites is not None:
             self._keep(partial.sites, fold, start, sites)
 
-    def _fold_block(self, raw: Array) -> Sites:
+    def _fold_block(self, raw: Array, fold: Fold) -> Sites:
         # Rows of several samples are often a multiple of the page size apart, where they drive each other out of the cache.
         block = raw.astype(self._work, copy=len(raw) > 1)
-        sites = fold_samples(block)
+        sites = fold_samples(block) if len(raw) > 1 else take_sample(block, fold)
         counts = self._partial.value_counts
         if sites.least < 0 or sites.bad is not None:
             counts[BELOW_ZERO] += np.count_nonzero(block < 0)
@@ -129,16 +137,28 @@ class _Pass:
 
     def _add_counts(self, fold: Fold, sites: Sites) -> None:
         counts = self._partial.channel_counts
+        add_up = fold.count_marks if self._partial.samples == 1 else fold.count
         if sites.zeros is not None:
-            counts[ZEROS, fold.channels] += fold.count(sites.zeros)
+            counts[ZEROS, fold.channels] += add_up(sites.zeros)
         if sites.saturated is not None:
-            counts[SATURATED, fold.channels] += fold.count(sites.saturated)
+            counts[SATURATED, fold.channels] += add_up(sites.saturated)
         if sites.bad is not None:
             for row, bad in zip(range(NAN, NEG_INF + 1), sites.bad, strict=True):
                 counts[row, fold.channels] += fold.count(bad)
 
-    def _add_moments(self, fold: Fold, sites: Sites, lows: Array) -> None:
-        mean = lows if sites.mean is sites.low else fold.arrange(sites.mean)
+    def _add_plain_moments(self, fold: Fold, sites: Sites) -> bool:
+        """Of a single sample by sums of values and of squares; False where a mean is so far from 0 that their difference says little."""
+        values = fold.arrange(sites.mean)
+        total, squares = fold.sum(values), fold.sum(values * values)
+        mean = total / fold.positions
+        m2 = squares - total * mean
+        if np.count_nonzero(m2 < _LEAST_SPREAD * squares):
+            return False
+        self._partial.moments.add(fold.channels, float(fold.positions), mean, m2)
+        return True
+
+    def _add_moments(self, fold: Fold, sites: Sites) -> None:
+        mean = fold.arrange(sites.mean)
         weight = None if sites.finite is None else fold.arrange(sites.finite)
         total: Array | float = float(fold.positions) if weight is None else np.maximum(fold.sum(weight), 1)
         rough = fold.sum(mean if weight is None else mean * weight) / total

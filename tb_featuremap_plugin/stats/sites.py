@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tb_featuremap_plugin.stats.channels import Fold
+
 Array = npt.NDArray[Any]
 
 _MAX_BYTE_COUNT = 255
@@ -31,6 +33,7 @@ class Sites:
         bad: counts of NaN, +Inf and -Inf, [3, sites]; None where there are none.
         least, most: extremes of all sites.
         zeros, saturated: counts; None where there are none.
+        channel_low, channel_high: extremes of the block's channels, where they are known.
     """
 
     low: Array
@@ -43,23 +46,38 @@ class Sites:
     most: float
     zeros: Array | None = None
     saturated: Array | None = None
+    channel_low: Array | None = None
+    channel_high: Array | None = None
 
 
 def fold_samples(block: Array) -> Sites:
     """Statistics of a block [samples, sites] of float32 or float64; `zeros` and `saturated` are left to the caller."""
-    single = len(block) == 1
-    low = block[0] if single else np.minimum.reduce(block, axis=0)
-    high = block[0] if single else np.maximum.reduce(block, axis=0)
+    low, high = np.minimum.reduce(block, axis=0), np.maximum.reduce(block, axis=0)
     least, most = float(np.minimum.reduce(low)), float(np.maximum.reduce(high))
     if not (least > -np.inf and most < np.inf):
         return _fold_some_finite(block)
-    largest = max(-least, most)
-    if largest and not _SQUARABLE[0] < largest < _SQUARABLE[1]:
-        block = block.astype(np.float64, copy=False)
-    if single:
-        return Sites(low, high, block[0], None, None, None, least, most)
+    block = _squarable(block, least, most)
     mean, m2 = _moments(block - block[0], block[0], len(block))
     return Sites(low, high, mean, m2, None, None, least, most)
+
+
+def take_sample(block: Array, fold: Fold) -> Sites:
+    """As `fold_samples` of a single sample [1, sites], of which nothing is to be folded: extremes are taken by channel at once."""
+    only = block[0]
+    arranged = fold.arrange(only)
+    low, high = fold.min(arranged), fold.max(arranged)
+    least, most = float(np.minimum.reduce(low)), float(np.maximum.reduce(high))
+    if not (least > -np.inf and most < np.inf):
+        return _fold_some_finite(block)
+    mean = _squarable(block, least, most)[0]
+    return Sites(only, only, mean, None, None, None, least, most, channel_low=low, channel_high=high)
+
+
+def _squarable(block: Array, least: float, most: float) -> Array:
+    largest = max(-least, most)
+    if largest and not _SQUARABLE[0] < largest < _SQUARABLE[1]:
+        return block.astype(np.float64, copy=False)
+    return block
 
 
 def count(mask: Array) -> Array:
