@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tensorboard.context import RequestContext
 from tensorboard.util import tensor_util
 
-from tb_featuremap_plugin import metadata
+from tb_featuremap_plugin import limits, metadata
 from tb_featuremap_plugin.reading.events import EventSource
 from tb_featuremap_plugin.reading.queries import Memory, ProviderSource
 from tests import logdirs
@@ -274,3 +274,20 @@ def test_of_a_run_that_grows_only_the_latest_reading_is_kept(loader, tmp_path):
 
 def _last_step(run):
     return int(run.pictures[0].steps[-1])
+
+
+@both_loaders
+def test_a_tensor_that_claims_numbers_it_does_not_have_costs_its_point(loader, tmp_path):
+    """TensorBoard fills the shape before a reader sees it: what comes out is too large for a table, and goes again."""
+    log = logdirs.EventLog(tmp_path / "run")
+    for step, name in enumerate(["good", "lying"]):
+        log.tensor(f"featuremaps/layers/{name}", step, np.full((1, 30), step, np.float32))
+    lying = tensor_util.make_tensor_proto(np.float32([[1]]))
+    lying.tensor_shape.dim[1].size = limits.MAX_TABLE_CELLS + 1
+    log.value("featuremaps/layers/lying", 2, lying, metadata.tensor_metadata())
+    with loaded(loader, tmp_path) as held:
+        run = held.source().run("run")
+    assert run.layers.steps.tolist() == [0, 1]
+    assert run.layers.rows == ("good", "lying")
+    (problem,) = run.problems
+    assert (problem.tag, str(limits.MAX_TABLE_CELLS + 1) in problem.message) == ("featuremaps/layers/lying", True)
