@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from tb_featuremap_plugin import arrays, layouts, metadata, pictures
@@ -158,8 +157,7 @@ class WeightChangeCall:
     @property
     def nbytes(self) -> int:
         """Bytes that wait while the call is queued."""
-        compared = (getattr(self.change, field.name) for field in fields(self.change))
-        return self.value.nbytes + sum(other.nbytes for other in compared if isinstance(other, np.ndarray))
+        return self.value.nbytes + sum(other.nbytes for other in self.change.compared().values())
 
     def build(self, ordinal: int | None = None) -> list[Value]:
         """The variable's row."""

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from tb_featuremap_plugin.layouts import canonical_kernel
 from tb_featuremap_plugin.schema import VARIABLE_COLUMNS
+from tb_featuremap_plugin.stats import few_entries
 from tb_featuremap_plugin.stats import variable as variables
+from tb_featuremap_plugin.stats.few import FEW
 from tb_featuremap_plugin.stats.variable import Change, variable_row
 from tests import oracles
 
@@ -77,6 +79,30 @@ def test_memory_order_does_not_matter(order):
     value, others = training(np.random.default_rng(5), (20, 30, 7))
     assert_matches_oracle(np.array(value, order=order), **{name: np.array(other, order="C") for name, other in others.items()})
     assert_matches_oracle(value[::2, ::-1], **{name: other[::2, ::-1] for name, other in others.items()})
+
+
+ALIKE = {"mean", "std", "min", "max", "zeros", "update_ratio", "update_max", "changed", "cosine", "radial", "lost"}
+DTYPES = st.sampled_from([np.float16, np.float32, np.float64])
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, FEW), st.floats(-20, 20), st.booleans(), DTYPES)
+def test_few_entries_are_measured_as_many_are(seed, size, magnitude, zeros, dtype):
+    rng = np.random.default_rng(seed)
+    value, others = training(rng, (size,), scale=10**magnitude if dtype != np.float16 else 1, dtype=dtype)
+    value[::2] = others["previous"][::2]
+    if zeros:
+        others["gradient"][::3] = value[1::4] = 0
+    assert few_entries.entries(value, others) is not None
+    row = row_of(value, Change(**others))
+    many = row_of(np.repeat(value, FEW + 1), Change(**{name: np.repeat(other, FEW + 1) for name, other in others.items()}))
+    scale = abs(many["max"]) + abs(many["min"])
+    for column in ALIKE:
+        assert row[column] == pytest.approx(many[column], rel=2e-5, abs=1e-5 * (scale if column == "mean" else 1), nan_ok=True), column
+    assert [row[column] for column in PERCENTILES] == [
+        np.float32(np.sort(value)[round(p / 100 * (size - 1))]) for p in PERCENTILES.values()
+    ]
+    assert_matches_oracle(value, **others)
 
 
 def test_unchanged_frozen_and_zero():

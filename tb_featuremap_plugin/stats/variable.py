@@ -7,7 +7,7 @@ the median), the comparison of units from a sample too (see `units`); everything
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from tb_featuremap_plugin.layouts import fans
 from tb_featuremap_plugin.schema import VARIABLE_COLUMNS
+from tb_featuremap_plugin.stats.few_entries import add_few, entries
 from tb_featuremap_plugin.stats.sums import Scratch, Sums, add_change, add_gradient, add_value
 from tb_featuremap_plugin.stats.units import compare_units
 
@@ -57,6 +58,11 @@ class Change:
     previous_update: Array | None = None
     gradient: Array | None = None
 
+    def compared(self) -> dict[str, Array]:
+        """What is known of the arrays, by name."""
+        named = {"previous": self.previous, "initial": self.initial, "previous_update": self.previous_update, "gradient": self.gradient}
+        return {name: array for name, array in named.items() if array is not None}
+
 
 def variable_row(
     value: Array,
@@ -86,14 +92,21 @@ def variable_row(
     numbers["first_step"] = math.nan if change.initial is None else change.initial_step
     numbers["epsilon"] = _EPSILON.get(dtype or value.dtype.name, math.nan)
     if value.size:
-        with np.errstate(all="ignore"):
-            flat = _Flat(value, change, SAMPLED_VALUES if percentiles else 0)
-            numbers |= _measure(flat).numbers() | _percentiles(flat.sample)
-            if layout is not None:
-                numbers["fan_in"], numbers["fan_out"] = fans(layout, value.shape)
-                numbers |= compare_units(value, layout)
+        numbers |= _of_entries(value, change, percentiles)
+        if layout is not None:
+            numbers["fan_in"], numbers["fan_out"] = fans(layout, value.shape)
+            numbers |= compare_units(value, layout)
     with np.errstate(over="ignore"):
         return np.array([numbers.get(column, math.nan) for column in VARIABLE_COLUMNS], np.float32)
+
+
+def _of_entries(value: Array, change: Change, percentiles: bool) -> dict[str, float]:
+    few = entries(value, change.compared())
+    if few is not None:
+        return add_few(few).numbers() | (_at_ranks(sorted(few["value"])) if percentiles else {})
+    with np.errstate(all="ignore"):
+        flat = _Flat(value, change, SAMPLED_VALUES if percentiles else 0)
+        return _measure(flat).numbers() | _percentiles(flat.sample)
 
 
 class _Flat:
@@ -106,9 +119,7 @@ class _Flat:
     def __init__(self, value: Array, change: Change, sampled: int) -> None:
         order: Any = "F" if value.flags.f_contiguous and not value.flags.c_contiguous else "C"
         self.value = value.reshape(-1, order=order)
-        compared = {"previous": change.previous, "initial": change.initial}
-        compared |= {"previous_update": change.previous_update, "gradient": change.gradient}
-        self.others = {name: other.reshape(-1, order=order) for name, other in compared.items() if other is not None}
+        self.others = {name: other.reshape(-1, order=order) for name, other in change.compared().items()}
         self.is_wide = any(map(_is_wide, (self.value, *self.others.values())))
         self._stride = -(-len(self.value) // sampled) if sampled else 0
         size = -(-len(self.value) // self._stride) if sampled else 0
@@ -164,10 +175,11 @@ def _percentiles(values: Array) -> dict[str, float]:
     sample = np.sort(values)
     if not (np.isfinite(sample[0]) and np.isfinite(sample[-1])):
         sample = sample[np.isfinite(sample)]
-    if not len(sample):
-        return {}
-    ranks = [round(percent / 100 * (len(sample) - 1)) for percent in _PERCENTILES.values()]
-    return dict(zip(_PERCENTILES, sample[ranks].tolist(), strict=True))
+    return _at_ranks(sample.tolist()) if len(sample) else {}
+
+
+def _at_ranks(ordered: Sequence[float]) -> dict[str, float]:
+    return {name: ordered[round(percent / 100 * (len(ordered) - 1))] for name, percent in _PERCENTILES.items()}
 
 
 def _is_wide(array: Array) -> bool:
