@@ -53,7 +53,8 @@ def test_tensorboard_is_asked_for_minutes_while_a_run_is_written(tmp_path, load_
         process.kill()
         reader.join()
         assert "Traceback" not in server.log()
-    print(f"{asked:,} rounds of requests in {SECONDS:.0f} s while {int(flushed[-1]) + 1:,} steps were written; server {grown / MEGABYTE:+.0f} MiB")
+    written = int(flushed[-1]) + 1
+    print(f"{asked:,} rounds of requests in {SECONDS:.0f} s while {written:,} steps were written; server {grown / MEGABYTE:+.0f} MiB")
     assert seen > 100
     assert grown < 300 * MEGABYTE
 
