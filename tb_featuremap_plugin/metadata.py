@@ -59,6 +59,7 @@ def tensor_metadata(description: str | None = None, layer: str | None = None) ->
     return _metadata(STATS_PLUGIN_NAME, DATA_CLASS_TENSOR, description, layer)
 
 
+@lru_cache(maxsize=1024)
 def content_version(content: bytes) -> int | None:
     """The version that metadata content declares; None where it is not ours or damaged."""
     if len(content) > MAX_CONTENT_BYTES:

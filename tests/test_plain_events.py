@@ -12,7 +12,7 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tb_featuremap_plugin import eventfile, metadata
 from tb_featuremap_plugin.reading import event_records, run_reader
 from tb_featuremap_plugin.reading.event_records import find_runs, read_records
-from tb_featuremap_plugin.reading.plain_events import PICTURE_HEADS, TableHeads, find_tags, form_of, read_head, read_values
+from tb_featuremap_plugin.reading.plain_events import PICTURE_HEADS, Pattern, TableHeads, find_tags, form_of, read_head, read_values
 from tb_featuremap_plugin.reading.run_reader import RunReader
 from tb_featuremap_plugin.values import blob_value, table_value
 from tests import logdirs, mutating
@@ -37,7 +37,7 @@ def found_in(payload, known):
     tags = find_tags(payload, head.begin, len(payload)) if head else None
     if head is None or tags is None or any(tag != known.key for tag in tags):
         return None
-    tables = read_values(payload, head.begin, len(payload), [known._replace(is_table=True)] * len(tags))
+    tables = read_values(payload, head.begin, len(payload), Pattern([known._replace(is_table=True)] * len(tags)))
     if tables is None:
         return None
     return head.step, head.wall_time, [payload[stop - size + len(known.heads[size]) : stop] for _, stop, size in tables]
@@ -94,12 +94,12 @@ def test_tables_of_a_known_shape_are_told(shape):
     heads.learn(np.zeros(shape, np.float32))
     known = form_of(value, heads, is_table=True)
     payload = eventfile.summary_event(1.0, 1, [value, value])[12:-4]
-    first, second = read_values(payload, read_head(payload, 0, len(payload)).begin, len(payload), [known, known])
+    first, second = read_values(payload, read_head(payload, 0, len(payload)).begin, len(payload), Pattern([known, known]))
     assert (first[0], second[0]) == (0, 1)
     for _, stop, size in (first, second):
         np.testing.assert_array_equal(heads.table(payload, stop, size), table)
     longer = eventfile.summary_event(1.0, 1, [table_value(metadata.LAYERS_TAG, np.zeros((*shape, 2), np.float32))])[12:-4]
-    assert read_values(longer, read_head(longer, 0, len(longer)).begin, len(longer), [known]) is None
+    assert read_values(longer, read_head(longer, 0, len(longer)).begin, len(longer), Pattern([known])) is None
 
 
 def contents(folder):

@@ -20,7 +20,7 @@ from tb_featuremap_plugin.errors import FormatError
 from tb_featuremap_plugin.layer import RunRecord
 from tb_featuremap_plugin.reading import sessions, tables
 from tb_featuremap_plugin.reading.raw import Problems, RawRun, RawSeries
-from tb_featuremap_plugin.series import Int64, Outline, PictureSeries, Points, Run, Table
+from tb_featuremap_plugin.series import Float64, Int64, Outline, PictureSeries, Points, Run, Table
 
 MONITOR_RUN = "featuremaps"
 """The folder into which a Monitor writes unless told otherwise; such a run is shown under its parent's name."""
@@ -185,10 +185,18 @@ def _record(stored: bytes | None, problems: Problems) -> RunRecord | None:
 def _usable(raw: RawRun, problems: Problems) -> RawRun:
     """Drops series of a later version and points with steps that no one can address, and puts the others in order."""
     starts = raw.tensors.get(metadata.START_TAG)
+    in_order: dict[tuple[int, int], bool] = {}
+
+    def ordered(tag: str, series: RawSeries) -> RawSeries:
+        shared = id(series.steps), id(series.wall_times)  # of most series, since they were logged at the same steps
+        if shared not in in_order:
+            in_order[shared] = _is_in_order(series, starts)
+        return series if in_order[shared] else _ordered(tag, series, starts, problems)
+
     return RawRun(
         raw.name,
-        {tag: _ordered(tag, series, starts, problems) for tag, series in raw.blobs.items() if _readable(tag, series, problems)},
-        {tag: _ordered(tag, series, starts, problems) for tag, series in raw.tensors.items() if _readable(tag, series, problems)},
+        {tag: ordered(tag, series) for tag, series in raw.blobs.items() if _readable(tag, series, problems)},
+        {tag: ordered(tag, series) for tag, series in raw.tensors.items() if _readable(tag, series, problems)},
     )
 
 
@@ -219,8 +227,6 @@ def _is_ours(tag: str) -> bool:
 
 def _ordered(tag: str, series: RawSeries, starts: RawSeries | None, problems: Problems) -> RawSeries:
     kept = surviving(series, None if tag == metadata.START_TAG else starts)
-    if len(kept) == len(series.steps) and _is_sane(series):
-        return series
     sane = [index for index in kept if abs(series.steps[index]) <= limits.MAX_STEP and np.isfinite(series.wall_times[index])]
     if len(sane) < len(kept):
         problems.add(tag, f"{len(kept) - len(sane)} points have a step beyond {limits.MAX_STEP} or no wall time")
@@ -232,11 +238,13 @@ def _ordered(tag: str, series: RawSeries, starts: RawSeries | None, problems: Pr
     )
 
 
-def _is_sane(series: RawSeries) -> bool:
-    """Whether the increasing steps are all small enough, and all wall times finite; False too where the latter's sum is not."""
+def _is_in_order(series: RawSeries, starts: RawSeries | None) -> bool:
+    """Whether a series can stay as it is. False too where its wall times are so large that their sum is not finite."""
     if not series.steps:
         return True
-    return series.steps[0] >= -limits.MAX_STEP and series.steps[-1] <= limits.MAX_STEP and math.isfinite(sum(series.wall_times))
+    if max(abs(series.steps[0]), abs(series.steps[-1])) > limits.MAX_STEP or not math.isfinite(sum(series.wall_times)):
+        return False
+    return len(surviving(series, starts)) == len(series.steps)
 
 
 def _table(raw: RawRun, tag: str, records: Sequence[_Record], problems: Problems) -> Table | None:
@@ -309,16 +317,27 @@ def _pictures(raw: RawRun, record: RunRecord | None, problems: Problems) -> list
             copies = found.setdefault((kind, name), [])
             copies.insert(0 if first else len(copies), series)
     order = _picture_order(record)
-    return [_picture_series(kind, name, copies) for (kind, name), copies in sorted(found.items(), key=lambda item: order(*item[0]))]
+    known: dict[tuple[int, ...], _Times] = {}
+    return [_picture_series(kind, name, copies, known) for (kind, name), copies in sorted(found.items(), key=lambda item: order(*item[0]))]
 
 
-def _picture_series(kind: str, name: str, copies: Sequence[RawSeries]) -> PictureSeries:
-    """One series of several, of which a later one's points count where two have the same step."""
+_Times = tuple[Int64, Float64]
+
+
+def _picture_series(kind: str, name: str, copies: Sequence[RawSeries], known: dict[tuple[int, ...], _Times]) -> PictureSeries:
+    """One series of several, of which a later one's points count where two have the same step. `known` are the times of others."""
+    shared = tuple(id(part) for copy in copies for part in (copy.steps, copy.wall_times))
+    if shared not in known:
+        known[shared] = _joined_times(copies)
+    return PictureSeries(kind, name, *known[shared])
+
+
+def _joined_times(copies: Sequence[RawSeries]) -> _Times:
     times: dict[int, float] = {}
     for copy in copies:
         times.update(zip(copy.steps, copy.wall_times, strict=True))
     steps = sorted(times)
-    return PictureSeries(kind, name, np.array(steps, np.int64), np.array([times[step] for step in steps], np.float64))
+    return np.array(steps, np.int64), np.array([times[step] for step in steps], np.float64)
 
 
 def _picture_order(record: RunRecord | None) -> Callable[[str, str], tuple[object, ...]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from tensorboard.compat.proto.summary_pb2 import Summary
@@ -35,7 +35,7 @@ _MEDIUM = 1 << 14
 """Lengths below it take two bytes at most."""
 
 _MOST_NUMBER_BYTES = 8
-_MOST_HEADS = 10_000
+_MOST_HEADS, _MOST_STARTS = 10_000, 200
 
 
 class Heads(Protocol):
@@ -63,8 +63,49 @@ class Form(NamedTuple):
     fixed: int
 
 
-Table: TypeAlias = tuple[int, int, int]
-"""Of a value of numbers: its place in the event, where its payload ends, and how many bytes behind its tag that is."""
+class Table(NamedTuple):
+    """A value of numbers in an event: its place among the values, where its payload ends, and how many bytes behind its tag that is."""
+
+    place: int
+    stop: int
+    size: int
+
+
+class Pattern:
+    """The values of an event, one behind the other.
+
+    Args:
+        forms: of the values.
+    """
+
+    def __init__(self, forms: Sequence[Form]) -> None:
+        tails = [b"", *(form.tail for form in forms)]
+        self.last = tails.pop()
+        tables = [(place, len(form.tail), form.fixed) if form.is_table else None for place, form in enumerate(forms)]
+        self.spans = [(_Starts(tail, form), len(tail), table) for tail, form, table in zip(tails, forms, tables, strict=True)]
+
+
+class _Starts(dict[int, bytes]):
+    """All that stands between two payloads, by the size of the second value; empty where that cannot be one.
+
+    Args:
+        tail: of the value before.
+        form: of the second.
+    """
+
+    def __init__(self, tail: bytes, form: Form) -> None:
+        super().__init__()
+        self._tail = tail
+        self._form = form
+
+    def __missing__(self, size: int) -> bytes:
+        head = self._form.heads[size - self._form.fixed]
+        if not head:
+            return b""
+        if len(self) >= _MOST_STARTS:
+            self.clear()
+        self[size] = start = b"".join([self._tail, _field(_VALUE, size), self._form.key, head])
+        return start
 
 
 class Head(NamedTuple):
@@ -92,37 +133,36 @@ def read_head(data: bytes, begin: int, end: int) -> Head | None:
     return Head(wall_time, step, at) if at + size == end else None
 
 
-def read_values(data: bytes, at: int, end: int, forms: Sequence[Form]) -> list[Table] | None:
+def read_values(data: bytes, at: int, end: int, pattern: Pattern) -> list[Table] | None:
     """Follows a summary of which the values are known.
 
     Args:
         data: bytes of a file.
         at, end: where the summary lies.
-        forms: of its values.
+        pattern: of its values.
 
     Returns:
-        Where the numbers are; None unless there is a value of each form in this order, and no other.
+        Where the numbers are; None unless there are just these values.
     """
-    tables: list[Table] = []
     begins_at = data.startswith
+    tables = []
     try:
-        for place, (key, heads, tail, is_table, fixed) in enumerate(forms):
-            if data[at] != _VALUE:
-                return None
+        for starts, before, table in pattern.spans:
             size, begin = data[at + 1], at + 2
             if size > _SHORT:
                 size, begin = (size & _SHORT) + (data[begin] << 7), begin + 1
                 if size >= _MEDIUM:
                     size, begin = _number(data, at + 1)
-            at = begin + size
-            head = heads[size - fixed]
-            if not (head and begins_at(key, begin) and begins_at(head, begin + len(key)) and begins_at(tail, at - len(tail))):
+            start = starts[size]
+            if not start or not begins_at(start, at - before):
                 return None
-            if is_table:
-                tables.append((place, at - len(tail), size - fixed))
+            at = begin + size
+            if table is not None:
+                place, tail, fixed = table
+                tables.append(Table(place, at - tail, size - fixed))
     except (IndexError, ValueError):
         return None
-    return tables if at == end else None
+    return tables if at == end and begins_at(pattern.last, at - len(pattern.last)) else None
 
 
 def find_tags(data: bytes, at: int, end: int) -> list[bytes] | None:

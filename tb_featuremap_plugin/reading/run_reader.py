@@ -14,9 +14,9 @@ from tb_featuremap_plugin import metadata
 from tb_featuremap_plugin.reading import assemble
 from tb_featuremap_plugin.reading.event_records import Block, RunFiles, read_blocks, read_record
 from tb_featuremap_plugin.reading.event_values import OURS, SCALARS, content, is_read, known_metadata
-from tb_featuremap_plugin.reading.plain_events import PICTURE_HEADS, find_tags, form_of, read_head, read_values
+from tb_featuremap_plugin.reading.plain_events import PICTURE_HEADS, Pattern, find_tags, form_of, read_head, read_values
 from tb_featuremap_plugin.reading.raw import Problems, RawRun, RawSeries
-from tb_featuremap_plugin.reading.run_series import Events, Layout, Series, point
+from tb_featuremap_plugin.reading.run_series import Events, Layout, Series, Times, point
 from tb_featuremap_plugin.series import Points
 
 
@@ -55,8 +55,9 @@ class RunReader:
 
     def raw(self) -> RawRun:
         """What was found of this plugin."""
-        blobs = {tag: self._raw(self._series[tag]) for tag in self._tags(metadata.PLUGIN_NAME)}
-        tensors = {tag: self._raw(self._series[tag]) for tag in self._tags(metadata.STATS_PLUGIN_NAME)}
+        known: dict[bytes, Times] = {}
+        blobs = {tag: self._raw(self._series[tag], known) for tag in self._tags(metadata.PLUGIN_NAME)}
+        tensors = {tag: self._raw(self._series[tag], known) for tag in self._tags(metadata.STATS_PLUGIN_NAME)}
         standing = assemble.standing_records(blobs.get(metadata.RUN_TAG), tensors.get(metadata.START_TAG))
         read = [self._stored(int(self._series[metadata.RUN_TAG].points[index])) for _, index in standing]
         earlier = assemble.earlier_records(standing, read)
@@ -73,9 +74,9 @@ class RunReader:
     def _tags(self, plugin: str) -> list[str]:
         return [tag for tag, series in self._series.items() if series.plugin == plugin and len(series.points)]
 
-    def _raw(self, series: Series) -> RawSeries:
+    def _raw(self, series: Series, known: dict[bytes, Times]) -> RawSeries:
         values = None if series.plugin == metadata.PLUGIN_NAME else [value for value in series.values if isinstance(value, np.ndarray)]
-        return RawSeries(series.content, self._events.steps_of(series.points), self._events.wall_times_of(series.points), values)
+        return RawSeries(series.content, *self._events.times_of(series.points, known), values)
 
     def _read(self, file: int, path: Path) -> None:
         for block in read_blocks(path, lambda message: self._problems.add("", f"{path.name}: {message}")):
@@ -89,10 +90,10 @@ class RunReader:
         if head is None:
             return False
         layout = self._latest
-        tables = read_values(block.data, head.begin, end, layout.forms) if layout else None
+        tables = read_values(block.data, head.begin, end, layout.pattern) if layout else None
         if tables is None:
             layout = self._latest = self._layout(find_tags(block.data, head.begin, end))
-            tables = read_values(block.data, head.begin, end, layout.forms) if layout else None
+            tables = read_values(block.data, head.begin, end, layout.pattern) if layout else None
         if tables is None or layout is None:
             return False
         layout.events.append(self._events.add(head.step, head.wall_time, file, block.record_at(begin)))
@@ -106,7 +107,7 @@ class RunReader:
         key = tuple(tags or ())
         if key not in self._layouts and key and all(tag in self._plain for tag in key):
             series = [self._plain[tag] for tag in key]
-            self._layouts[key] = Layout(series, [one.form for one in series if one.form])
+            self._layouts[key] = Layout(series, Pattern([one.form for one in series if one.form]))
         return self._layouts.get(key)
 
     def _gather(self) -> None:

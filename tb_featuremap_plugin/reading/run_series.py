@@ -5,15 +5,19 @@ from __future__ import annotations
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
 
-from tb_featuremap_plugin.reading.plain_events import Form, TableHeads
+from tb_featuremap_plugin.reading.plain_events import Form, Pattern, TableHeads
 from tb_featuremap_plugin.reading.raw import Array
 from tb_featuremap_plugin.series import Int64
 
 _PLACE_BITS = 32
 """The place is in so many of a point's bits, the event in those above."""
+
+Times: TypeAlias = tuple[list[int], list[float]]
+"""Steps and wall times of a series."""
 
 
 @dataclass
@@ -21,7 +25,7 @@ class Layout:
     """Values that an event holds, in their order, and the events that hold just them: mostly every step is laid out alike."""
 
     series: Sequence[Series]
-    forms: Sequence[Form]
+    pattern: Pattern
     events: array[int] = field(default_factory=lambda: array("q"))
 
 
@@ -88,10 +92,18 @@ class Events:
         steps: list[int] = np.asarray(self._steps)[points >> _PLACE_BITS].tolist()
         return steps
 
-    def wall_times_of(self, points: Int64) -> list[float]:
-        """Their wall times."""
-        wall_times: list[float] = np.asarray(self._wall_times)[points >> _PLACE_BITS].tolist()
-        return wall_times
+    def times_of(self, points: Int64, known: dict[bytes, Times]) -> Times:
+        """Their steps and wall times; the same lists for all series that lie in the same events.
+
+        Args:
+            points: of a series.
+            known: what was found for other series, by their events.
+        """
+        events = points >> _PLACE_BITS
+        key = events.tobytes()
+        if key not in known:
+            known[key] = np.asarray(self._steps)[events].tolist(), np.asarray(self._wall_times)[events].tolist()
+        return known[key]
 
     def place_of(self, point: int) -> tuple[int, int, int]:
         """Number of its file, offset of its record, and place of its value in that."""
