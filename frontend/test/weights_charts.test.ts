@@ -2,7 +2,15 @@ import { describe, expect, it } from "vitest";
 import { axisRange, describe as describeChart, drawable } from "../src/charts/spec";
 import { lossSpec } from "../src/overview/LossChart";
 import { sparkPath } from "../src/weights/axis";
-import { BAND_COLUMNS, CHART_COLUMNS, distributionChart, movedChart, ratioChart } from "../src/weights/detail_specs";
+import {
+  BAND_COLUMNS,
+  CHART_COLUMNS,
+  distributionChart,
+  movedChart,
+  ratioChart,
+  resumedAt,
+  resumeWords,
+} from "../src/weights/detail_specs";
 import { arrow } from "../src/weights/VariableCells";
 
 const columns = [...CHART_COLUMNS, ...BAND_COLUMNS];
@@ -32,6 +40,16 @@ describe("charts of a variable", () => {
     expect(areas?.map(({ upper, lower }) => [lines[upper]?.name, lines[lower]?.name])).toEqual([
       ["asked, random walk high", "asked, random walk low"],
     ]);
+  });
+
+  it("say from where a resumed run is measured", () => {
+    const values = Float32Array.from([0, 0, 7].flatMap((first_step) => at({ size: 1, first_step })));
+    const resumed = { ...traced, table: { ...traced.table, values } };
+    expect(resumedAt([traced])).toEqual([]);
+    expect(resumedAt([resumed, traced, resumed])).toEqual([7]);
+    expect(resumeWords([])).toBe("");
+    expect(resumeWords([7, 1200])).toBe("; measured anew from step 7 and 1,200, where it was resumed");
+    expect(resumeWords([1, 2, 3, 4])).toBe("; measured anew from each of 4 resumes, where it was resumed");
   });
 
   it("mark an exact zero, which a logarithmic axis cannot hold", () => {

@@ -24,16 +24,16 @@ const NAN = Number.NaN;
 /** size, trainable, gap, update_norm, update_ratio, cosine, radial, displacement, initial_norm */
 const numbers: Readonly<Record<string, readonly (readonly number[])[]>> = {
   "conv10/kernel": [
-    [9, 1, NAN, NAN, NAN, NAN, NAN, 0, 2],
-    [9, 1, 1, 0.5, 0.1, 0.4, -0.5, 1, 2],
+    [9, 1, NAN, NAN, NAN, NAN, NAN, 0, 2, 0],
+    [9, 1, 1, 0.5, 0.1, 0.4, -0.5, 1, 2, 0],
   ],
   "conv2/kernel": [
-    [4, 1, NAN, NAN, NAN, NAN, NAN, 0, 0],
-    [4, 1, 1, 0.5, 0.2, -0.4, 0.5, 1, 0],
+    [4, 1, NAN, NAN, NAN, NAN, NAN, 0, 0, 0],
+    [4, 1, 1, 0.5, 0.2, -0.4, 0.5, 1, 0, 0],
   ],
   extra: [
-    [1, 1, NAN, NAN, NAN, NAN, NAN, NAN, NAN],
-    [1, 1, NAN, NAN, NAN, NAN, NAN, NAN, NAN],
+    [1, 1, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN],
+    [1, 1, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN],
   ],
 };
 
@@ -116,7 +116,7 @@ describe("rows", () => {
 
   it("show the last update that is over as few steps as the others", () => {
     const steps = Float64Array.from([0, 1, 9]);
-    const cells = (gap: number, ratio: number) => [9, 1, gap, ratio * 2, ratio, 0.5, -0.5, 1, 2];
+    const cells = (gap: number, ratio: number) => [9, 1, gap, ratio * 2, ratio, 0.5, -0.5, 1, 2, 0];
     const values = Float32Array.from([...cells(NAN, NAN), ...cells(1, 0.25), ...cells(8, 2)]);
     const [series] = seriesOf({ rows: ["extra"], columns: TABLE_COLUMNS, steps, values });
     expect([...series!.ratio]).toEqual([NAN, 0.25, NAN]);

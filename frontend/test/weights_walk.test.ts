@@ -46,6 +46,16 @@ describe("randomWalk", () => {
     expect(randomWalk({ steps: [0, 5], values: [Number.NaN, Number.NaN] }, ones(2), 10).expected[1]).toBeNaN();
   });
 
+  it("begins anew where a run was resumed, from the step that it was resumed at", () => {
+    const steps = [0, 1, 10, 100, 101, 110, 250];
+    const values = [Number.NaN, 2, 2, Number.NaN, 3, 3, 3];
+    const gaps = [Number.NaN, 1, 1, Number.NaN, 1, 1, 1];
+    const starts = [0, 0, 0, 100, 100, 100, 200];
+    const { expected } = randomWalk({ steps, values }, gaps, 10, starts);
+    const squared = [0, 4, 40, 0, 9, 90, 50 * 9];
+    Array.from(expected, (distance, i) => expect(distance ** 2).toBeCloseTo(squared[i] as number, 9));
+  });
+
   it("has a band that holds 95 of 100 real walks", () => {
     const [dimensions, length, walks] = [40, 60, 400];
     const draw = normals(7);

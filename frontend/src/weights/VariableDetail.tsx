@@ -17,6 +17,8 @@ import {
   distributionChart,
   movedChart,
   ratioChart,
+  resumedAt,
+  resumeWords,
   type Traced,
 } from "./detail_specs";
 import type { VariableRow } from "./rows";
@@ -78,7 +80,7 @@ function DetailHead({ rows, close }: { rows: readonly VariableRow[]; close: () =
 function DetailCharts({ rows, tables }: { rows: readonly VariableRow[]; tables: readonly Table[] }) {
   const store = useStore();
   const dark = store.dark.value;
-  const charts = useMemo(() => {
+  const { charts, resumes } = useMemo(() => {
     const traced = rows.map(
       ({ series: { run, variable } }, i): Traced => ({
         name: run.title,
@@ -88,7 +90,8 @@ function DetailCharts({ rows, tables }: { rows: readonly VariableRow[]; tables: 
       }),
     );
     const spread = traced.map((one) => distributionChart(traced.length > 1 ? `Values, ${one.name}` : "Values", one));
-    return [ratioChart(traced), movedChart(traced), directionChart(traced), ...spread];
+    const charts = [ratioChart(traced), movedChart(traced), directionChart(traced), ...spread];
+    return { charts, resumes: resumeWords(resumedAt(traced)) };
   }, [tables, dark]);
   const show = (spec: ChartSpec, note?: string) => (
     <Chart
@@ -105,7 +108,7 @@ function DetailCharts({ rows, tables }: { rows: readonly VariableRow[]; tables: 
   return (
     <div class="chart-row">
       {show(ratio)}
-      {show(moved, "dashed: what as many updates in random directions would give")}
+      {show(moved, `dashed: what as many updates in random directions would give${resumes}`)}
       {show(direction, "1 straight on, 0 unrelated, -1 straight back")}
       {distributions.map((spec) => show(spec, "bands: 7 to 93 %, 16 to 84 %, 31 to 69 % of the weights"))}
       <LossChart height={HEIGHT} />

@@ -1,9 +1,10 @@
 /** The charts of one variable, as plain values. */
 
+import { count } from "../charts/format";
 import { REFERENCE_RATIO, REFERENCE_WORDS } from "../charts/reference";
 import type { Area, ChartSpec, Line } from "../charts/spec";
 import { column, type NumberTable, updateRatio } from "../charts/table";
-import { randomWalk } from "./walk";
+import { randomWalk, resumes } from "./walk";
 
 /** A variable in one run, with all that its charts need. */
 export interface Traced {
@@ -22,6 +23,7 @@ export const CHART_COLUMNS = [
   "radial",
   "displacement",
   "initial_norm",
+  "first_step",
 ] as const;
 export const BAND_COLUMNS = ["min", "p07", "p16", "p31", "p50", "p69", "p84", "p93", "max"] as const;
 
@@ -60,7 +62,8 @@ export function movedChart(all: readonly Traced[]): ChartSpec {
       values: Float64Array.from(values, (value, i) => value / (initial[i] as number)),
     });
     const updates = { steps: table.steps, values: column(table, variable, "update_norm") };
-    const walk = randomWalk(updates, column(table, variable, "gap"), column(table, variable, "size").at(-1) ?? 1);
+    const [gaps, starts] = [column(table, variable, "gap"), column(table, variable, "first_step")];
+    const walk = randomWalk(updates, gaps, column(table, variable, "size").at(-1) ?? 1, starts);
     areas.push({ upper: lines.length + 3, lower: lines.length + 1, opacity: 0.25 });
     lines.push(
       { name, color, series: relative(column(table, variable, "displacement")) },
@@ -71,6 +74,25 @@ export function movedChart(all: readonly Traced[]): ChartSpec {
   }
   return { title: "Moved since start", lines, areas, quantity: "share" };
 }
+
+/** Steps from which displacement is measured anew, because a run was resumed there. */
+export function resumedAt(all: readonly Traced[]): readonly number[] {
+  const found = all.flatMap(({ table, variable }) => {
+    const starts = column(table, variable, "first_step");
+    return [...starts].filter((_, i) => resumes(starts, i));
+  });
+  return [...new Set(found)].sort((a, b) => a - b);
+}
+
+/** What a reader of the distances has to know of them; empty where no run was resumed. */
+export function resumeWords(steps: readonly number[]): string {
+  if (steps.length === 0) return "";
+  const where =
+    steps.length > SHOWN_RESUMES ? `each of ${steps.length} resumes` : `step ${steps.map(count).join(" and ")}`;
+  return `; measured anew from ${where}, where it was resumed`;
+}
+
+const SHOWN_RESUMES = 3;
 
 export function directionChart(all: readonly Traced[]): ChartSpec {
   return {

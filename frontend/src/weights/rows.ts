@@ -18,6 +18,7 @@ export const TABLE_COLUMNS = [
   "radial",
   "displacement",
   "initial_norm",
+  "first_step",
 ] as const;
 
 /** What does not change with the step cursor. */
@@ -34,7 +35,7 @@ export interface VariableSeries {
   readonly cosine: Float32Array;
   readonly shrinking: Float32Array;
   readonly gap: Float32Array;
-  /** Displacement since the start over the norm at the start, and what a random walk would give. */
+  /** Displacement since the start, or since the run was resumed, over the norm there, and what a random walk would give. */
   readonly moved: Float32Array;
   readonly noise: Float64Array;
 }
@@ -92,7 +93,7 @@ export function variableSeries(
     const last = table.steps.length - 1;
     const size = cell(table, last, variable, "size");
     const initial = read("initial_norm");
-    const walk = randomWalk({ steps: table.steps, values: read("update_norm") }, read("gap"), size);
+    const walk = randomWalk({ steps: table.steps, values: read("update_norm") }, read("gap"), size, read("first_step"));
     return {
       run,
       variable,

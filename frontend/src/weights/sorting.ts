@@ -20,7 +20,7 @@ export const COLUMNS: readonly Column[] = [
     key: "moved",
     label: "Moved since start",
     explanation:
-      "Distance from the first value over its length; in brackets what as many updates in random directions would give",
+      "Distance from the first value (of a resumed run: from the one it resumed with) over its length; in brackets what as many updates in random directions would give",
   },
   {
     key: "cosine",

@@ -17,10 +17,16 @@ export interface Walk {
 
 /**
  * The walk from the start of the run. `updates` holds lengths of updates over `gaps` training steps each, NaN where not known; between two
- * logged steps the squared length of a single step is taken to change evenly.
+ * logged steps the squared length of a single step is taken to change evenly. `starts` holds the step from which each record measures:
+ * where it changes the run was resumed, and the walk begins anew.
  */
-export function randomWalk(updates: Series, gaps: ArrayLike<number>, dimensions: number): Walk {
-  const squared = accumulate(updates, gaps);
+export function randomWalk(
+  updates: Series,
+  gaps: ArrayLike<number>,
+  dimensions: number,
+  starts: ArrayLike<number> = [],
+): Walk {
+  const squared = accumulate(updates, gaps, starts);
   const spread = 2 * Math.sqrt(2 / Math.max(1, dimensions));
   return {
     expected: squared.map(Math.sqrt),
@@ -30,11 +36,12 @@ export function randomWalk(updates: Series, gaps: ArrayLike<number>, dimensions:
 }
 
 /** The expected squared displacement at each logged step. A walk whose first record has no update starts there. */
-function accumulate({ steps, values }: Series, gaps: ArrayLike<number>): Float64Array {
+function accumulate({ steps, values }: Series, gaps: ArrayLike<number>, starts: ArrayLike<number>): Float64Array {
   let sum = 0;
   let last = Number.NaN;
   let before = firstStep(steps, values, gaps);
   return Float64Array.from(steps, (step, i) => {
+    if (resumes(starts, i)) [sum, last, before] = [0, Number.NaN, starts[i] as number];
     const perStep = (values[i] as number) ** 2 / (gaps[i] as number);
     if (!Number.isFinite(perStep)) return Number.isNaN(last) && step > before ? Number.NaN : sum;
     sum += sumBetween(Number.isNaN(last) ? perStep : last, perStep, step - before);
@@ -42,6 +49,11 @@ function accumulate({ steps, values }: Series, gaps: ArrayLike<number>): Float64
     last = perStep;
     return sum;
   });
+}
+
+/** Whether the record measures from another step than the one before it. */
+export function resumes(starts: ArrayLike<number>, i: number): boolean {
+  return i > 0 && Number.isFinite(starts[i]) && starts[i] !== starts[i - 1];
 }
 
 /** Where a walk starts: at the first record, or as far before it as its update reaches. */
