@@ -13,6 +13,7 @@ from typing import Any
 import numpy.typing as npt
 
 from tb_featuremap_plugin import arrays, layouts, metadata, pictures
+from tb_featuremap_plugin.errors import LayoutError
 from tb_featuremap_plugin.pictures import FilterOptions, MapOptions
 from tb_featuremap_plugin.stats.measured import describe, layer_row
 from tb_featuremap_plugin.stats.variable import Change, variable_row
@@ -42,10 +43,12 @@ class FeatureMapsCall:
         """
         _check_name(name)
         array = take(data, "data")
-        layouts.feature_map_axes(options.layout, array.ndim)
+        _check_layout("data", array, options.layout, layouts.feature_map_axes)
         taken = None if inputs is None else take(inputs, "inputs")
         if taken is not None:
-            layouts.inputs_layout(options.layout, taken.ndim)
+            _check_layout("inputs", taken, options.layout, layouts.inputs_layout)
+            if len(taken) != len(array):
+                raise ValueError(f"inputs has {len(taken)} samples, data has {len(array)}; they must be of the same samples")
         return cls(name, array, taken, options)
 
     @property
@@ -95,6 +98,7 @@ class FiltersCall:
         """
         _check_name(name)
         array = take(kernel, "kernel")
+        _check_layout("kernel", array, options.layout, layouts.kernel_axes)
         filters = layouts.filter_count(options.layout, array.shape)
         taken = None if bias is None else take(bias, "bias")
         if taken is not None and taken.shape != (filters,):
@@ -171,6 +175,13 @@ def _check_name(name: object) -> None:
         raise TypeError(f"name is a {type(name).__name__}; allowed are strings")
     if not name:
         raise ValueError("name is empty; allowed are strings of at least one character")
+
+
+def _check_layout(name: str, array: Array, layout: str, check: Callable[[str, int], object]) -> None:
+    try:
+        check(layout, array.ndim)
+    except LayoutError as error:
+        raise LayoutError(f"{name} has shape {array.shape}: {error}") from None
 
 
 def _take_alike(tensor: object, name: str, shape: tuple[int, ...], take: Take) -> Array:

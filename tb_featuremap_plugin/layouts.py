@@ -6,6 +6,7 @@ Layouts are said, never guessed. Only of a two-dimensional array the letters of 
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import numpy.typing as npt
@@ -30,7 +31,7 @@ def feature_map_axes(layout: str, ndim: int) -> tuple[int, ...]:
         LayoutError: it does not have `ndim` axes.
     """
     check_feature_map_layout(layout)
-    return _permutation(effective_layout(layout, ndim), "NC")
+    return _permutation(layout, ndim, "NC")
 
 
 def check_feature_map_layout(layout: str) -> None:
@@ -51,7 +52,7 @@ def kernel_axes(layout: str, ndim: int) -> tuple[int, ...]:
         LayoutError: they are not `ndim`.
     """
     check_kernel_layout(layout)
-    return _permutation(effective_layout(layout, ndim), "IM" if "M" in layout else "OI")
+    return _permutation(layout, ndim, "IM" if "M" in layout else "OI")
 
 
 def check_kernel_layout(layout: str) -> None:
@@ -133,9 +134,11 @@ def filter_count(layout: str, shape: tuple[int, ...]) -> int:
     return shape[first] * (shape[second] if "M" in layout else 1)
 
 
-def _permutation(layout: str, leading: str) -> tuple[int, ...]:
-    space = "".join(letter for letter in "DHW" if letter in layout)
-    return tuple(layout.index(letter) for letter in leading + space)
+@lru_cache(maxsize=256)
+def _permutation(layout: str, ndim: int, leading: str) -> tuple[int, ...]:
+    fitting = effective_layout(layout, ndim)
+    space = "".join(letter for letter in "DHW" if letter in fitting)
+    return tuple(fitting.index(letter) for letter in leading + space)
 
 
 def channels_to_end(view: Array) -> Array:

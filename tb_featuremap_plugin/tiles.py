@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tb_featuremap_plugin.widths import abreast, repeated, rows_abreast
+from tb_featuremap_plugin.widths import FEW, abreast, repeated, rows_abreast
 
 Array = npt.NDArray[Any]
 Float32 = npt.NDArray[np.float32]
@@ -85,6 +86,8 @@ def measure_range(maps: Array) -> Range:
 
 def quantise(maps: Array, span: Range) -> Codes:
     """Codes of [images, channels, *space] by the range of each channel; NaN and Inf have codes of their own."""
+    if 0 < maps.size <= FEW and span.finite and maps.dtype == np.float32:
+        return _quantise_few(maps, span)
     images, channels = maps.shape[:2]
     flat = maps.reshape(images, channels, math.prod(maps.shape[2:]))
     codes = np.empty(flat.shape, np.uint8)
@@ -102,6 +105,14 @@ def quantise(maps: Array, span: Range) -> Codes:
         else:
             _quantise_by_channel(flat, codes, low, scale, encode)
     return codes.reshape(maps.shape)
+
+
+def _quantise_few(maps: Array, span: Range) -> Codes:
+    low, width = span.low.tolist(), (span.high.astype(np.float64) - span.low).tolist()
+    scale = [LEVELS / size if size > 0 else 0.0 for size in width]
+    rows = zip(itertools.cycle(zip(low, scale, strict=True)), maps.reshape(-1, math.prod(maps.shape[2:])).tolist(), strict=False)
+    codes = bytes(int((value - lowest) * levels + 0.5) for (lowest, levels), row in rows for value in row)
+    return np.frombuffer(codes, np.uint8).reshape(maps.shape)
 
 
 def _quantise_by_position(flat: Array, codes: Codes, low: Array, scale: Array, encode: Encode) -> None:

@@ -1,4 +1,7 @@
-"""Short rows laid side by side: NumPy's loops start anew with every row, which costs more than a row of a hundred numbers itself."""
+"""What NumPy is slow at: a handful of numbers, and short rows, which are laid side by side here.
+
+NumPy's loops start anew with every row, which costs more than a row of a hundred numbers itself.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
+
+FEW = 64
+"""Up to this many numbers plain Python is quicker than any of NumPy's calls."""
 
 _WIDE = 8192
 

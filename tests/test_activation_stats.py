@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from tb_featuremap_plugin.schema import LAYER_COLUMNS
 from tb_featuremap_plugin.stats import activation as activations
 from tb_featuremap_plugin.stats.activation import CHANNEL_STATISTICS, join, measure, merge
-from tb_featuremap_plugin.stats.few import FEW, FewValues
+from tb_featuremap_plugin.stats.few import FewValues
 from tb_featuremap_plugin.stats.measured import channel_stats, describe, extremes, layer_row
+from tb_featuremap_plugin.widths import FEW
 from tests import oracles
 
 PERCENTILES = {"p01": 1, "p05": 5, "p25": 25, "p50": 50, "p75": 75, "p95": 95, "p99": 99}

@@ -13,8 +13,8 @@ from tb_featuremap_plugin.layouts import canonical_kernel
 from tb_featuremap_plugin.schema import VARIABLE_COLUMNS
 from tb_featuremap_plugin.stats import few_entries
 from tb_featuremap_plugin.stats import variable as variables
-from tb_featuremap_plugin.stats.few import FEW
 from tb_featuremap_plugin.stats.variable import Change, variable_row
+from tb_featuremap_plugin.widths import FEW
 from tests import oracles
 
 PERCENTILES = {"p07": 7, "p16": 16, "p31": 31, "p50": 50, "p69": 69, "p84": 84, "p93": 93}

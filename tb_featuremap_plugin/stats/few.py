@@ -13,14 +13,11 @@ import numpy.typing as npt
 from tb_featuremap_plugin.stats.layer_rows import PERCENTILES, RECTIFIERS, SATURATED_UNIT
 from tb_featuremap_plugin.stats.partial import TOP_SHARE, UNIT_RANGE
 from tb_featuremap_plugin.stats.saturation import near_limits
+from tb_featuremap_plugin.widths import FEW
 
 Array = npt.NDArray[Any]
 Float32 = npt.NDArray[np.float32]
 Channels = list[list[float]]
-
-FEW = 64
-"""Up to this many numbers plain Python is quicker."""
-
 
 @dataclass(frozen=True)
 class FewValues:

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy.typing as npt
 
-from tb_featuremap_plugin.stats.few import FEW
 from tb_featuremap_plugin.stats.sums import Sums
+from tb_featuremap_plugin.widths import FEW
 
 Array = npt.NDArray[Any]
 Entries = list[float]
