@@ -19,6 +19,7 @@ Array = npt.NDArray[Any]
 Float32 = npt.NDArray[np.float32]
 Channels = list[list[float]]
 
+
 @dataclass(frozen=True)
 class FewValues:
     """What `ActivationPartial` is of many values, of at most `FEW` finite ones of a single sample; percentiles are of all of them.
