@@ -24,7 +24,8 @@ from tb_featuremap_plugin.versions import PictureVersions
 
 _FRAME = "application/octet-stream"
 _JSON = "application/json"
-_STATIC_TYPES = {"index.js": "text/javascript", "uplot.js": "text/javascript", "style.css": "text/css"}
+_SCRIPTS = ("index.js", "shared.js", "late.js", "uplot.js")
+_STATIC_TYPES = {**dict.fromkeys(_SCRIPTS, "text/javascript"), "style.css": "text/css"}
 _A_YEAR = 365 * 24 * 3600
 
 _logger = logging.getLogger(__name__)

@@ -53,7 +53,7 @@ _POLICY = "; ".join(
 def compose(found: Iterable[tuple[str, bytes]], title: str) -> bytes:
     """The page with these answers, by the addresses at which the bundle asks for them."""
     encoded = {where: base64.b64encode(answer).decode("ascii") for where, answer in found}
-    script, imports = _embeddable(_bundle(_MAIN), "script"), _import_map()
+    script, imports = _embeddable(_by_bare_names(_bundle(_MAIN)), "script"), _import_map()
     page = _PAGE.format(
         policy=_POLICY.format(digests=" ".join(map(_digest, [imports, script]))),
         version=__version__,
@@ -69,9 +69,19 @@ def compose(found: Iterable[tuple[str, bytes]], title: str) -> bytes:
 
 
 def _import_map() -> str:
-    """Where the bundle finds what it imports only when it is needed: in the page, too."""
-    modules = sorted(file.name for file in _STATIC.iterdir() if file.name.endswith(".js") and file.name != _MAIN)
-    return json.dumps({"imports": {f"./{name}": _data_url(_bundle(name)) for name in modules}})
+    """Where the bundle finds what it imports: in the page, too."""
+    return json.dumps({"imports": {name: _data_url(_by_bare_names(_bundle(name))) for name in _modules()}})
+
+
+def _by_bare_names(script: str) -> str:
+    """The script with the bundle's other scripts named, not addressed: from a data: address nothing is relative."""
+    for name in _modules():
+        script = script.replace(f'"./{name}"', f'"{name}"')
+    return script
+
+
+def _modules() -> list[str]:
+    return sorted(file.name for file in _STATIC.iterdir() if file.name.endswith(".js") and file.name != _MAIN)
 
 
 def _data_url(script: str) -> str:

@@ -1,11 +1,10 @@
 /** The frame: tabs, the step cursor, the lists at the left, and the view. */
-import { ChannelDrawer } from "../channel/ChannelDrawer";
 import { Filters } from "../filters/Filters";
 import { FeatureMaps } from "../maps/FeatureMaps";
 import { Overview } from "../overview/Overview";
 import type { View } from "../state";
 import { useStore } from "../store";
-import { WeightChange } from "../weights/WeightChange";
+import { Late } from "./Late";
 import { Sidebar } from "./Sidebar";
 import { EmptyState, Failure, Loading } from "./States";
 import { StepCursor } from "./StepCursor";
@@ -15,7 +14,7 @@ const COMPONENTS: Record<View, () => preact.JSX.Element> = {
   overview: Overview,
   maps: FeatureMaps,
   filters: Filters,
-  weights: WeightChange,
+  weights: () => <Late name="WeightChange" what="weight change" />,
 };
 
 export function App() {
@@ -39,7 +38,7 @@ export function App() {
           {status === "failed" && <Failure message={`Not up to date: ${message}`} retry={() => void store.reload()} />}
           {store.chosen.value.length === 0 ? <p class="state">Choose a run at the left to see it here</p> : <Current />}
         </div>
-        {channel !== null && (view === "maps" || view === "filters") && <ChannelDrawer />}
+        {channel !== null && (view === "maps" || view === "filters") && <Late name="ChannelDrawer" />}
       </div>
     </>
   );
