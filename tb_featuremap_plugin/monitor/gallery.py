@@ -69,17 +69,16 @@ class Gallery:
         made: dict[str, list[Value]] = {}
         for picture in self._pictures(data, statistics):
             if picture.key not in self._left_out:
-                self._attempt(lambda picture=picture: made.update({picture.key: self._make(picture)}))  # type: ignore[misc]
+                self._attempt(partial(self._make, picture, made))
         if self._options.max_bytes is not None:
             sizes = [(key, values[0].ByteSize()) for key, values in made.items() if not key.startswith("inputs/")]
             self._left_out |= dict.fromkeys(over_budget(sizes, self._options.max_bytes))
         return [value for key, values in made.items() if key not in self._left_out for value in values]
 
-    def _make(self, picture: Picture) -> list[Value]:
+    def _make(self, picture: Picture, made: dict[str, list[Value]]) -> None:
         ordinal = self._ordinals.get(picture.key, 0) + 1
-        values = picture_values(picture.kind, picture.name, picture.make(ordinal), ordinal=ordinal)
+        made[picture.key] = picture_values(picture.kind, picture.name, picture.make(ordinal), ordinal=ordinal)
         self._ordinals[picture.key] = ordinal
-        return values
 
     def _pictures(self, data: StepData, statistics: dict[str, Measured]) -> Iterator[Picture]:
         if data.probe_changed and self._options.record_inputs:

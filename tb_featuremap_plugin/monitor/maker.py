@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -68,19 +69,22 @@ class RecordMaker:
             if row not in statistics:
                 layer = data.network.layer(row)
                 activation = layer.activation if layer is not None else None
-                self._attempt(lambda: statistics.update({row: measured(self._arrangement, row, array, activation)}))  # noqa: B023
+                self._attempt(partial(self._measure, statistics, row, array, activation))
         return statistics
 
     def _layer_rows(self, data: StepData, statistics: dict[str, Measured]) -> dict[str, Float32]:
-        return {row: layer_row(partial, data.ordinals[row]) for row, partial in statistics.items()}
+        return {row: layer_row(found, data.ordinals[row]) for row, found in statistics.items()}
 
     def _variable_rows(self, data: StepData) -> dict[str, Float32]:
         rows: dict[str, Float32] = {}
         for name in data.weights:
-            self._attempt(lambda: rows.update({name: self._variable_row(data, name)}))  # noqa: B023
+            self._attempt(partial(self._add_variable_row, rows, data, name))
         return rows
 
-    def _variable_row(self, data: StepData, name: str) -> Float32:
+    def _measure(self, statistics: dict[str, Measured], row: str, array: Array, activation: str | None) -> None:
+        statistics[row] = measured(self._arrangement, row, array, activation)
+
+    def _add_variable_row(self, rows: dict[str, Float32], data: StepData, name: str) -> None:
         value = data.weights[name]
         layer = data.network.owner(name)
         layout = self._arrangement.kernel(name, value.ndim, layer)
@@ -88,7 +92,7 @@ class RecordMaker:
         if layout is not None:
             change = _ungrouped_change(change, layout, layer)
             value, layout = ungrouped(value, layout, layer)
-        return variable_row(
+        rows[name] = variable_row(
             value,
             change,
             trainable=data.network.trainable(name),
@@ -120,7 +124,7 @@ class RecordMaker:
     def _attempt(self, action: Callable[[], None]) -> None:
         try:
             action()
-        except Exception as error:
+        except Exception as error:  # of a layer's own code and data; it costs that layer
             self.problems.append(error)
 
 

@@ -143,7 +143,7 @@ class Monitor:
         """
         try:
             self._log(check_step(step), Call(inputs, targets, activations, weights, gradients, learning_rate), loss)
-        except Exception as error:
+        except Exception as error:  # whatever it is: training goes on
             self._report(error)
 
     @property
@@ -168,7 +168,7 @@ class Monitor:
         """Runs what belongs to logging; an exception in it is a warning, as in `log`."""
         try:
             action()
-        except Exception as error:
+        except Exception as error:  # whatever it is: training goes on
             self._report(error)
 
     def flush(self) -> None:

@@ -83,7 +83,7 @@ def check_step(step: object) -> int:
         ValueError: it is below 0.
     """
     try:
-        number = operator.index(step)  # type: ignore[arg-type]
+        number = operator.index(step)  # type: ignore[arg-type]  # what is no whole number raises
     except TypeError:
         raise TypeError(f"step is {step!r:.100}; allowed are whole numbers from 0") from None
     if number < 0:

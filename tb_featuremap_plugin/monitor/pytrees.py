@@ -50,8 +50,8 @@ def _leaves(tree: Any, path: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
 def _branches(tree: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(tree, Mapping):
         yield from ((str(name), branch) for name, branch in tree.items())
-    elif isinstance(tree, tuple) and hasattr(tree, "_fields"):
-        yield from zip(getattr(tree, "_fields"), tree, strict=True)  # noqa: B009
+    elif isinstance(tree, tuple) and (fields := getattr(tree, "_fields", None)) is not None:
+        yield from zip(fields, tree, strict=True)
     elif isinstance(tree, (list, tuple)):
         yield from ((str(index), branch) for index, branch in enumerate(tree))
     elif dataclasses.is_dataclass(tree) and not isinstance(tree, type):

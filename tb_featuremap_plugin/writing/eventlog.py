@@ -108,7 +108,7 @@ class EventLog:
         event = eventfile.summary_event(self._wall_time, step, values)
         try:
             self._append(file, eventfile.version_event(self._wall_time) + start + event)
-        except BaseException:
+        except BaseException:  # an interrupt too leaves half a file
             file.discard()
             raise
         self._file = file

@@ -115,7 +115,7 @@ class RemoteAppender:
         """Writes `data`; after a failure nobody knows what arrived."""
         try:
             self._file.write(data)
-        except BaseException:
+        except BaseException:  # an interrupt too leaves half of it there
             self.intact = False
             raise
 

@@ -17,7 +17,7 @@ from tb_featuremap_plugin.integrations.keras.tracing import Trace
 from tb_featuremap_plugin.monitor import Monitor
 
 
-class FeatureMapCallback(keras.callbacks.Callback):  # type: ignore[misc]
+class FeatureMapCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
     """Logs feature maps, filters and weight change of a model in `fit`, on Keras 3 with TensorFlow, JAX or torch.
 
     Training is not touched: weights are the same to the last bit with and without it. Every variable is logged under its Keras `path`,

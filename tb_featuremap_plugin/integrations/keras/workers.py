@@ -54,7 +54,7 @@ def _summing(strategy: Any) -> Any:
     tf = importlib.import_module("tensorflow")
     local = strategy.num_replicas_in_sync // len(strategy.cluster_resolver.cluster_spec().as_dict()["worker"])
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.float64)])  # type: ignore[untyped-decorator]
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float64)])  # type: ignore[untyped-decorator]  # TensorFlow has no types
     def total(vector: Any) -> Any:
         def contribute() -> Any:
             context = tf.distribute.get_replica_context()

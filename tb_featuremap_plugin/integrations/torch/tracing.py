@@ -97,7 +97,7 @@ def trace(module: torch.nn.Module, run: Callable[[], Any]) -> Trace:
     return found
 
 
-class _Flow(TorchFunctionMode):  # type: ignore[misc]
+class _Flow(TorchFunctionMode):  # type: ignore[misc]  # its module has no types
     """Knows of every tensor from which modules it came, through all functions of torch."""
 
     def __init__(self) -> None:
