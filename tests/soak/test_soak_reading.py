@@ -15,7 +15,7 @@ from tests.soaking import MEGABYTE
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(7200)]
 
-SECONDS = float(os.environ.get("SOAK_SECONDS", "120"))
+SECONDS = float(os.environ.get("SOAK_SECONDS", "300"))
 WRITER = """
 import time
 writer = fm.Writer(sys.argv[1])
