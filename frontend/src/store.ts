@@ -30,6 +30,8 @@ export class Store {
   /** Grows with every reload; part of the key of whatever must be fetched again. */
   readonly generation = signal(0);
   readonly playing = signal(false);
+  /** Whether the step cursor was ever moved: who moves it once will move it again, so from then on neighbouring steps are fetched ahead. */
+  readonly travelling = signal(false);
   /** What the pointer is on, so that partners elsewhere can be outlined. */
   readonly hovered: Signal<Hovered | null> = signal(null);
 
@@ -84,6 +86,7 @@ export class Store {
   }
 
   goTo(step: number): void {
+    this.travelling.value = true;
     this.update({ step });
   }
 

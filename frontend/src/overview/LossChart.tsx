@@ -28,6 +28,7 @@ export function LossChart({ height = 180 }: { height?: number }) {
   const beside = readChoice(besideKey);
   const key = JSON.stringify([store.generation.value, runs.map(({ run }) => run), besideKey]);
   const loaded = useResource(key, (signal) => load(store.api, runs, beside, signal));
+  const choices = useChoices(runs);
   const { status, value, message } = loaded.value;
   const dark = store.dark.value;
   const spec = useMemo(() => {
@@ -57,7 +58,7 @@ export function LossChart({ height = 180 }: { height?: number }) {
         />{" "}
         Log scale
       </label>
-      <BesideSelect runs={runs} chosen={besideKey} choose={(choice) => store.update({ beside: choice })} />
+      <BesideSelect choices={choices} chosen={besideKey} choose={(choice) => store.update({ beside: choice })} />
     </Chart>
   );
 }
@@ -93,20 +94,24 @@ export function lossSpec(
   return { title: "Loss", lines: [...losses, ...others], quantity: "number", log };
 }
 
-interface BesideProps {
-  readonly runs: readonly Run[];
-  /** Key of a choice, or empty. */
-  readonly chosen: string;
-  readonly choose: (key: string) => void;
-}
-
-function BesideSelect({ runs, chosen, choose }: BesideProps) {
+/** What can be laid beside the loss, asked for at the same time as the losses. */
+function useChoices(runs: readonly Run[]): readonly ScalarChoice[] {
   const { api, generation } = useStore();
   const key = JSON.stringify([generation.value, runs.map(({ run }) => run)]);
   const loaded = useResource(key, (signal) =>
     Promise.all(runs.map(async (run) => ({ run, names: await api.scalarNames(run.run, signal) }))),
   );
-  const choices = scalarChoices(loaded.value.value ?? []);
+  return scalarChoices(loaded.value.value ?? []);
+}
+
+interface BesideProps {
+  readonly choices: readonly ScalarChoice[];
+  /** Key of a choice, or empty. */
+  readonly chosen: string;
+  readonly choose: (key: string) => void;
+}
+
+function BesideSelect({ choices, chosen, choose }: BesideProps) {
   if (choices.length === 0) return null;
   return (
     <label>

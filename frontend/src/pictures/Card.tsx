@@ -44,11 +44,12 @@ export function useScene(
   const key = active ? sceneKey(request, store.generation.value) : null;
   const scene = useResource(key, (signal) => loadScene(store.api, request, signal)).value;
   const step = scene.status === "ready" ? scene.value?.step : undefined;
+  const ahead = active && store.travelling.value;
   useEffect(() => {
-    if (step === undefined || !active) return;
+    if (step === undefined || !ahead) return;
     const timer = setTimeout(() => prefetchNeighbours(store.api, request, step), 200);
     return () => clearTimeout(timer);
-  }, [step, active]);
+  }, [step, ahead]);
   return scene;
 }
 
