@@ -20,6 +20,9 @@ _SUMMED_AT_ONCE = 1 << 15
 _LEAST_SQUARES = 1e-24
 """Below this sum some squares may have vanished from float32; gradients that small are what vanishing gradients look like."""
 
+_LEAST_KEPT = 0.5
+"""Share of the squares of previous value and update that the value's must keep to be computed from them."""
+
 
 class Sums:
     """Running sums over the entries of a variable.
@@ -111,8 +114,8 @@ class Scratch:
         return int(np.count_nonzero(np.equal(values, 0, out=self._mask[: len(values)])))
 
 
-def add_value(sums: Sums, value: Array, initial: Array | None, scratch: Scratch) -> None:
-    """Adds a block of the value itself, and of its distance from the first value."""
+def add_value(sums: Sums, value: Array, initial: Array | None, scratch: Scratch, squares: float) -> None:
+    """Adds a block of the value itself, and of its distance from the first value; `squares` is their sum, NaN where it is not known."""
     if initial is not None:
         _add_initial(sums, value, initial)
     low, high = float(np.minimum.reduce(value)), float(np.maximum.reduce(value))
@@ -121,9 +124,10 @@ def add_value(sums: Sums, value: Array, initial: Array | None, scratch: Scratch)
         if not len(value):
             return
         low, high = float(value.min()), float(value.max())
+        squares = math.nan
     sums.finite += len(value)
     sums.low, sums.high = min(sums.low, low), max(sums.high, high)
-    sums.squares += _dot(value, value)
+    sums.squares += _dot(value, value) if math.isnan(squares) else squares
     if low <= 0 <= high:
         sums.zeros += scratch.count_zeros(value)
     if sums.shift:
@@ -134,23 +138,30 @@ def add_value(sums: Sums, value: Array, initial: Array | None, scratch: Scratch)
     sums.shifted_total += _dot(value, ones(len(value), value.dtype.char))
 
 
-def add_change(sums: Sums, value: Array, others: dict[str, Array], scratch: Scratch) -> Array:
-    """Adds a block of the change since the previous value, and returns it; it is in `scratch`."""
+def add_change(sums: Sums, value: Array, others: dict[str, Array], scratch: Scratch) -> tuple[Array, float]:
+    """Adds a block of the change since the previous value.
+
+    Returns:
+        The change, which is in `scratch`, and the value's sum of squares as the change gives it; NaN where that would lose digits.
+    """
     previous = others["previous"]
     update = scratch.subtract(value, previous)
-    sums.previous_squares += _dot(previous, previous)
+    before, squares, product = _dot(previous, previous), 0.0, 0.0
     largest = max(float(np.maximum.reduce(update)), -float(np.minimum.reduce(update)))
     if largest != 0:
-        sums.changed += _count_changed(value, previous) if math.isnan(largest) else len(update) - scratch.count_zeros(update)
-        sums.update_squares += _dot(update, update)
-        sums.update_dot_previous += _dot(update, previous)
+        sums.changed += _count_changed(value, previous) if math.isnan(largest) else _count_set(update)
+        squares, product = _dot(update, update), _dot(update, previous)
+    sums.previous_squares += before
+    sums.update_squares += squares
+    sums.update_dot_previous += product
     if largest > sums.update_max or math.isnan(largest):
         sums.update_max = largest
     if "previous_update" in others:
-        before = others["previous_update"]
-        sums.update_dot_update += _dot(update, before)
-        sums.previous_update_squares += _dot(before, before)
-    return update
+        earlier = others["previous_update"]
+        sums.update_dot_update += _dot(update, earlier)
+        sums.previous_update_squares += _dot(earlier, earlier)
+    after = before + 2 * product + squares
+    return update, after if after > _LEAST_KEPT * (before + squares) else math.nan
 
 
 def add_gradient(sums: Sums, value: Array, gradient: Array, previous: Array | None, update: Array | None) -> None:
@@ -189,6 +200,11 @@ def _add_non_finite(sums: Sums, value: Array) -> Array:
 
 def _count_changed(value: Array, previous: Array) -> int:
     return int(np.count_nonzero((value != previous) & ~(np.isnan(value) & np.isnan(previous))))
+
+
+def _count_set(update: Array) -> int:
+    """How many entries are not 0, by their bits: whole numbers are counted at once, floating ones have to be compared first."""
+    return int(np.count_nonzero(update.view(np.int32 if update.dtype == np.float32 else np.int64)))
 
 
 def _moments(count: int, shift: float, total: float, squares: float) -> tuple[float, float]:

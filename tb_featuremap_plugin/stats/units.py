@@ -23,11 +23,7 @@ def compare_units(kernel: Array, layout: str) -> dict[str, float]:
         kernel: of at least one entry.
         layout: as in `layouts.kernel_axes`.
     """
-    with np.errstate(all="ignore"):
-        return _compare(_sample(canonical_kernel(kernel, layout)))
-
-
-def _compare(units: Array) -> dict[str, float]:
+    units = _sample(canonical_kernel(kernel, layout))
     if len(units) < 2 or not np.isfinite(units).all():
         return {}
     scale = float(np.abs(units).mean())

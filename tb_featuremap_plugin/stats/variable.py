@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,8 @@ _VALUES_FOR_SHIFT = 32
 _PERCENTILES = {"p07": 7, "p16": 16, "p31": 31, "p50": 50, "p69": 69, "p84": 84, "p93": 93}
 
 _EPSILON = {"bfloat16": 2.0**-7, "float16": 2.0**-10, "float32": 2.0**-23, "float64": 2.0**-52}
+
+_UNKNOWN = [math.nan] * len(VARIABLE_COLUMNS)
 
 _SAFE_SQUARES = (1e-12, 1e15)
 """Outside of these magnitudes float32 squares lose what they should measure: the variable is measured in float64 then."""
@@ -90,23 +93,22 @@ def variable_row(
     change = change or Change()
     numbers = {"ordinal": ordinal, "size": value.size, "trainable": float(trainable), "gap": change.gap}
     numbers["first_step"] = math.nan if change.initial is None else change.initial_step
-    numbers["epsilon"] = _EPSILON.get(dtype or value.dtype.name, math.nan)
-    if value.size:
-        numbers |= _of_entries(value, change, percentiles)
-        if layout is not None:
-            numbers["fan_in"], numbers["fan_out"] = fans(layout, value.shape)
-            numbers |= compare_units(value, layout)
-    with np.errstate(over="ignore"):
-        return np.array([numbers.get(column, math.nan) for column in VARIABLE_COLUMNS], np.float32)
+    numbers["epsilon"] = _EPSILON.get(dtype or _dtype_name(value.dtype), math.nan)
+    with np.errstate(all="ignore"):
+        if value.size:
+            numbers |= _of_entries(value, change.compared(), percentiles)
+            if layout is not None:
+                numbers["fan_in"], numbers["fan_out"] = fans(layout, value.shape)
+                numbers |= compare_units(value, layout)
+        return np.array(list(map(numbers.get, VARIABLE_COLUMNS, _UNKNOWN)), np.float32)
 
 
-def _of_entries(value: Array, change: Change, percentiles: bool) -> dict[str, float]:
-    few = entries(value, change.compared())
+def _of_entries(value: Array, others: dict[str, Array], percentiles: bool) -> dict[str, float]:
+    few = entries(value, others)
     if few is not None:
         return add_few(few).numbers() | (_at_ranks(sorted(few["value"])) if percentiles else {})
-    with np.errstate(all="ignore"):
-        flat = _Flat(value, change, SAMPLED_VALUES if percentiles else 0)
-        return _measure(flat).numbers() | _percentiles(flat.sample)
+    flat = _Flat(value, others, SAMPLED_VALUES if percentiles else 0)
+    return _measure(flat).numbers() | (_percentiles(flat.sample) if percentiles else {})
 
 
 class _Flat:
@@ -116,10 +118,10 @@ class _Flat:
         sample: of the value's entries, filled while `blocks` passes over them: cold memory would cost more than all sums.
     """
 
-    def __init__(self, value: Array, change: Change, sampled: int) -> None:
+    def __init__(self, value: Array, others: dict[str, Array], sampled: int) -> None:
         order: Any = "F" if value.flags.f_contiguous and not value.flags.c_contiguous else "C"
         self.value = value.reshape(-1, order=order)
-        self.others = {name: other.reshape(-1, order=order) for name, other in change.compared().items()}
+        self.others = {name: other.reshape(-1, order=order) for name, other in others.items()}
         self.is_wide = any(map(_is_wide, (self.value, *self.others.values())))
         self._stride = -(-len(self.value) // sampled) if sampled else 0
         size = -(-len(self.value) // self._stride) if sampled else 0
@@ -154,12 +156,12 @@ def _add_up(flat: _Flat, work: type[np.floating[Any]]) -> Sums:
     sums = Sums(len(flat.value), work(flat.shift()), set(flat.others))
     scratch = Scratch(min(len(flat.value), _BLOCK), work)
     for value, others in flat.blocks(work):
-        update = None
+        update, squares = None, math.nan
         if "previous" in others:
-            update = add_change(sums, value, others, scratch)
+            update, squares = add_change(sums, value, others, scratch)
         if "gradient" in others:
             add_gradient(sums, value, others["gradient"], others.get("previous"), update)
-        add_value(sums, value, others.get("initial"), scratch)
+        add_value(sums, value, others.get("initial"), scratch, squares)
     return sums
 
 
@@ -180,6 +182,11 @@ def _percentiles(values: Array) -> dict[str, float]:
 
 def _at_ranks(ordered: Sequence[float]) -> dict[str, float]:
     return {name: ordered[round(percent / 100 * (len(ordered) - 1))] for name, percent in _PERCENTILES.items()}
+
+
+@lru_cache(maxsize=64)
+def _dtype_name(dtype: np.dtype[Any]) -> str:
+    return str(dtype.name)
 
 
 def _is_wide(array: Array) -> bool:
