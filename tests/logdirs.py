@@ -134,6 +134,18 @@ def small_record(layers: Sequence[str] = ("conv1", "conv2"), **fields: Any) -> R
     return RunRecord(layers=tuple(known), layer_rows=tuple(layers), variable_rows=tuple(f"{name}/kernel" for name in layers), **fields)
 
 
+def write_many_steps(folder: Path, steps: int) -> None:
+    """A run of one layer whose mean is the step, with a picture at each."""
+    log = EventLog(folder)
+    log.start(0)
+    log.run(small_record(["conv1"]))
+    for step in range(steps):
+        log.tensor(metadata.LAYERS_TAG, step, np.full((1, 30), step, np.float32))
+        if step == 0:
+            log.maps("conv1", 0, first=True)
+        log.maps("conv1", step)
+
+
 def write_monitored(
     folder: Path,
     steps: Sequence[int],

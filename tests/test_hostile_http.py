@@ -73,12 +73,18 @@ def walk(client):
     return runs
 
 
-@examples(60)
-@given(st.lists(hostile.logs(), min_size=1, max_size=2))
-def test_any_events_through_the_python_loader(tmp_path_factory, writes):
+def written(tmp_path_factory, writes):
+    """A logdir with a run of each of the hostile logs."""
     logdir = tmp_path_factory.mktemp("hostile")
     for index, write in enumerate(writes):
         write(logdir / f"run{index}")
+    return logdir
+
+
+@examples(60)
+@given(st.lists(hostile.logs(), min_size=1, max_size=2))
+def test_any_events_through_the_python_loader(tmp_path_factory, writes):
+    logdir = written(tmp_path_factory, writes)
     with loaded("python", logdir, wait=False) as held:
         walk(wsgi_client(held.provider))
 
@@ -86,9 +92,7 @@ def test_any_events_through_the_python_loader(tmp_path_factory, writes):
 @examples(4)
 @given(st.lists(hostile.logs(), min_size=8, max_size=8))
 def test_any_events_through_the_native_loader(tmp_path_factory, writes):
-    logdir = tmp_path_factory.mktemp("hostile")
-    for index, write in enumerate(writes):
-        write(logdir / f"run{index}")
+    logdir = written(tmp_path_factory, writes)
     logdirs.EventLog(logdir / "last").maps("conv1", 0)
     with loaded("native", logdir, wait=False) as held:
         held.until(lambda source: any(outline.name == "last" for outline in source.outlines()))
@@ -98,9 +102,7 @@ def test_any_events_through_the_native_loader(tmp_path_factory, writes):
 @examples(60)
 @given(st.lists(hostile.logs(), min_size=1, max_size=2))
 def test_any_events_read_from_the_files(tmp_path_factory, writes):
-    logdir = tmp_path_factory.mktemp("hostile")
-    for index, write in enumerate(writes):
-        write(logdir / f"run{index}")
+    logdir = written(tmp_path_factory, writes)
     source = EventSource(logdir)
     json.dumps(api.runs(source), allow_nan=False)
     json.dumps(api.diagnosis(source), allow_nan=False)

@@ -14,7 +14,7 @@ from tensorboard.plugins.base_plugin import TBContext
 from werkzeug.test import Client
 
 import tb_featuremap_plugin
-from tb_featuremap_plugin import metadata, schema
+from tb_featuremap_plugin import schema
 from tb_featuremap_plugin.plugin import FeatureMapsPlugin
 from tb_featuremap_plugin.reading.events import EventSource
 from tests import logdirs
@@ -365,19 +365,18 @@ def test_two_logdirs_of_one_spec(logdir, tmp_path):
         ]
 
 
+def whole(server):
+    """The runs, once the last step is there: the native server shows what it has read so far."""
+    runs = server.json(f"{PLUGIN}/runs")["runs"]
+    return runs, bool(runs) and runs[0]["steps"][-1:] == [299]
+
+
 def test_300_steps_with_no_flag_given(tmp_path):
     """What the loader asks TensorBoard to keep reaches both of its loaders."""
-    log = logdirs.EventLog(tmp_path)
-    log.start(0)
-    log.run(logdirs.small_record(["conv1"]))
-    for step in range(300):
-        log.tensor(metadata.LAYERS_TAG, step, np.full((1, 30), step, np.float32))
-        if step == 0:
-            log.maps("conv1", 0, first=True)
-        log.maps("conv1", step)
+    logdirs.write_many_steps(tmp_path, 300)
     for load_fast in (True, False):
         with tensorboard(tmp_path, load_fast=load_fast) as server:
-            (run,) = server.wait_for_runs(1)["runs"]
+            (run,) = server.wait_for(lambda server=server: whole(server))
             assert run["steps"] == list(range(300))
             (picture,) = run["pictures"]
             assert len(picture["steps"]) >= 100

@@ -204,14 +204,7 @@ def test_scalars_of_siblings(loader, tmp_path):
 
 @both_loaders
 def test_at_least_a_hundred_pictures_and_every_number_of_300_steps_are_kept(loader, tmp_path):
-    log = logdirs.EventLog(tmp_path)
-    log.start(0)
-    log.run(logdirs.small_record(["conv1"]))
-    for step in range(300):
-        log.tensor(metadata.LAYERS_TAG, step, np.full((1, 30), step, np.float32))
-        if step == 0:
-            log.maps("conv1", 0, first=True)
-        log.maps("conv1", step)
+    logdirs.write_many_steps(tmp_path, 300)
     with loaded(loader, tmp_path) as held:
         (run,) = held.source().runs()
         assert run.layers.steps.tolist() == list(range(300))
