@@ -73,10 +73,15 @@ def share(logdir: Path, folder: Path) -> None:
 
 
 def leave_out_what_stops_tensorboard(logdir: Path) -> None:
-    """TensorBoard's Python loader itself gives up at a record that is no event."""
+    """TensorBoard's Python loader itself gives up at a record that is no event, or one whose bytes became those of a graph."""
     for path in logdir.rglob("*tfevents*"):
         events = [stored.payload for stored in read_records(path)]
-        path.write_bytes(b"".join(logdirs.framed(payload) for payload in events if parse(payload) is not None))
+        path.write_bytes(b"".join(logdirs.framed(payload) for payload in events if not stops_tensorboard(payload)))
+
+
+def stops_tensorboard(payload: bytes) -> bool:
+    event = parse(payload)
+    return event is None or event.HasField("meta_graph_def")
 
 
 def round_of(folder: Path, seed: int, runs: int) -> int:
