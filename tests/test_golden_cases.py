@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests import golden_cases
+from tests import golden_cases, golden_layers
 
 
 @pytest.mark.tensorflow
@@ -27,6 +27,16 @@ def test_ranges_are_those_that_numpy_finds() -> None:
 def test_products_add_up_to_what_torch_computes() -> None:
     stored = json.loads(golden_cases.PRODUCTS.read_text())
     found = json.loads(golden_cases.encode(golden_cases.product_cases()))
+    for case, expected in zip(stored, found, strict=True):
+        assert case["value"] == pytest.approx(expected["value"], rel=1e-9, abs=1e-12)
+        assert {**case, "value": None} == {**expected, "value": None}
+
+
+@pytest.mark.tensorflow
+@pytest.mark.torch
+def test_values_of_layers_are_those_of_real_ones() -> None:
+    stored = json.loads(golden_layers.LAYERS.read_text())
+    found = json.loads(golden_cases.encode(golden_layers.layer_cases()))
     for case, expected in zip(stored, found, strict=True):
         assert case["value"] == pytest.approx(expected["value"], rel=1e-9, abs=1e-12)
         assert {**case, "value": None} == {**expected, "value": None}

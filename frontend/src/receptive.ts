@@ -78,6 +78,24 @@ export function paddingBefore(
   return typeof padding === "string" || padding === null ? 0 : (padding[axis] ?? padding[0] ?? 0);
 }
 
+/** How much a transposed convolution cuts off before its first entry. */
+export function removedBefore(
+  padding: Layer["padding"],
+  axis: number,
+  size: number,
+  kernel: number,
+  stride: number,
+  dilation: number,
+): number {
+  return padding === "same"
+    ? Math.floor(Math.max(0, (kernel - 1) * dilation + 1 - stride) / 2)
+    : paddingBefore(padding, axis, size, kernel, stride, dilation);
+}
+
+export function isTransposed(kind: string): boolean {
+  return TRANSPOSED.test(kind);
+}
+
 /** Sizes of what a layer puts out: as logged, else as its geometry gives them. */
 export function sizeOf(network: Network, name: string): readonly number[] | null {
   const logged = network.logged.get(name);
@@ -105,7 +123,7 @@ function sizeAfter(layer: Layer, before: readonly number[]): readonly number[] |
     const reach = (kernel - 1) * dilation;
     const padded = paddingBefore(layer.padding, axis, size, kernel, stride, dilation);
     const same = layer.padding === "same";
-    if (TRANSPOSED.test(kind)) {
+    if (isTransposed(kind)) {
       if (same) return size * stride;
       if (layer.padding === "valid") return size * stride + Math.max(0, reach + 1 - stride);
       return (size - 1) * stride + reach + 1 - 2 * padded;
@@ -147,19 +165,10 @@ function shifted(first: number, last: number, by: number): Interval {
 
 function windowOf(layer: Layer, interval: Interval, axis: number, size: number): Interval {
   const { kernel, stride, dilation } = geometry(layer, axis);
-  if (!TRANSPOSED.test(layer.kind ?? ""))
-    return windowBefore(
-      interval,
-      kernel,
-      stride,
-      dilation,
-      paddingBefore(layer.padding, axis, size, kernel, stride, dilation),
-    );
-  const removed =
-    layer.padding === "same"
-      ? Math.floor(Math.max(0, (kernel - 1) * dilation + 1 - stride) / 2)
-      : paddingBefore(layer.padding, axis, size, kernel, stride, dilation);
-  return transposedBefore(interval, kernel, stride, dilation, removed);
+  const along = [layer.padding, axis, size, kernel, stride, dilation] as const;
+  return isTransposed(layer.kind ?? "")
+    ? transposedBefore(interval, kernel, stride, dilation, removedBefore(...along))
+    : windowBefore(interval, kernel, stride, dilation, paddingBefore(...along));
 }
 
 /** Enlarged by a whole factor; one more entry on each side, since it may be interpolated. */

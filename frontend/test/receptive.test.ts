@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { activationFunction, isPlainConvolution, productsAt } from "../src/products";
+import { activationFunction, denseFilter, filterOf, productsAt, separableFilter, whyWhole } from "../src/products";
 import { clipped, type Network, receptiveField, sizeOf } from "../src/receptive";
 import type { Layer } from "../src/types";
 
@@ -133,6 +133,22 @@ interface ProductCase {
   readonly value: number;
 }
 
+interface NumberArray {
+  readonly shape: number[];
+  readonly values: number[];
+}
+
+interface LayerCase {
+  readonly layer: Partial<Layer>;
+  readonly source: NumberArray;
+  readonly kernels: NumberArray[];
+  readonly channels_last: boolean;
+  readonly bias: number[];
+  readonly filter: number;
+  readonly pixel: number[];
+  readonly value: number;
+}
+
 describe("products", () => {
   it.each((read("products") as ProductCase[]).map((given, i) => [i, given] as const))(
     "of case %i add up to what torch computes",
@@ -147,16 +163,8 @@ describe("products", () => {
       };
       const { strides, padding, dilation, filter } = given;
       const conv = layer({ kind: "conv2d", kernel_size: given.kernel.shape.slice(2), strides, padding, dilation });
-      const found = productsAt(
-        conv,
-        given.kernel,
-        filter,
-        filter,
-        given.kernel.shape[0]!,
-        given.pixel,
-        source,
-        given.bias[filter]!,
-      );
+      const own = filterOf(given.kernel, filter, filter, given.kernel.shape[0]!, channels);
+      const found = productsAt(conv, own, given.pixel, source, given.bias[filter]!);
       expect(Math.abs(found.sum - given.value)).toBeLessThan(1e-6);
       expect(found.terms.length).toBe(given.kernel.shape[1]);
       const weights = given.kernel.values.slice(0).reduce((sum, weight) => sum + Math.abs(weight), 0);
@@ -164,19 +172,46 @@ describe("products", () => {
     },
   );
 
-  it("are taken apart only of plain convolutions, and activations only if known", () => {
-    const kinds = ["conv2d", "conv2d_transpose", "separable_conv2d", "dense", "depthwise_conv2d"];
-    expect(kinds.map((kind) => isPlainConvolution(layer({ kind, kernel_size: [3] })))).toEqual([
+  it.each((read("layers") as LayerCase[]).map((given, i) => [i, given.layer.kind, given] as const))(
+    "of layer %i, %s, add up to what Keras or torch computes",
+    (_, __, { layer: fields, source: { shape, values }, kernels, filter, ...given }) => {
+      const [channels, ...space] = shape as [number, number, number];
+      const size = space[0]! * space[1]!;
+      const at = (channel: number, place: number) => values[channel * size + place]!;
+      const source = { channels, space, at, halfLevel: () => 0 };
+      const [kernel, pointwise] = kernels as [NumberArray, NumberArray?];
+      const own = pointwise
+        ? separableFilter(kernel, pointwise, filter, channels)
+        : fields.kind === "dense"
+          ? denseFilter(kernel, filter, source, given.channels_last)!
+          : filterOf(kernel, filter, filter, kernel.shape[0]!, channels);
+      const found = productsAt(layer(fields), own, given.pixel, source, given.bias[filter]!);
+      expect(found.terms.map(({ channel }) => channel)).toEqual([0, 1]);
+      expect(Math.abs(found.sum - given.value)).toBeLessThan(1e-9);
+    },
+  );
+
+  it("are taken apart of convolutions and dense layers only, and activations only if known", () => {
+    const kinds = ["conv2d", "separable_conv2d", "depthwise_conv2d", "dense", "batch_normalization"];
+    expect(kinds.map((kind) => whyWhole(layer({ kind, kernel_size: [3] })) === "")).toEqual([
+      true,
+      true,
+      true,
       true,
       false,
-      false,
-      false,
-      true,
     ]);
+    expect(whyWhole(layer({ kind: "conv2d_transpose", kernel_size: [3] }))).toBe("");
+    expect(whyWhole(layer({ kind: "conv2d_transpose", kernel_size: [3], groups: 2 }))).toContain("Grouped");
+    expect(whyWhole(layer({ kind: "conv2d" }))).toContain("geometry");
     expect([activationFunction("relu")?.(-1), activationFunction(null)?.(-1), activationFunction("softmax")]).toEqual([
       0,
       -1,
       null,
     ]);
+  });
+
+  it("are not made up where what comes in has another shape than the kernel is for", () => {
+    const source = { channels: 2, space: [3], at: () => 1, halfLevel: () => 0 };
+    expect(denseFilter({ shape: [1, 5], values: [1, 1, 1, 1, 1] }, 0, source, true)).toBeNull();
   });
 });

@@ -233,6 +233,28 @@ def test_another_scalar_of_the_runs_is_laid_beside_the_loss(overview):
     assert "0.56" in readout.inner_text()
 
 
+def test_how_the_loss_is_shown_stands_in_the_address(overview):
+    tab = overview()
+    tab.frame.get_by_role("combobox", name="Beside it").select_option(label="train: epoch_accuracy")
+    tab.frame.get_by_role("checkbox", name="Log scale").check()
+    tab.frame.get_by_role("slider", name="Smoothing").fill("0.5")
+    tab.page.wait_for_function("() => location.hash.includes('smoothing=0.5')")
+    tab.page.reload()
+    tab.frame = tab.page.wait_for_selector("iframe[src*='featuremaps']", state="attached").content_frame()
+    assert tab.frame.get_by_role("slider", name="Smoothing").input_value() == "0.5"
+    assert tab.frame.get_by_role("checkbox", name="Log scale").is_checked()
+    assert tab.frame.get_by_role("combobox", name="Beside it").locator("option:checked").inner_text() == "train: epoch_accuracy"
+
+
+def test_bars_beside_the_layers_measure_the_chosen_statistic(overview, runs):
+    tab = overview("&p.featuremaps.statistic=zeros&p.featuremaps.step=30")
+    tab.frame.locator(".layers .bars i").nth(5).wait_for()
+    shares = "(row) => [...row.querySelectorAll('.bars i')].map((bar) => parseFloat(bar.style.width) / 100)"
+    for layer in ("conv1", "conv2", "head"):
+        row = tab.frame.locator(".layers").get_by_role("button", name=layer)
+        assert row.evaluate(shares) == pytest.approx([runs["broken"].zeros[layer][30], runs["sound"].zeros[layer][30]], abs=1e-4)
+
+
 def test_what_is_wrong_elsewhere_is_said_too(runs, logdir, open_tab):
     tab = open_tab(logdir, "&p.featuremaps.runs=sound%2Ffeaturemaps")
     others = tab.frame.get_by_role("region", name="Other runs")

@@ -14,9 +14,8 @@ import numpy as np
 import pytest
 
 from tests.browser import picture_logs
+from tests.browser.mosaics import WAIT_MS, choose, drawn, hover, soon
 from tests.browser.picture_logs import STEPS, LoggedRun, colour_table, expected_colours, forward
-
-WAIT_MS = 60_000
 
 
 @pytest.fixture(scope="module")
@@ -37,44 +36,6 @@ def view(open_tab: Callable[..., Any], logged: Any) -> Callable[..., Any]:
         return open_tab(logged[0], hash, **(options or {}))
 
     return open_
-
-
-READ_TILES = """canvas => {
-  const context = canvas.getContext("2d");
-  const {data, width, height} = context.getImageData(0, 0, canvas.width, canvas.height);
-  return {width, height, zoom: +canvas.dataset.zoom, columns: +canvas.dataset.columns,
-          order: canvas.dataset.order.split(" ").map(Number), data: Array.from(data)};
-}"""
-
-
-def drawn(frame: Any, name: str, run: str, rows: int, columns: int) -> np.ndarray:
-    """Colours on the screen, [tiles as stored, rows, columns, 3]: of each value's square the upper left pixel, where no sign is."""
-    canvas = frame.locator(f"figure.panel canvas[data-name='{name}'][data-run='{run}']")
-    canvas.wait_for(timeout=WAIT_MS)
-    read = canvas.evaluate(READ_TILES)
-    pixels = np.array(read["data"], np.uint8).reshape(read["height"], read["width"], 4)
-    zoom, tiles = read["zoom"], {}
-    for place, tile in enumerate(read["order"]):
-        top = place // read["columns"] * (rows * zoom + 1)
-        left = place % read["columns"] * (columns * zoom + 1)
-        block = pixels[top : top + rows * zoom, left : left + columns * zoom]
-        assert (block[..., 3] == 255).all()
-        tiles[tile] = block[::zoom, ::zoom, :3]
-    return np.stack([tiles[tile] for tile in sorted(tiles)])
-
-
-def soon(check: Callable[[], None], frame: Any) -> None:
-    """Tries until it holds: pictures are drawn when they have arrived."""
-    for _ in range(WAIT_MS // 100):
-        try:
-            return check()
-        except AssertionError:
-            frame.wait_for_timeout(100)
-    return check()
-
-
-def choose(frame: Any, name: str, value: str) -> None:
-    frame.get_by_role("combobox", name=name, exact=True).select_option(value)
 
 
 def layer_limits(run: LoggedRun, name: str, steps: tuple[int, ...] = (10,)) -> tuple[float, float]:
@@ -176,17 +137,6 @@ def test_one_input_of_each_filter_is_drawn_on_a_diverging_map(view: Any, logged:
     tab = view("filters", inputShown="2", step=5)
     expected = expected_colours(kernel, -bound, bound, colour_table("diverging"))
     soon(lambda: np.testing.assert_array_equal(drawn(tab.frame, "conv2/kernel", "alpha", 3, 3), expected), tab.frame)
-
-
-def hover(tab: Any, name: str, tile: int, row: int, column: int, shape: tuple[int, int]) -> str:
-    """Points at a value; returns what the tab says."""
-    canvas = tab.frame.locator(f"figure.panel canvas[data-name='{name}']").first
-    canvas.wait_for(timeout=WAIT_MS)
-    zoom, columns = int(canvas.get_attribute("data-zoom")), int(canvas.get_attribute("data-columns"))
-    left = tile % columns * (shape[1] * zoom + 1) + (column + 0.5) * zoom
-    top = tile // columns * (shape[0] * zoom + 1) + (row + 0.5) * zoom
-    canvas.hover(position={"x": left, "y": top}, force=True)
-    return tab.frame.locator(".tip").inner_text()
 
 
 def test_a_hovered_value_is_the_logged_one_its_scale_too_and_a_click_keeps_it(view: Any, logged: Any) -> None:

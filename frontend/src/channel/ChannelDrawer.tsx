@@ -63,6 +63,7 @@ export function ChannelDrawer() {
           Close
         </button>
       </header>
+      {runs.length === 0 && <p class="state muted">The chosen runs have not logged this</p>}
       {runs.map((run) => (
         <RunChannel key={`${run.run} ${layer}`} run={run} subject={subject} />
       ))}
@@ -88,17 +89,21 @@ function RunChannel({ run, subject }: { run: Run; subject: Subject }) {
 function subjectOf(store: Store): Subject | null {
   const { layer, variable, channel, view } = store.state.value;
   const runs = store.chosen.value;
-  const owner = view === "filters" && variable ? (layerOfVariable(runs, variable) ?? variable) : layer;
-  if (owner === null || channel === null) return null;
-  return { layer: owner, variable: view === "filters" && variable ? variable : kernelOf(runs, owner), channel };
+  if (channel === null) return null;
+  if (view !== "filters" || !variable)
+    return layer === null ? null : { layer, variable: kernelOf(runs, layer), channel };
+  const owner = layerOfVariable(runs, variable);
+  // A layer's other kernels have no filter a channel: they have pages without a map.
+  return { layer: owner && kernelOf(runs, owner) === variable ? owner : variable, variable, channel };
 }
 
-/** The first of a layer's variables that has filters. */
+/** The first of a layer's variables that has filters; of a separable convolution the one that has a filter a channel. */
 export function kernelOf(runs: readonly Run[], layer: string): string | null {
   const known = findLayer(runs, layer)?.weights ?? [];
   const logged = runs.flatMap((run) => run.pictures.filter((series) => series.kind === "filters"));
   const own = (name: string, of: string | null) => known.includes(name) || of === layer;
-  return logged.find((series) => own(series.name, series.layer))?.name ?? null;
+  const names = logged.filter((series) => own(series.name, series.layer)).map(({ name }) => name);
+  return names.find((name) => name.includes("pointwise")) ?? names[0] ?? null;
 }
 
 /** How many channels the layer has, as far as a run says: bounded by what was logged. */

@@ -10,7 +10,7 @@ import { useStore } from "../store";
 import { type Tiles, TOP_CODE, valueAt } from "../tiles";
 import type { Layer, Run } from "../types";
 import { exactNumber, placeName } from "../words";
-import { loadOrigin, type Origin, sourceOf } from "./source";
+import { loadOrigin, type Origin, ownFilter, sourceOf } from "./source";
 import type { Subject } from "./subject";
 
 const MOST_TERMS = 6;
@@ -42,24 +42,15 @@ function Sum({ subject, maps, view, tile, hit, layer, origin }: PixelProductsPro
   const store = useStore();
   const image = maps.images[Math.min(store.state.value.image, maps.images.length - 1)]!;
   const source = sourceOf(origin.maps, image);
-  const row = origin.filters.filters.indexOf(subject.channel);
   if (typeof source === "string") return <p class="muted">{source}</p>;
-  if (!origin.filters.values || row < 0)
-    return <p class="muted">The weights of this filter are not stored one by one</p>;
+  const filter = ownFilter(layer, origin, subject.channel, source);
+  if (typeof filter === "string") return <p class="muted">{filter}</p>;
   if (maps.reduced > 1) return <p class="muted">The map is stored reduced, so its values are means</p>;
   const axes = maps.shape.length - 2;
   const pixel = [hit.slice, hit.row, hit.column].slice(3 - axes);
-  const bias = origin.filters.bias?.[row] ?? 0;
-  const products = productsAt(
-    layer,
-    origin.filters.values,
-    subject.channel,
-    row,
-    origin.filters.shape[0]!,
-    pixel,
-    source,
-    bias,
-  );
+  const own = origin.pointwise ?? origin.kernel;
+  const bias = own.bias?.[own.filters.indexOf(subject.channel)] ?? 0;
+  const products = productsAt(layer, filter, pixel, source, bias);
   const activate = activationFunction(layer.activation);
   const stored = valueAt(view.tiles, tile, placeOf(view.tiles, { ...hit, tile }));
   const largest = [...products.terms].sort((a, b) => Math.abs(b.sum) - Math.abs(a.sum)).slice(0, MOST_TERMS);
@@ -87,14 +78,16 @@ function Sum({ subject, maps, view, tile, hit, layer, origin }: PixelProductsPro
             />
           ))}
           {rest > 0 && <Row name={`${rest} more`} value={restSum} />}
-          {origin.filters.bias && <Row name="bias" value={bias} />}
+          {own.bias && <Row name="bias" value={bias} />}
           <Row name="sum" value={products.sum} strong />
           {value !== undefined && <Row name={`after ${layer.activation ?? "no activation"}`} value={value} strong />}
           <Row name="stored" value={stored} strong />
         </tbody>
       </table>
       <p class="muted">
-        {value === undefined ? "The activation is not known" : agreement(Math.abs(value - stored), rounding)}
+        {value === undefined
+          ? `${layer.activation} is not applied value by value`
+          : agreement(Math.abs(value - stored), rounding)}
       </p>
     </details>
   );
