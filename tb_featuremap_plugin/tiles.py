@@ -110,9 +110,9 @@ def quantise(maps: Array, span: Range) -> Codes:
 def _quantise_few(maps: Array, span: Range) -> Codes:
     low, width = span.low.tolist(), (span.high.astype(np.float64) - span.low).tolist()
     scale = [LEVELS / size if size > 0 else 0.0 for size in width]
-    rows = zip(itertools.cycle(zip(low, scale, strict=True)), maps.reshape(-1, math.prod(maps.shape[2:])).tolist(), strict=False)
-    codes = bytes(int((value - lowest) * levels + 0.5) for (lowest, levels), row in rows for value in row)
-    return np.frombuffer(codes, np.uint8).reshape(maps.shape)
+    rows = zip(itertools.cycle(low), itertools.cycle(scale), maps.reshape(-1, math.prod(maps.shape[2:])).tolist(), strict=False)
+    codes = [int((value - least) * levels + 0.5) for least, levels, row in rows for value in row]
+    return np.array(codes, np.uint8).reshape(maps.shape)
 
 
 def _quantise_by_position(flat: Array, codes: Codes, low: Array, scale: Array, encode: Encode) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -70,9 +71,7 @@ def _of_values(values: list[float], means: list[float]) -> dict[str, float]:
     numbers["zeros"] = (bisect_right(ordered, 0) - negative) / size
     numbers["above_one"] = 1 - bisect_right(ordered, 1) / size
     numbers["integers"] = sum(map(float.is_integer, values)) / size
-    for name, percent in PERCENTILES.items():
-        numbers[name] = ordered[round(percent / 100 * (size - 1))]
-    return numbers
+    return numbers | dict(zip(PERCENTILES, [ordered[rank] for rank in _ranks(size)], strict=True))
 
 
 def _of_units(channels: Channels, activation: str | None) -> dict[str, float]:
@@ -95,5 +94,10 @@ def _of_sums(channels: Channels) -> dict[str, float]:
     return {"channel_sum_min": min(sums), "channel_sum_max": max(sums), "top_share": top / len(sums)}
 
 
+@lru_cache(maxsize=FEW)
+def _ranks(size: int) -> list[int]:
+    return [round(percent / 100 * (size - 1)) for percent in PERCENTILES.values()]
+
+
 def _deviation(values: list[float], mean: float) -> float:
-    return math.sqrt(sum((value - mean) * (value - mean) for value in values) / len(values))
+    return math.sqrt(sum([(value - mean) * (value - mean) for value in values]) / len(values))

@@ -25,6 +25,8 @@ RECTIFIERS = frozenset({"relu", "relu6"})
 
 SATURATED_UNIT = 0.95
 
+_UNKNOWN = [math.nan] * len(LAYER_COLUMNS)
+
 
 def channel_stats(partial: ActivationPartial) -> Float32:
     """Statistics of each channel, [len(CHANNEL_STATISTICS), channels]; of finite values, NaN where there are none."""
@@ -62,7 +64,7 @@ def layer_row(partial: ActivationPartial, ordinal: float = math.nan) -> Float32:
 def packed(numbers: dict[str, float], ordinal: float) -> Float32:
     """A row of numbers by column; NaN where one is not known."""
     numbers["ordinal"] = ordinal
-    return np.array([numbers.get(column, math.nan) for column in LAYER_COLUMNS], np.float32)
+    return np.array(list(map(numbers.get, LAYER_COLUMNS, _UNKNOWN)), np.float32)
 
 
 def _scale(partial: ActivationPartial) -> dict[str, float]:
