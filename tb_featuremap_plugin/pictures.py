@@ -131,6 +131,7 @@ def filters_record(
     *,
     bias: Array | None = None,
     initial: Array | None = None,
+    initial_step: float | None = None,
     previous: Array | None = None,
     ordinal: int | None = None,
 ) -> bytes:
@@ -143,6 +144,7 @@ def filters_record(
         bias: [filters].
         initial, previous: the kernel's first value and the one before, of the same shape: a large kernel's differences are
             computed from them before anything is rounded.
+        initial_step: training steps that were done when the first value was taken.
         ordinal: counts the pictures of this series from 1.
 
     Raises:
@@ -163,6 +165,8 @@ def filters_record(
         }
         header["norms_reduced"], pictures = _large_kernel(view, differences)
         sections |= pictures
+        if initial is not None and initial_step is not None:
+            header["first_step"] = int(initial_step)
     else:
         sections["values"] = np.ascontiguousarray(view, np.float32)
     if bias is not None:

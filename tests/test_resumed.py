@@ -14,7 +14,7 @@ from tb_featuremap_plugin.layer import RunRecord
 from tb_featuremap_plugin.reading.events import EventSource
 from tb_featuremap_plugin.series import Source
 from tests import logdirs
-from tests.monitored import layer_numbers, numbers, progress
+from tests.monitored import layer_numbers, numbers, picture, progress
 from tests.providers import LOADERS, loaded
 
 RUN = "featuremaps"
@@ -139,3 +139,18 @@ def test_a_session_whose_record_is_damaged_costs_its_rows(tmp_path):
     (run,) = EventSource(tmp_path).runs()
     assert layer_numbers(run, "conv", "ordinal") == {1: 2.0}
     assert "no run record that could be read names its rows" in [problem.message for problem in run.problems]
+
+
+def test_the_picture_of_a_large_kernel_says_from_which_value_it_differs(tmp_path):
+    def kernel(step: int) -> np.ndarray:
+        return np.full((1200, 500), 1 + step, np.float32)
+
+    for first, last in [(0, 4), (3, 6)]:
+        with fm.Monitor(tmp_path, every=1) as monitor:
+            for step in range(first, last + 1):
+                monitor.log(step, activations={"out": np.zeros((1, 500), np.float32)}, weights={"out/kernel": kernel(step)})
+    for step, first in [(2, 0), (3, 3), (6, 3)]:
+        found = picture(tmp_path, "filters", "out/kernel", step)
+        assert found.header["first_step"] == first
+        differences = found.array("first_difference")
+        assert differences.min() == differences.max() == step - first

@@ -38,6 +38,8 @@ export interface Filters extends PictureBase {
   readonly sliceInputs: Int32Array | null;
   readonly bias: Float32Array | null;
   readonly firstDifference: NdArray | null;
+  /** The step of the value that `firstDifference` is to: not 0 in a run that was resumed. */
+  readonly firstStep: number;
   readonly previousDifference: NdArray | null;
 }
 
@@ -115,6 +117,7 @@ function readFilters(frame: Frame): Filters {
     sliceInputs: sliceInputs instanceof Int32Array ? sliceInputs : null,
     bias: sections.has("bias") ? float32Section(frame, "bias").values : null,
     firstDifference: optional("first_difference"),
+    firstStep: Number(header.first_step ?? 0),
     previousDifference: optional("previous_difference"),
   };
 }

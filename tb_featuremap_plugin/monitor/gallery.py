@@ -117,7 +117,7 @@ class Gallery:
         }
         bias = _bias_of(data, name)
         options = FilterOptions(layout, layer.name if layer else None)
-        return filters_record(name, shaped, options, bias=bias, ordinal=ordinal, **others)
+        return filters_record(name, shaped, options, bias=bias, initial_step=change.initial_step, ordinal=ordinal, **others)
 
 
 def _bias_of(data: StepData, kernel: str) -> Array | None:

@@ -43,7 +43,7 @@ function storedDifference(filters: Filters, state: ViewState, scene: Scene): Ker
   const tiles = normsTile(stored, filters.filters);
   const view = {
     ...compose(tiles, [0], tileExtents(tiles), state, { ...look(state, scene, false), colours: "cividis" }),
-    caption: "norm of the difference",
+    caption: `norm of the difference${stored === filters.firstDifference && filters.firstStep ? ` to step ${filters.firstStep}` : ""}`,
   };
   return {
     ...view,
