@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+
 import numpy as np
 
 from benchmarks.folders import fresh
@@ -9,6 +12,7 @@ from benchmarks.harness import Comparison, Goal, Variant
 
 OURS = "fm.keras.FeatureMapCallback, one logged step, flushed"
 KERAS = "Keras' TensorBoard(histogram_freq=1, write_images=True), one epoch's end"
+TF_EXPLAIN = "tf-explain's ActivationsVisualizationCallback of both convolutions (no weights), one epoch's end"
 EXTRACTION = "our extraction"
 COMPILED = "a compiled function that does nothing else"
 
@@ -43,13 +47,14 @@ def digits_network():
 
 
 def _callback(model, images, targets) -> Comparison:
-    variants = [_ours(model, images), _keras(model), _hundred_steps(model, images, targets)]
+    rival, note = _tf_explain(model, images)
+    variants = [_ours(model, images), _keras(model), *rival, _hundred_steps(model, images, targets)]
     hundred = "100 training steps without logging"
     goals = [
         Goal("a whole callback step, against Keras' TensorBoard callback", OURS, KERAS, "wall", 0.05),
         Goal("a whole callback step every 100 steps, against the training time between", OURS, hundred, "wall", 0.01),
     ]
-    return Comparison("One logged step of the digits network (2 convolutions, 2 dense layers, 85 k weights)", variants, goals)
+    return Comparison("One logged step of the digits network (2 convolutions, 2 dense layers, 85 k weights)", variants, goals, notes=[note])
 
 
 def _ours(model, images) -> Variant:
@@ -75,6 +80,37 @@ def _keras(model) -> Variant:
     callback.on_train_begin()
     epoch = iter(range(10**9))
     return Variant(KERAS, lambda: callback.on_epoch_end(next(epoch), {"loss": 1.0}))
+
+
+def _tf_explain(model, images) -> tuple[list[Variant], str]:
+    """The activations of both convolutions as tf-explain draws them, which is all that its callback does; and what became of that."""
+    try:
+        from tf_explain.callbacks.activations_visualization import ActivationsVisualizationCallback
+    except ImportError as error:
+        return [], f"tf-explain is not here to compare with: {error}."
+    convolutions = [layer.name for layer in model.layers if layer.name.startswith("conv")]
+
+    def callback(*names: str):
+        made = ActivationsVisualizationCallback((images[:1], None), list(names), fresh("tf_explain"))
+        made.set_model(model)
+        return made
+
+    try:
+        _draw([callback(*convolutions)], 0)
+    except Exception as error:  # whatever a release of it does not get along with, the table says so
+        callbacks = [callback(name) for name in convolutions]
+        note = f"tf-explain has a callback for each convolution, since one for both fails here: {type(error).__name__}: {error}."
+    else:
+        callbacks, note = [callback(*convolutions)], "tf-explain draws both convolutions in one callback."
+    epoch = iter(range(10**9))
+    return [Variant(TF_EXPLAIN, lambda: _draw(callbacks, next(epoch)))], note
+
+
+def _draw(callbacks, epoch: int) -> None:
+    with contextlib.redirect_stdout(io.StringIO()):  # progress bars of `predict`
+        for callback in callbacks:
+            callback.on_epoch_end(epoch)
+            callback.file_writer.flush()
 
 
 def _hundred_steps(model, images, targets) -> Variant:

@@ -12,7 +12,7 @@ from benchmarks.harness import Comparison, Figures, Goal
 
 Measured = Sequence[tuple[Comparison, dict[str, Figures]]]
 
-_PACKAGES = ("numpy", "tensorflow", "tensorboard", "torch", "tensorboardX", "opencv-python-headless")
+_PACKAGES = ("numpy", "tensorflow", "tensorboard", "torch", "tensorboardX", "opencv-python-headless", "tf-explain")
 
 
 def machine() -> str:
@@ -50,6 +50,8 @@ def _table(comparison: Comparison, figures: dict[str, Figures]) -> list[str]:
         kilobytes = "" if figure.written is None else f"{figure.written / 1e3:,.0f}"
         wall = f"{figure.wall_ms:,.3f} | {min(figure.wall):,.3f} to {max(figure.wall):,.3f}"
         lines.append(f"| {name} | {wall} | {figure.cpu_ms:,.3f} | {kilobytes} |")
+    for note in comparison.notes:
+        lines += ["", note]
     return lines
 
 
