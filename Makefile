@@ -49,8 +49,9 @@ frontend: $(VENV)/.test ## builds the dashboard into tb_featuremap_plugin/static
 compatibility: $(VENV)/.test ## tests the wheel with other Pythons, the oldest TensorBoard and NumPy, and without TensorFlow
 	$(BIN)/python tools/compatibility.py
 
-bench: $(VENV)/.bench ## measures what logging and reading cost
-	$(BIN)/python -m benchmarks
+bench: $(VENV)/.bench ## measures what logging and reading cost, and writes it into docs/performance.md
+	@tools/chromium
+	$(BIN)/python -m benchmarks --write
 
 soak: $(VENV)/.test ## the runs of many minutes: 100,000 steps, 10,000 clicks, mutation
 	@tools/chromium

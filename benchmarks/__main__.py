@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-MODULES = ("maps", "weights", "kernels", "tiny", "growth", "writing", "callback", "reading", "numbers", "browser")
+MODULES = ("maps", "weights", "kernels", "tiny", "growth", "writing", "callback", "reading", "numbers", "loading", "browser")
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 
 _ONE_THREAD = {
@@ -47,7 +47,7 @@ def _single_threaded() -> None:
 def _measure(modules: list[str], rounds: int | None) -> str:
     import dataclasses
 
-    from benchmarks import report
+    from benchmarks import report  # looks first how busy the machine is
     from benchmarks.harness import measure
 
     measured = []

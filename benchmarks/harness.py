@@ -6,11 +6,21 @@ import gc
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 ROUNDS = 7
 
-Action = Callable[[], "int | None"]
+
+@dataclass(frozen=True)
+class Taken:
+    """What an action took that measures itself, such as in another process: milliseconds, and bytes."""
+
+    wall: float
+    cpu: float
+    written: int | None
+
+
+Action = Callable[[], "int | Taken | None"]
 """Does the work once; returns the bytes it wrote, if it wrote any."""
 
 
@@ -75,14 +85,41 @@ class Goal:
 
 
 @dataclass(frozen=True)
+class WorstGrowth:
+    """A promise on a curve: of each pair of variants, the first takes at most `limit` times what the second does."""
+
+    what: str
+    pairs: Sequence[tuple[str, str]]
+    metric: str
+    limit: float
+    baseline: str = "the smaller one"
+
+    def value(self, figures: dict[str, Figures]) -> float:
+        """The largest measured ratio."""
+        return max(figures[larger].metric(self.metric) / figures[smaller].metric(self.metric) for larger, smaller in self.pairs)
+
+
+@dataclass(frozen=True)
 class Comparison:
-    """A table: variants that do the same job, and the goals that ours has to meet."""
+    """A table: variants that do the same job, and the goals that ours has to meet.
+
+    Attributes:
+        title: above the table.
+        variants: its rows.
+        goals: of some of them.
+        rounds: how often each is measured.
+        notes: paragraphs below the table.
+        column: what the bytes are, in the table's head.
+        finish: called when all is measured.
+    """
 
     title: str
     variants: Sequence[Variant]
-    goals: Sequence[Goal] = ()
+    goals: Sequence[Goal | WorstGrowth] = ()
     rounds: int = ROUNDS
-    notes: Sequence[str] = field(default_factory=tuple)
+    notes: Sequence[str] = ()
+    column: str = "KB"
+    finish: Callable[[], object] | None = None
 
 
 def measure(comparison: Comparison) -> dict[str, Figures]:
@@ -97,6 +134,8 @@ def measure(comparison: Comparison) -> dict[str, Figures]:
             if round_number:
                 wall[variant.name].append(took[0] / variant.calls)
                 cpu[variant.name].append(took[1] / variant.calls)
+    if comparison.finish is not None:
+        comparison.finish()
     return {name: Figures(tuple(wall[name]), tuple(cpu[name]), written[name]) for name in wall}
 
 
@@ -109,4 +148,4 @@ def _once(variant: Variant) -> tuple[float, float, int | None]:
     gc.enable()
     if variant.finish is not None:
         variant.finish()
-    return *took, written
+    return (written.wall, written.cpu, written.written) if isinstance(written, Taken) else (*took, written)

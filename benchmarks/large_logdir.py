@@ -79,16 +79,16 @@ def _pictures(rng: np.random.Generator) -> dict[str, np.ndarray]:
 def _tables(rng: np.random.Generator, step: int) -> tuple[np.ndarray, np.ndarray]:
     from tb_featuremap_plugin.schema import LAYER_COLUMNS, VARIABLE_COLUMNS
 
-    return _usual(rng, LAYER_COLUMNS, step), _usual(rng, VARIABLE_COLUMNS, step)
+    return usual_numbers(rng, LAYERS, LAYER_COLUMNS, step), usual_numbers(rng, LAYERS, VARIABLE_COLUMNS, step)
 
 
-def _usual(rng: np.random.Generator, columns: tuple[str, ...], step: int) -> np.ndarray:
-    """Numbers that no rule objects to, with some noise."""
+def usual_numbers(rng: np.random.Generator, rows: int, columns: tuple[str, ...], step: int) -> np.ndarray:
+    """A table [rows, columns] that no rule objects to, with some noise."""
     usual = {"std": 0.5, "rms": 0.7, "max": 3.0, "min": 0.0, "input_share": 0.4, "zeros": 0.5, "units": 64, "samples": 32}
     usual |= {"norm": 8.0, "update_norm": 8e-3, "update_ratio": 1e-3, "gap": 1, "changed": 1, "trainable": 1, "size": 1e4}
     usual |= {"unit_spread": 1.0, "initial_norm": 8.0, "initial_std": 0.05, "cosine": 0.4, "displacement": 0.01 * step, "ordinal": step + 1}
     counted = {"gap", "changed", "trainable", "size", "units", "samples", "ordinal", "min"}
-    noise = 1 + 0.1 * rng.standard_normal((LAYERS, len(columns)))
+    noise = 1 + 0.1 * rng.standard_normal((rows, len(columns)))
     for index, column in enumerate(columns):
         noise[:, index] = usual.get(column, np.nan) * (1 if column in counted else noise[:, index])
     return noise.astype(np.float32)

@@ -8,9 +8,12 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from benchmarks.harness import Comparison, Figures, Goal
+from benchmarks.harness import Comparison, Figures, Goal, WorstGrowth
 
 Measured = Sequence[tuple[Comparison, dict[str, Figures]]]
+
+_LOAD = os.getloadavg()[0]
+"""Before anything was measured."""
 
 _PACKAGES = ("numpy", "tensorflow", "tensorboard", "torch", "tensorboardX", "opencv-python-headless", "tf-explain")
 
@@ -22,12 +25,19 @@ def machine() -> str:
 
 def markdown(measured: Measured) -> str:
     """Goals first, then every table."""
-    lines = [machine(), "", "## Goals", "", "| what | measured | goal | |", "|---|---:|---:|---|"]
+    lines = [machine(), "", _rounds(measured), "", "## Goals", "", "| what | measured | goal | |", "|---|---:|---:|---|"]
     for comparison, figures in measured:
         lines += [_goal_row(goal, figures) for goal in comparison.goals]
     for comparison, figures in measured:
         lines += _table(comparison, figures)
     return "\n".join(lines) + "\n"
+
+
+def _rounds(measured: Measured) -> str:
+    """How often everything was done, and how busy the machine was with other things."""
+    rounds = sorted({len(figure.wall) for _, figures in measured for figure in figures.values()})
+    often = f"{rounds[0]}" if len(rounds) == 1 else f"{rounds[0]} to {rounds[-1]}"
+    return f"Medians of {often} rounds; the load average was {_LOAD:.1f} before the first."
 
 
 def write_between_marks(path: Path, text: str) -> None:
@@ -38,14 +48,20 @@ def write_between_marks(path: Path, text: str) -> None:
     path.write_text(f"{start}<!-- bench -->\n{text}<!-- /bench -->{end}")
 
 
-def _goal_row(goal: Goal, figures: dict[str, Figures]) -> str:
+def _goal_row(goal: Goal | WorstGrowth, figures: dict[str, Figures]) -> str:
     value = goal.value(figures)
     unit = "x" if goal.baseline else ""
     return f"| {goal.what} | {value:.3g}{unit} | {goal.limit:.3g}{unit} | {'met' if value <= goal.limit else 'missed'} |"
 
 
 def _table(comparison: Comparison, figures: dict[str, Figures]) -> list[str]:
-    lines = ["", f"## {comparison.title}", "", "| variant | wall ms | min to max | CPU ms | KB |", "|---|---:|---:|---:|---:|"]
+    lines = [
+        "",
+        f"## {comparison.title}",
+        "",
+        f"| variant | wall ms | min to max | CPU ms | {comparison.column} |",
+        "|---|---:|---:|---:|---:|",
+    ]
     for name, figure in figures.items():
         kilobytes = "" if figure.written is None else f"{figure.written / 1e3:,.0f}"
         wall = f"{figure.wall_ms:,.3f} | {min(figure.wall):,.3f} to {max(figure.wall):,.3f}"
