@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tests.synthetic_runs import STEPS, alarms, edit, edit_kernels, found, healthy_run, stuck_run
+from tests.synthetic_runs import STEPS, alarms, edit, edit_kernels, falling_losses, found, healthy_run, stuck_run
 
 RESUMED_AT = 160
 SINCE = np.where(STEPS >= RESUMED_AT, RESUMED_AT, 0)
@@ -40,3 +40,12 @@ def test_the_start_of_a_resumed_run_is_that_of_its_first_session():
     assert not found(later, "bad_init")
     earlier = edit_kernels(stuck_run(), initial_std=np.where(STEPS >= RESUMED_AT, 0.1, 50.0), first_step=SINCE)
     assert found(earlier, "bad_init")
+
+
+def test_what_was_learned_before_the_logdir_began_counts():
+    """A loss far below chance that hardly falls any more is no fault of a training that goes on; of one that starts there it may be."""
+    converged = healthy_run(losses=falling_losses(start=0.12, end=0.118))
+    assert found(converged) != []
+    assert found(edit_kernels(converged, first_step=5000)) == []
+    stuck = edit_kernels(stuck_run(), first_step=5000)
+    assert [finding.rule for finding in found(stuck)] == ["flat_loss"]

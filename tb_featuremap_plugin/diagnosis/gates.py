@@ -45,15 +45,19 @@ class Learning:
         start: median of the first losses.
         end: median of the latest tenth of the losses.
         chance: loss of the best constant answer; NaN if unknown.
+        is_from_start: whether the first losses are those of an untrained model, not of a training that goes on in a new logdir.
     """
 
     start: float
     end: float
     chance: float
+    is_from_start: bool = True
 
     @property
     def reference(self) -> float:
-        """What has to be undercut: the start, or chance where that is lower."""
+        """What has to be undercut: the start, or chance where that is lower or the start is not known; NaN if neither is."""
+        if not self.is_from_start:
+            return self.chance
         return min(self.start, self.chance) if self.chance > 0 else self.start
 
     @property
@@ -87,7 +91,8 @@ def learning(study: Study) -> Learning:
         return Learning(math.nan, math.nan, math.nan)
     latest = losses[-max(_MIN_RECORDS, math.ceil(_END_SHARE * len(losses))) :]
     end = math.nan if np.isnan(latest[-1]) else median(latest)
-    return Learning(median(losses[:_START_LOSSES]), end, math.nan if _follows_inputs(study) else study.chance_loss)
+    chance = math.nan if _follows_inputs(study) else study.chance_loss
+    return Learning(median(losses[:_START_LOSSES]), end, chance, all(kernel.start_is_known for kernel in study.kernels))
 
 
 def _follows_inputs(study: Study) -> bool:

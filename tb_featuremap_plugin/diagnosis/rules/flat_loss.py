@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tb_featuremap_plugin.diagnosis.findings import INFO, Finding
-from tb_featuremap_plugin.diagnosis.gates import Learning, learning
+from tb_featuremap_plugin.diagnosis.gates import LEARNED, Learning, learning
 from tb_featuremap_plugin.diagnosis.healthy import chart
 from tb_featuremap_plugin.diagnosis.rule import Rule
 from tb_featuremap_plugin.diagnosis.study import Study
@@ -24,6 +24,8 @@ def check(study: Study) -> Iterable[Finding]:
     steps, losses = study.loss_curve
     gate = learning(study)
     if len(losses) < MIN_LOSSES or not gate.start > 0 or not gate.end >= FLAT * gate.start:
+        return
+    if gate.level == LEARNED and gate.end <= RISEN * gate.start:  # before this logdir began
         return
     yield Finding(
         rule="flat_loss",
