@@ -92,7 +92,8 @@ def learning(study: Study) -> Learning:
     latest = losses[-max(_MIN_RECORDS, math.ceil(_END_SHARE * len(losses))) :]
     end = math.nan if np.isnan(latest[-1]) else median(latest)
     chance = math.nan if _follows_inputs(study) else study.chance_loss
-    return Learning(median(losses[:_START_LOSSES]), end, chance, all(kernel.start_is_known for kernel in study.kernels))
+    is_from_start = not study.kernels or any(kernel.start_is_known for kernel in study.kernels)
+    return Learning(median(losses[:_START_LOSSES]), end, chance, is_from_start)
 
 
 def _follows_inputs(study: Study) -> bool:
