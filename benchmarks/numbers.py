@@ -15,6 +15,10 @@ from benchmarks.reading import context, native_provider, wait_for_tensors
 
 VARIABLES, STEPS = 300, 1000
 RUNS, DIAGNOSED_STEPS, LAYERS = 50, 200, 100
+NO_PICTURES = 1
+"""No picture fits into so many bytes a step; numbers are always kept."""
+
+ALONE, PICTURED = "tb-featuremap diagnose, numbers alone", "tb-featuremap diagnose, numbers and pictures"
 
 
 def comparisons() -> list[Comparison]:
@@ -59,8 +63,17 @@ def _write_packed(folder: Path) -> None:
 
 
 def _diagnosed() -> Comparison:
+    variants = [_diagnose(ALONE, max_bytes=NO_PICTURES), _diagnose(PICTURED, max_bytes=None)]
+    goals = [
+        Goal(f"diagnose 50 runs of 200 steps and 100 layers, {words}, the whole process, ms", name, None, "wall", 5000)
+        for words, name in (("numbers alone", ALONE), ("beside 40,000 small pictures each", PICTURED))
+    ]
+    return Comparison("50 runs of 200 steps and 100 layers", variants, goals, rounds=3)
+
+
+def _diagnose(name: str, max_bytes: int | None) -> Variant:
     folder = fresh("diagnosed")
-    _write_run(folder / "run0")
+    _write_run(folder / "run0", max_bytes)
     for index in range(1, RUNS):
         shutil.copytree(folder / "run0", folder / f"run{index}")
     command = [sys.executable, "-m", "tb_featuremap_plugin.cli.main", "diagnose", str(folder), "--format", "json"]
@@ -68,23 +81,19 @@ def _diagnosed() -> Comparison:
     def diagnose() -> None:
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
-    name = "tb-featuremap diagnose, the whole process"
-    goal = Goal("diagnose 50 runs of 200 steps and 100 layers, the whole process, ms", name, None, "wall", 5000)
-    return Comparison("50 runs of 200 steps and 100 layers", [Variant(name, diagnose)], [goal], rounds=3)
+    return Variant(name, diagnose)
 
 
-def _write_run(folder: Path) -> None:
+def _write_run(folder: Path, max_bytes: int | None) -> None:
     import tb_featuremap_plugin as fm
 
     rng = np.random.default_rng(0)
     names = [f"dense{index}" for index in range(LAYERS)]
     layers = [fm.Layer(name, kind="dense", activation="relu", weights=(f"{name}/kernel",)) for name in names]
     weights = {f"{name}/kernel": rng.normal(size=(8, 8)).astype(np.float32) for name in names}
-    with fm.Monitor(folder, every=1, layers=layers, loss="mse", optimizer="sgd") as monitor:
+    with fm.Monitor(folder, every=1, layers=layers, loss="mse", optimizer="sgd", max_bytes=max_bytes) as monitor:
         for step in range(DIAGNOSED_STEPS):
-            weights = {
-                name: value * np.float32(0.999) + rng.normal(0, 1e-3, value.shape).astype(np.float32) for name, value in weights.items()
-            }
+            weights = {name: _stepped(value, rng) for name, value in weights.items()}
             activations = {name: np.maximum(rng.normal(size=(8, 8)), 0).astype(np.float32) for name in names}
             monitor.log(step, activations=activations, weights=weights, loss=1 / (1 + step))
 
