@@ -1,5 +1,5 @@
 /** The module that TensorBoard loads: render() puts the dashboard into the page. */
-import { effect } from "@preact/signals";
+import { effect, signal } from "@preact/signals";
 import { createElement, render as mount } from "preact";
 import { Api } from "./api";
 import { App } from "./app/App";
@@ -22,7 +22,13 @@ export function render(): void {
   watchVisible((visible) => {
     store.visible.value = visible;
   });
-  watchReloads(() => void store.reload());
+  const stale = signal(false);
+  watchReloads(() => (stale.value = true));
+  effect(() => {
+    if (!stale.value || !store.visible.value) return;
+    stale.value = false;
+    void store.reload();
+  });
   onHashChange(() => store.restore(readHash()));
   effect(() => writeHash(store.texts()));
   document.title = "Feature Maps for TensorBoard";

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from tests.browser import picture_logs
+from tests.browser.addresses import answers_asked_for
 from tests.browser.mosaics import WAIT_MS, choose, drawn, hover, soon
 from tests.browser.picture_logs import STEPS, LoggedRun, colour_table, expected_colours, forward
 
@@ -312,7 +313,7 @@ def tall(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_only_what_can_be_seen_is_fetched(open_tab: Callable[..., Any], tall: Path) -> None:
     tab = open_tab(tall, "&p.featuremaps.view=weights")
     asked: list[str] = []
-    tab.page.on("request", lambda request: asked.append(request.url) if "/picture?" in request.url else None)
+    tab.page.on("request", lambda request: asked.extend(one for one in answers_asked_for(request.url) if one.startswith("picture?")))
     tab.frame.get_by_role("tab", name="Feature maps").click()
     tab.frame.locator("article[data-card=layer0] canvas").first.wait_for(timeout=WAIT_MS)
     assert tab.frame.locator("article").count() == 60
