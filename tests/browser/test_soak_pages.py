@@ -17,7 +17,7 @@ TABS = ["Overview", "Feature maps", "Filters", "Weight change"]
 KEYS = ["ArrowRight", "ArrowRight", "ArrowLeft", "Home", "ArrowRight", "End"]
 SETTLE_MS = 20
 INTERACTIONS_IN_SOAK = int(os.environ.get("SOAK_INTERACTIONS", "10000"))
-BATCH = 50
+BATCH, REPORTED = 50, 1000
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +56,8 @@ def use(tab, devtools, interactions: int) -> list[Held]:
         checkbox.click()
         tab.page.wait_for_timeout(SETTLE_MS)
         held.append(measure(tab, devtools, done))
+        if done % REPORTED == 0:
+            print(report(held), flush=True)
     return held
 
 
@@ -109,6 +111,4 @@ def test_hundreds_of_interactions_leave_nothing_behind(open_tab, logdir):
 @pytest.mark.soak
 @pytest.mark.timeout(7200)
 def test_thousands_of_interactions_leave_nothing_behind(open_tab, logdir):
-    held = used(open_tab, logdir, INTERACTIONS_IN_SOAK)
-    print(report(held))
-    assert_flat(held)
+    assert_flat(used(open_tab, logdir, INTERACTIONS_IN_SOAK))
