@@ -113,7 +113,7 @@ def test_arrow_keys_and_enter_open_the_charts(weights):
     detail.wait_for()
     titles = detail.locator(".chart-title")
     tab.frame.wait_for_function("() => document.querySelectorAll('.variable-detail .uplot').length === 5")
-    expected = ["Update ratio", "Moved since start", "Direction of successive updates", "Values", "Loss"]
+    expected = ["Update ratio", "Moved since start", "Direction", "Values", "Loss"]
     assert titles.all_inner_texts() == expected
     tab.frame.get_by_role("button", name="Close").click()
     detail.wait_for(state="detached")

@@ -39,7 +39,7 @@ export function SeriesCard({ layer, what, known, ...parts }: SeriesCardProps) {
       body={(nearby) => (
         <>
           <h3>
-            <span class="muted">{what} of</span> {name}
+            {name}
             {[...new Set(known)].filter(Boolean).map((words) => (
               <small key={words}> · {words}</small>
             ))}

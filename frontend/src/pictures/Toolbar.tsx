@@ -31,6 +31,10 @@ function rangeName(kind: PictureView, range: Range): string {
   return kind === "maps" ? name : name.replace("channel", "filter").replace("layer", "kernel");
 }
 
+function orderName(kind: PictureView, order: Order): string {
+  return kind === "filters" && order === "channel" ? "filter" : ORDER_NAMES[order];
+}
+
 const DIFFERENCE_NAMES: Record<Difference, string> = {
   none: "nothing",
   first: "first step",
@@ -73,7 +77,7 @@ export function PictureToolbar({ kind }: { kind: PictureView }) {
       <Select<Order>
         label="Sort"
         value={state.value.order}
-        options={ORDERS.filter((name) => ORDERS_OF[kind].includes(name)).map((name) => [name, ORDER_NAMES[name]])}
+        options={ORDERS.filter((name) => ORDERS_OF[kind].includes(name)).map((name) => [name, orderName(kind, name)])}
         change={(order) => set({ order })}
       />
       {isMaps && (

@@ -96,7 +96,7 @@ const SHOWN_RESUMES = 3;
 
 export function directionChart(all: readonly Traced[]): ChartSpec {
   return {
-    title: "Direction of successive updates",
+    title: "Direction",
     lines: all.map((traced) => line(traced, "cosine")),
     quantity: "number",
     ends: [-1.05, 1.05],
