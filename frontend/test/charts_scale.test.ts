@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { STEP_INCREMENTS } from "../src/charts/options";
 import { fit, position, ticks, valueAt, within } from "../src/charts/scale";
 
 describe("fit", () => {
@@ -61,4 +62,11 @@ describe("ticks", () => {
 it("bounds may be open", () => {
   expect([0, 1, 2].map((value) => within([null, 1], value))).toEqual([true, true, false]);
   expect([0, 1, 2].map((value) => within([1, null], value))).toEqual([false, true, true]);
+});
+
+describe("increments between steps", () => {
+  it("ascend, as uPlot looks for the first that leaves room for the labels", () => {
+    expect(STEP_INCREMENTS.slice(0, 7)).toEqual([1, 2, 5, 10, 20, 50, 100]);
+    expect([...STEP_INCREMENTS].sort((a, b) => a - b)).toEqual(STEP_INCREMENTS);
+  });
 });

@@ -121,5 +121,9 @@ function goToLayer(store: Store, name: string): void {
 }
 
 export function scrollToCard(name: string): void {
-  document.querySelector(`[data-card="${CSS.escape(name)}"]`)?.scrollIntoView({ block: "start" });
+  const card = document.querySelector<HTMLElement>(`[data-card="${CSS.escape(name)}"]`);
+  if (!card) return;
+  const covered = document.querySelector<HTMLElement>(".toolbar")?.offsetHeight ?? 0;
+  card.style.scrollMarginTop = `${covered}px`;
+  card.scrollIntoView({ block: "start" });
 }

@@ -49,7 +49,7 @@ function LoadedFilter({ run, scene, filter }: { run: Run; scene: Scene; filter: 
   const axes = filters.shape.length - 2;
   return (
     <>
-      <h3>Filter {rgb ? "" : "by input"}</h3>
+      <h3>Filter{rgb || tiles.count === 1 ? "" : " by input"}</h3>
       <MosaicCanvas
         mosaic={mosaic}
         paint={paint}

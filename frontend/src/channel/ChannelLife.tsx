@@ -7,6 +7,7 @@ import { layOut } from "../mosaic";
 import { findSeries } from "../network";
 import { MosaicCanvas } from "../pictures/MosaicCanvas";
 import { ORDER_NAMES } from "../pictures/order";
+import { ScaleBar } from "../pictures/ScaleBar";
 import { extentOf, type Limits, widened } from "../range";
 import { useResource } from "../resource";
 import { indexAtOrBefore } from "../steps";
@@ -116,6 +117,7 @@ function TimeMap({ run, channels, subject }: { run: Run; channels: Channels; sub
         chosen={({ row, column }) => store.update({ channel: row, step: channels.steps[column]! })}
         outlined={null}
       />
+      <ScaleBar lut={lut("cividis")} limits={limits} caption="channels down, steps across" />
     </details>
   );
 }

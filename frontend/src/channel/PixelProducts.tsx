@@ -80,7 +80,9 @@ function Sum({ subject, maps, view, tile, hit, layer, origin }: PixelProductsPro
           {rest > 0 && <Row name={`${rest} more`} value={restSum} />}
           {own.bias && <Row name="bias" value={bias} />}
           <Row name="sum" value={products.sum} strong />
-          {value !== undefined && <Row name={`after ${layer.activation ?? "no activation"}`} value={value} strong />}
+          {value !== undefined && value !== products.sum && (
+            <Row name={`after ${layer.activation}`} value={value} strong />
+          )}
           <Row name="stored" value={stored} strong />
         </tbody>
       </table>
