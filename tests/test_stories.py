@@ -112,6 +112,7 @@ def test_smallest_story_ends_the_same_when_it_is_trained_here(tmp_path: Path) ->
 
 @pytest.mark.exhaustive
 @pytest.mark.tensorflow
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("story", STORIES[:4])
 def test_every_story_ends_the_same_when_it_is_trained_here(story: str, tmp_path: Path) -> None:
     train(story, "asked", "mended", logdir=tmp_path)

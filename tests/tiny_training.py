@@ -71,8 +71,8 @@ def softmax(scores):
     return powers / powers.sum(1, keepdims=True)
 
 
-def train(logdir, network=None, data=None, rate=0.1, steps=150, every=10, **monitor_options):
-    """Plain gradient descent, logged into `logdir`/featuremaps."""
+def train(logdir, network=None, data=None, rate=0.1, steps=150, every=10, decay=0.0, **monitor_options):
+    """Plain gradient descent, with weight decay if wanted, logged into `logdir`/featuremaps."""
     network = network or Network()
     inputs, targets = data or points()
     rng = np.random.default_rng(1)
@@ -83,5 +83,6 @@ def train(logdir, network=None, data=None, rate=0.1, steps=150, every=10, **moni
         for step in range(1, steps + 1):
             chosen = rng.integers(0, len(inputs), 32)
             loss, gradients = network.gradients(inputs[chosen], targets[chosen])
+            gradients = {name: gradient + decay * network.weights[name] for name, gradient in gradients.items()}
             network.weights = {name: (value - rate * gradients[name]).astype(np.float32) for name, value in network.weights.items()}
             monitor.log(step, weights=network.weights, gradients=gradients, loss=loss, learning_rate=rate, **probe)

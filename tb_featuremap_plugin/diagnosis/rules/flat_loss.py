@@ -1,15 +1,17 @@
-"""The loss does not fall, or rises."""
+"""The loss does not fall, or rises; a warning where the weights wither meanwhile."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tb_featuremap_plugin.diagnosis.findings import INFO, Finding
-from tb_featuremap_plugin.diagnosis.gates import LEARNED, Learning, learning
+import numpy as np
+
+from tb_featuremap_plugin.diagnosis.findings import INFO, WARNING, Finding
+from tb_featuremap_plugin.diagnosis.gates import LEARNED, STUCK, STUCK_SHARE, Learning, learning
 from tb_featuremap_plugin.diagnosis.healthy import chart
 from tb_featuremap_plugin.diagnosis.rule import Rule
-from tb_featuremap_plugin.diagnosis.study import Study
-from tb_featuremap_plugin.diagnosis.words import number, times
+from tb_featuremap_plugin.diagnosis.study import Study, median
+from tb_featuremap_plugin.diagnosis.words import number, percent, times
 
 FLAT = 0.98
 """What is left of the first losses, at least, for a loss to be called flat."""
@@ -19,11 +21,25 @@ MIN_LOSSES = 60
 """Fewer losses than this say little."""
 
 
+WITHERED = 0.5
+"""Median of the kernels' norms over those at the start, below which weight decay is the likely reason for a loss that does not fall.
+Networks that learn shrink as far, to 0.35 in a small dense one with a strong decay, so it is no reason for anything else."""
+
+_BEFORE_LOST_SIGNALS = 34
+"""Small weights are why a signal is lost then, and why an answer is the same for every input."""
+
+
 def check(study: Study) -> Iterable[Finding]:
-    """Compares the latest losses with the first."""
+    """Compares the latest losses with the first, and with chance."""
     steps, losses = study.loss_curve
     gate = learning(study)
-    if len(losses) < MIN_LOSSES or not gate.start > 0 or not gate.end >= FLAT * gate.start:
+    if len(losses) < MIN_LOSSES or not gate.start > 0:
+        return
+    left = _left_of_kernels(study)
+    if left < WITHERED and gate.level == STUCK and not gate.end < min(STUCK_SHARE * gate.chance, RISEN * gate.start):
+        yield _withered(study, gate, left)
+        return
+    if not gate.end >= FLAT * gate.start:
         return
     if gate.level == LEARNED and gate.end <= RISEN * gate.start:  # before this logdir began
         return
@@ -44,6 +60,37 @@ def check(study: Study) -> Iterable[Finding]:
             "Try to learn a single batch by heart: if that fails, it is not the data",
         ),
         chart=chart("losses", "", "loss", healthy=(None, FLAT * gate.start)),
+    )
+
+
+def _left_of_kernels(study: Study) -> float:
+    """Norm of the trainable kernels over that at the start, in the median; NaN if unknown."""
+    kernels = [kernel for kernel in study.kernels if kernel.start_is_known and not kernel.starts_at_zero]
+    return median(np.array([kernel.row.last("norm") / kernel.row.last("initial_norm") for kernel in kernels]))
+
+
+def _withered(study: Study, gate: Learning, left: float) -> Finding:
+    kernel = min(study.kernels, key=lambda kernel: kernel.row.last("norm") / kernel.row.last("initial_norm"))
+    return Finding(
+        rule="flat_loss",
+        severity=WARNING,
+        target=study.run.title,
+        target_kind="run",
+        first_step=study.steps[0],
+        last_step=study.last_step,
+        title="The weights shrink, and the loss does not fall",
+        message=(
+            f"The weights of the layers are left with {percent(left)} of their size at the start, in the median, and `{kernel.name}` "
+            f"shrank most. {_seen(gate, study.last_step)} Weight decay, or an L2 penalty on the weights, takes away more than "
+            "learning gives back, until little of the signal is left."
+        ),
+        evidence={"left_of_kernels": left, "healthy_min": WITHERED, "first_losses": gate.start, "latest_losses": gate.end},
+        advice=(
+            "Divide the weight decay by 100, or try without any",
+            "Look for a penalty that is set twice, in the layers (kernel_regularizer) and in the optimizer",
+        ),
+        chart=chart("variables", kernel.name, "norm", healthy=(WITHERED * kernel.row.last("initial_norm"), None)),
+        rank=_BEFORE_LOST_SIGNALS,
     )
 
 
