@@ -33,7 +33,8 @@ from tb_featuremap_plugin.stats.partial import (
     SiteMoments,
 )
 from tb_featuremap_plugin.stats.saturation import near_limits
-from tb_featuremap_plugin.stats.sites import Sites, concatenate, count, fold_samples, take_sample
+from tb_featuremap_plugin.stats.sites import LEAST_SPREAD, Sites, concatenate, count, fold_samples, take_sample
+from tb_featuremap_plugin.workspace import workspace
 
 __all__ = ["CHANNEL_STATISTICS", "ActivationPartial", "channel_stats", "join", "layer_row", "measure", "merge"]
 
@@ -42,14 +43,14 @@ Array = npt.NDArray[Any]
 SAMPLED_SITES = 4096
 """Sites whose values percentiles are computed from: the same ones on every worker, however many samples each has."""
 
-_BLOCK = 1 << 16
-"""Values of a block: 256 KB of float32, which with the block's intermediate results fits into a core's own cache."""
+_BLOCK = 1 << 17
+"""Values of a block: 512 KB of float32, which with the block's intermediate results fits into a core's own cache."""
+
+_SITES = 1 << 14
+"""Sites that are folded into their channels at once where there are several samples: arrays of so many are cheap to get memory for."""
 
 _SINGLE_BLOCK = 1 << 18
 """Values of a block of a single sample, which takes fewer passes: four times as many calls would cost more than a slower cache does."""
-
-_LEAST_SPREAD = 0.25
-"""Share of the sum of squares that is left about the mean: below it, float32 would lose more than a bit of the deviation."""
 
 
 def measure(data: Array, activation: str | None = None, *, mergeable: bool = False) -> ActivationPartial:
@@ -78,6 +79,7 @@ class _Pass:
         self._flat = ordered.reshape(partial.samples, -1)
         self._whole = data.dtype.kind in "biu"
         self._work = np.float64 if data.dtype.itemsize > 2 and data.dtype != np.float32 else np.float32
+        self._sites = _SITES if partial.samples > 1 else _SINGLE_BLOCK
         self._block = _BLOCK if partial.samples > 1 else _SINGLE_BLOCK
         self._near_limits = near_limits(partial.activation)
         self._spread = np.zeros(partial.channels)
@@ -97,11 +99,11 @@ class _Pass:
         """Where each block of sites begins, and how it folds: whole positions or channels of about a block of sites."""
         channels, positions = self._partial.channels, self._partial.positions
         if self._channels_last:
-            for start, stop in _ranges(positions, max(1, self._block // channels)):
+            for start, stop in _ranges(positions, max(1, self._sites // channels)):
                 yield start * channels, Fold(slice(0, channels), stop - start, True)
             return
-        for first, last in _ranges(channels, max(1, self._block // positions)):
-            for start, stop in _ranges(positions, self._block):
+        for first, last in _ranges(channels, max(1, self._sites // positions)):
+            for start, stop in _ranges(positions, self._sites):
                 yield first * positions + start, Fold(slice(first, last), stop - start, False)
 
     def _fold(self, start: int, fold: Fold) -> None:
@@ -120,20 +122,28 @@ class _Pass:
             self._keep(partial.sites, fold, start, sites)
 
     def _fold_block(self, raw: Array, fold: Fold) -> Sites:
-        # Rows of several samples are often a multiple of the page size apart, where they drive each other out of the cache.
-        block = raw.astype(self._work, copy=len(raw) > 1)
+        block = self._contiguous(raw)
+        mask = workspace("mask", np.bool_, raw.shape)
         sites = fold_samples(block) if len(raw) > 1 else take_sample(block, fold)
         counts = self._partial.value_counts
         if sites.least < 0 or sites.bad is not None:
-            counts[BELOW_ZERO] += np.count_nonzero(block < 0)
+            counts[BELOW_ZERO] += np.count_nonzero(np.less(block, 0, out=mask))
         if sites.most > 1 or sites.bad is not None:
-            counts[ABOVE_ONE] += np.count_nonzero(block > 1)
-        counts[INTEGERS] += raw.size if self._whole else _count_integers(block, sites)
+            counts[ABOVE_ONE] += np.count_nonzero(np.greater(block, 1, out=mask))
+        counts[INTEGERS] += raw.size if self._whole else _count_integers(block, sites, mask)
         if sites.least <= 0 <= sites.most:
-            sites.zeros = count(block == 0)
+            sites.zeros = count(np.equal(block, 0, out=mask))  # of a single sample a view of the mask: nothing may use that below
         if self._near_limits is not None:
             sites.saturated = count(self._near_limits(block))
         return sites
+
+    def _contiguous(self, raw: Array) -> Array:
+        """Rows of several samples are often a multiple of the page size apart, where they drive each other out of the cache."""
+        if len(raw) == 1 and raw.dtype == self._work:
+            return raw
+        block = workspace("block", self._work, raw.shape)
+        np.copyto(block, raw, casting="unsafe")
+        return block
 
     def _add_counts(self, fold: Fold, sites: Sites) -> None:
         counts = self._partial.channel_counts
@@ -149,10 +159,10 @@ class _Pass:
     def _add_plain_moments(self, fold: Fold, sites: Sites) -> bool:
         """Of a single sample by sums of values and of squares; False where a mean is so far from 0 that their difference says little."""
         values = fold.arrange(sites.mean)
-        total, squares = fold.sum(values), fold.sum(values * values)
+        total, squares = fold.sum(values), fold.sum(np.multiply(values, values, out=workspace("squares", values.dtype.type, values.shape)))
         mean = total / fold.positions
         m2 = squares - total * mean
-        if np.count_nonzero(m2 < _LEAST_SPREAD * squares):
+        if np.count_nonzero(m2 < LEAST_SPREAD * squares):
             return False
         self._partial.moments.add(fold.channels, float(fold.positions), mean, m2)
         return True
@@ -216,8 +226,8 @@ class _Pass:
             partial.value_counts[TOP] += np.count_nonzero((largest > TOP_SHARE * total) & (total > 0))
 
 
-def _count_integers(block: Array, sites: Sites) -> int:
-    whole = np.rint(block) == block
+def _count_integers(block: Array, sites: Sites, mask: Array) -> int:
+    whole = np.equal(np.rint(block, out=workspace("squares", block.dtype.type, block.shape)), block, out=mask)
     return int(np.count_nonzero(whole if sites.bad is None else whole & np.isfinite(block)))
 
 

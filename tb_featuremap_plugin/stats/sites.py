@@ -1,6 +1,6 @@
 """First stage of activation statistics: samples folded away, one *site* (a channel at a position) at a time.
 
-Sums over samples are shifted by the first sample, and so keep a spread of 5e-6 that plain float32 sums would lose.
+Where sums over samples would lose the spread, they are shifted by the first sample, and so keep one of 5e-6.
 """
 
 from __future__ import annotations
@@ -12,9 +12,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tb_featuremap_plugin.stats.channels import Fold
+from tb_featuremap_plugin.stats.channels import Fold, ones
+from tb_featuremap_plugin.workspace import workspace
 
 Array = npt.NDArray[Any]
+
+LEAST_SPREAD = 0.25
+"""Share of the sum of squares that is left about the mean: below it, float32 would lose more than a bit of the deviation."""
+
+_FEW_SITES = 8
+"""Above one site in so many it is quicker to shift all."""
 
 _MAX_BYTE_COUNT = 255
 _SQUARABLE = (1e-12, 1e15)
@@ -56,8 +63,7 @@ def fold_samples(block: Array) -> Sites:
     least, most = float(np.minimum.reduce(low)), float(np.maximum.reduce(high))
     if not (least > -np.inf and most < np.inf):
         return _fold_some_finite(block)
-    block = _squarable(block, least, most)
-    mean, m2 = _moments(block - block[0], block[0], len(block))
+    mean, m2 = _finite_moments(_squarable(block, least, most))
     return Sites(low, high, mean, m2, None, None, least, most)
 
 
@@ -107,6 +113,21 @@ def concatenate(parts: Sequence[Sites], samples: int) -> Sites:
     least, most = min(part.least for part in parts), max(part.most for part in parts)
     finite = together("finite", float(samples))
     return Sites(low, high, mean, together("m2"), finite, together("bad"), least, most, together("zeros"), together("saturated"))
+
+
+def _finite_moments(block: Array) -> tuple[Array, Array]:
+    """By sums of values and of squares, which BLAS adds up; shifted where a site's mean is so far from 0 that these say little."""
+    weights, spare = ones(len(block), block.dtype.char), workspace("squares", block.dtype.type, block.shape)
+    total, squares = np.dot(weights, block), np.dot(weights, np.multiply(block, block, out=spare))
+    mean = total / block.dtype.type(len(block))
+    m2 = squares - total * mean
+    lost = np.flatnonzero(m2 < LEAST_SPREAD * squares)
+    if len(lost) * _FEW_SITES > len(mean):
+        return _moments(np.subtract(block, block[0], out=spare), block[0], len(block))
+    if len(lost):
+        chosen = block[:, lost]
+        mean[lost], m2[lost] = _moments(chosen - chosen[0], chosen[0], len(block))
+    return mean, m2
 
 
 def _moments(shifted: Array, shift: Array, counts: Array | int) -> tuple[Array, Array]:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tb_featuremap_plugin.stats.channels import ones
+from tb_featuremap_plugin.workspace import workspace
 
 Array = npt.NDArray[Any]
 
@@ -102,7 +103,7 @@ class Scratch:
     """Memory for the intermediate results of a block, used again for each of them."""
 
     def __init__(self, size: int, dtype: type[np.floating[Any]]) -> None:
-        self._difference, self._mask = np.empty(size, dtype), np.empty(size, bool)
+        self._difference, self._mask = workspace("difference", dtype, (size,)), workspace("mask", np.bool_, (size,))
 
     def subtract(self, first: Array, second: Any) -> Array:
         """`first - second`; good until the next call."""
