@@ -51,6 +51,7 @@ PICTURES = (
     Picture("maps", {"view": "maps", "runs": DIGITS}),
     Picture("maps-dark", {"view": "maps", "runs": DIGITS}, dark=True),
     Picture("white", {"view": "maps", "runs": "story0_white_maps/asked/featuremaps", "range": "summary"}),
+    Picture("channel", {"view": "maps", "runs": DIGITS, "layer": "conv1", "channel": "2", "pixel": "0,3,3"}, waits_for=".products"),
     Picture("filters", {"view": "filters", "runs": DIGITS}),
     Picture("weights", {"view": "weights", "runs": "story2_frozen_weights/asked/featuremaps"}, waits_for="table"),
 )
