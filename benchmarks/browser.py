@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import shutil
 from pathlib import Path
 
+from benchmarks import dashboard
 from benchmarks.folders import fresh
 from benchmarks.harness import Comparison, Goal, Variant
 from benchmarks.maps import channels_as_images
@@ -41,7 +43,7 @@ _WAIT_FOR_PICTURE = """
 
 
 def comparisons() -> list[Comparison]:
-    """Ten layers of the photograph at twenty steps, as feature maps and as one image of all channels a layer."""
+    """Ten layers of the photograph at twenty steps, as feature maps and as one image of all channels a layer; then the large logdir."""
     from playwright.sync_api import sync_playwright
 
     from tests.servers import start_tensorboard
@@ -49,9 +51,10 @@ def comparisons() -> list[Comparison]:
     folder = fresh("browser")
     _write(folder)
     server = start_tensorboard(folder)
+    atexit.register(server.stop)
     server.wait_for_runs(1)
     browser = sync_playwright().start().chromium.launch(executable_path=_chromium(), args=["--no-sandbox", "--disable-gpu"])
-    return [_clicks(browser, server.url), _cold(browser, server.url)]
+    return [_clicks(browser, server.url), _cold(browser, server.url), *dashboard.comparisons(browser)]
 
 
 def _chromium() -> str | None:

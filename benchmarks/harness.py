@@ -110,6 +110,7 @@ class Comparison:
         rounds: how often each is measured.
         notes: paragraphs below the table.
         column: what the bytes are, in the table's head.
+        per: what they are divided by in the table.
         finish: called when all is measured.
     """
 
@@ -119,6 +120,7 @@ class Comparison:
     rounds: int = ROUNDS
     notes: Sequence[str] = ()
     column: str = "KB"
+    per: float = 1e3
     finish: Callable[[], object] | None = None
 
 

@@ -63,7 +63,7 @@ def _table(comparison: Comparison, figures: dict[str, Figures]) -> list[str]:
         "|---|---:|---:|---:|---:|",
     ]
     for name, figure in figures.items():
-        kilobytes = "" if figure.written is None else f"{figure.written / 1e3:,.0f}"
+        kilobytes = "" if figure.written is None else f"{figure.written / comparison.per:,.0f}"
         wall = f"{figure.wall_ms:,.3f} | {min(figure.wall):,.3f} to {max(figure.wall):,.3f}"
         lines.append(f"| {name} | {wall} | {figure.cpu_ms:,.3f} | {kilobytes} |")
     for note in comparison.notes:
