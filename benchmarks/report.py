@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from benchmarks.harness import Comparison, Figures, Goal, WorstGrowth
+from benchmarks.harness import ROUNDS, Comparison, Figures, Goal, WorstGrowth
 
 Measured = Sequence[tuple[Comparison, dict[str, Figures]]]
 
@@ -66,7 +66,8 @@ def _table(comparison: Comparison, figures: dict[str, Figures]) -> list[str]:
         kilobytes = "" if figure.written is None else f"{figure.written / comparison.per:,.0f}"
         wall = f"{figure.wall_ms:,.3f} | {min(figure.wall):,.3f} to {max(figure.wall):,.3f}"
         lines.append(f"| {name} | {wall} | {figure.cpu_ms:,.3f} | {kilobytes} |")
-    for note in comparison.notes:
+    rounds = len(next(iter(figures.values())).wall)
+    for note in (*comparison.notes, *([f"Rounds: {rounds}."] if rounds < ROUNDS else [])):
         lines += ["", note]
     return lines
 
