@@ -23,7 +23,7 @@ from tb_featuremap_plugin.errors import FormatError, NewerVersionError
 FORMAT_VERSION = 1
 
 _LENGTH_BYTES = 8
-_json = json.JSONEncoder(allow_nan=False, separators=(",", ":"), sort_keys=True)
+_json = json.JSONEncoder(allow_nan=False, check_circular=False, separators=(",", ":"), sort_keys=True)
 
 _DTYPES = {"uint8": "<u1", "float16": "<f2", "float32": "<f4", "int32": "<i4", "float64": "<f8"}
 _NAMES = {np.dtype(order + stored[1:]): name for name, stored in _DTYPES.items() for order in "<>"}

@@ -25,6 +25,9 @@ class LeftOut:
     beyond_cap: int = 0
 
 
+_NOTHING = LeftOut()
+
+
 class EventLog:
     """Appends events to a folder. One thread at a time.
 
@@ -49,13 +52,14 @@ class EventLog:
             OSError: the storage refuses; the next call tries again.
         """
         fresh = [value for value in values if self._last_steps.get(value.tag) != step]
-        kept = [value for value in fresh if self._has_room(value.tag)]
+        cap = self._max_bytes
+        kept = fresh if cap is None else [value for value in fresh if self._has_room(value.tag, cap)]
         if any(self._last_steps.get(value.tag, step) > step for value in kept):
             self._go_back(step)
         if kept:
             self._write(step, kept)
             self._last_steps.update((value.tag, step) for value in kept)
-        return LeftOut(len(values) - len(fresh), len(fresh) - len(kept))
+        return _NOTHING if len(kept) == len(values) else LeftOut(len(values) - len(fresh), len(fresh) - len(kept))
 
     def flush(self) -> None:
         """Hands everything to the storage."""
@@ -75,11 +79,9 @@ class EventLog:
         self._file = None
         self._shared = True
 
-    def _has_room(self, tag: str) -> bool:
-        if self._max_bytes is None:
-            return True
+    def _has_room(self, tag: str, cap: int) -> bool:
         is_picture = metadata.parse_picture_tag(tag) is not None
-        return self._bytes < self._max_bytes * (1 if is_picture else _NUMBERS_BEYOND_CAP)
+        return self._bytes < cap * (1 if is_picture else _NUMBERS_BEYOND_CAP)
 
     def _go_back(self, step: int) -> None:
         self.close()
