@@ -33,5 +33,5 @@ def _package(folder: Path) -> dict:
 
 
 if __name__ == "__main__":
-    text = "Bundled into tb_featuremap_plugin/static/index.js and style.css:\n\n" + "\n\n".join(map(notice, bundled()))
+    text = "Bundled into the scripts and style.css of tb_featuremap_plugin/static:\n\n" + "\n\n".join(map(notice, bundled()))
     (ROOT / "THIRD_PARTY_NOTICES").write_text(text, encoding="utf-8")
