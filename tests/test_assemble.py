@@ -103,6 +103,13 @@ def test_packed_and_single_rows_become_one_table():
     np.testing.assert_array_equal(table.column("late", "nothing"), [np.nan] * 3)
 
 
+def test_a_single_row_leaves_the_packed_numbers_that_it_has_none_for():
+    record = RunRecord(layer_rows=("a", "b"), layer_columns=schema.LAYER_COLUMNS[:2])
+    packed, single = tensors((3, [[1, 2], [3, 4]])), tensors((3, [[np.nan, 9]]), start=1.0)
+    run = assemble.run(run_of(record, tensor_series={"featuremaps/layers": packed, "featuremaps/layers/b": single}))
+    assert run.layers.values[0, :, :2].tolist() == [[1, 2], [3, 9]]
+
+
 def test_columns_are_matched_by_the_names_in_the_run_record():
     record = RunRecord(layer_rows=("conv1",), layer_columns=("rms", "from_the_future", "mean"))
     run = assemble.run(run_of(record, tensor_series={"featuremaps/layers": tensors((0, [[1, 2, 3]]))}))

@@ -109,7 +109,8 @@ def _fill(values: Float32, at: Array, part: Part, rows: Array, columns: Array) -
         if in_place:
             values[place, :height, :width] = tensor[:, :width]
         else:
-            values[place, rows[:height, None], columns[None, :width]] = tensor[:, :width]
+            cells = place, rows[:height, None], columns[None, :width]
+            values[cells] = np.where(np.isnan(tensor[:, :width]), values[cells], tensor[:, :width])
 
 
 def _is_table(value: Array) -> bool:
