@@ -42,8 +42,12 @@ def snapshot(tensor: object, name: str) -> Array:
         TypeError: as `to_numpy`.
     """
     array = to_numpy(tensor, name)
-    shares = array is tensor or not (array.flags.owndata or is_immutable(tensor))
-    return array.copy(order="K") if shares else array
+    return array.copy(order="K") if is_shared(array, tensor) else array
+
+
+def is_shared(array: Array, tensor: object) -> bool:
+    """Whether an array that was made of a tensor lies in memory that may still change with it."""
+    return array is tensor or not (array.flags.owndata or is_immutable(tensor))
 
 
 def dtype_name(tensor: object) -> str:

@@ -16,6 +16,7 @@ from types import TracebackType
 
 from tb_featuremap_plugin import arrays, limits
 from tb_featuremap_plugin.calls import FeatureMapsCall, FiltersCall, WeightChangeCall
+from tb_featuremap_plugin.copies import Copies
 from tb_featuremap_plugin.pictures import FilterOptions, MapOptions, Precision
 from tb_featuremap_plugin.values import Value
 from tb_featuremap_plugin.writing import storage
@@ -67,6 +68,7 @@ class Writer:
         self._strict = strict
         self._log = EventLog(self.logdir, max_bytes)
         self._queue = Background(max_queue_bytes)
+        self._copies = Copies()
         self._ordinals: Counter[tuple[str, str]] = Counter()
         self._lock = threading.Lock()
         self._errors: list[BaseException] = []
@@ -97,10 +99,10 @@ class Writer:
         """
         options = MapOptions(layout, activation, max_images, max_channels, precision, description)
         checked = self._check_step(step)
-        call = FeatureMapsCall.check(name, data, inputs, options, arrays.snapshot)
+        call = FeatureMapsCall.check(name, data, inputs, options, self._copies.take)
         ordinal = self.next_ordinal("maps", name)
         inputs_ordinal = None if inputs is None else self.next_ordinal("inputs", name)
-        self.submit(checked, lambda: call.build(ordinal, inputs_ordinal), call.nbytes)
+        self.submit(checked, lambda: self._build_maps(call, ordinal, inputs_ordinal), call.nbytes)
 
     def filters(
         self,
@@ -194,6 +196,7 @@ class Writer:
         if self._queue.closed:
             return
         if self._queue.close():
+            self._copies.clear()
             self._run_safely(self._log.close)
         else:
             self._count_dropped(0, _STALLED)
@@ -212,6 +215,12 @@ class Writer:
     def _refuse_closed(self) -> None:
         if self._queue.closed:
             raise ValueError("the writer is closed; open a new one to log more")
+
+    def _build_maps(self, call: FeatureMapsCall, ordinal: int, inputs_ordinal: int | None) -> list[Value]:
+        try:
+            return call.build(ordinal, inputs_ordinal)
+        finally:
+            self._copies.give_back(call.data)
 
     def _write(self, step: int, build: Build) -> None:
         self._run_safely(lambda: self._append(step, build()))
@@ -258,6 +267,7 @@ class Writer:
     def _after_fork(self) -> None:
         closed = self._queue.closed
         self._lock = threading.Lock()
+        self._copies = Copies()
         self._queue.reset()
         self._log.leave_to_parent()
         if closed:

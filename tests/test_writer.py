@@ -11,7 +11,7 @@ import pytest
 from tensorboard.backend.event_processing import event_file_loader
 
 import tb_featuremap_plugin as fm
-from tb_featuremap_plugin import metadata, record, values
+from tb_featuremap_plugin import copies, metadata, record, values
 from tb_featuremap_plugin.writing import background
 
 MAPS = np.random.default_rng(0).normal(0, 1, (2, 6, 6, 4)).astype(np.float32)
@@ -231,6 +231,42 @@ def test_a_writer_that_nobody_holds_ends_its_thread(tmp_path):
     assert gone() is None
     thread.join(60)
     assert not thread.is_alive()
+
+
+def test_memory_that_is_used_again_mixes_up_no_records(tmp_path):
+    rng = np.random.default_rng(4)
+    buffers = {f"conv{index}": np.empty((1, 64, 64, 8), np.float32) for index in range(3)}
+    truth = {}
+    with fm.Writer(tmp_path) as writer:
+        for step in range(12):
+            for name, buffer in buffers.items():  # as a loop does that keeps its outputs in the same arrays
+                buffer[...] = rng.normal(size=buffer.shape)
+                truth[step, name] = buffer.copy()
+                writer.feature_maps(name, buffer, step=step, precision="float32")
+            if step % 4 == 3:
+                writer.flush()
+        assert 0 < writer._copies._kept <= len(buffers) * 4 * buffers["conv0"].nbytes
+    for event in events(tmp_path):
+        for value in event.summary.value:
+            kind, name, first = metadata.parse_picture_tag(value.tag) or (None, None, None)
+            if kind == "maps" and not first:
+                pixels = record.decode(value.tensor.string_val[0]).array("pixels")
+                np.testing.assert_array_equal(pixels, truth.pop((event.step, name)).transpose(0, 3, 1, 2))
+    assert not truth
+    assert writer._copies._kept == 0
+
+
+def test_only_what_was_lent_is_taken_back():
+    lender, other = copies.Copies(), np.zeros(100_000, np.float32)
+    taken = lender.take(other, "data")
+    lender.give_back(other)
+    lender.give_back(other[:10])
+    assert lender._kept == 0
+    lender.give_back(taken)
+    lender.give_back(taken)
+    assert lender._kept == other.nbytes
+    assert np.shares_memory(lender.take(other, "data"), taken)
+    assert not np.shares_memory(lender.take(other, "data"), taken)
 
 
 def test_an_event_above_32_megabytes_is_split(tmp_path):

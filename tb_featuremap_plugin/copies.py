@@ -1,0 +1,73 @@
+"""Copies of arrays in memory that is used again: to be given fresh pages takes as long as to copy into them."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tb_featuremap_plugin import arrays
+
+Array = npt.NDArray[Any]
+
+MOST_KEPT_BYTES = 32 << 20
+"""What lies ready at most; the arrays of a step come in the same sizes again and again."""
+
+_LEAST_BYTES = 1 << 16
+
+
+class Copies:
+    """Takes snapshots as `arrays.snapshot` does, and takes their memory back. May be used from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._ready: dict[int, list[Array]] = {}
+        self._kept = 0
+        self._lent: dict[int, weakref.ref[Array]] = {}
+
+    def take(self, tensor: object, name: str) -> Array:
+        """A tensor's values in memory that nobody will write to.
+
+        Raises:
+            TypeError: as `arrays.to_numpy`.
+        """
+        array = arrays.to_numpy(tensor, name)
+        if not arrays.is_shared(array, tensor):
+            return array
+        if array.nbytes < _LEAST_BYTES or not array.flags.c_contiguous:
+            plain: Array = array.copy(order="K")
+            return plain
+        copy: Array = self._lend(array.nbytes).view(array.dtype).reshape(array.shape)
+        np.copyto(copy, array)
+        return copy
+
+    def give_back(self, array: Array) -> None:
+        """Says that a snapshot is done with; arrays from elsewhere are left alone."""
+        memory = array.base
+        with self._lock:
+            lent = self._lent.pop(id(memory), None)
+            if lent is None or lent() is not memory or not isinstance(memory, np.ndarray) or self._kept + memory.nbytes > MOST_KEPT_BYTES:
+                return
+            self._kept += memory.nbytes
+            self._ready.setdefault(memory.nbytes, []).append(memory)
+
+    def clear(self) -> None:
+        """Keeps nothing ready any more."""
+        with self._lock:
+            self._ready.clear()
+            self._lent.clear()
+            self._kept = 0
+
+    def _lend(self, size: int) -> Array:
+        with self._lock:
+            ready = self._ready.get(size)
+            if ready:
+                self._kept -= size
+                memory = ready.pop()
+            else:
+                memory = np.empty(size, np.uint8)
+            self._lent[id(memory)] = weakref.ref(memory)
+            return memory
