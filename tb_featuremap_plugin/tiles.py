@@ -25,7 +25,7 @@ NEG_INF_CODE, POS_INF_CODE, NAN_CODE = 253, 254, 255
 
 Encode = Callable[[Array, Array, Array], Codes]
 
-_BLOCK = 1 << 16
+_BLOCK = 1 << 17
 _WORD = 8
 _SHORTEST_ROW = 16
 _NARROW = (np.dtype(np.float32), np.dtype(np.float16))
