@@ -30,7 +30,7 @@ def to_numpy(tensor: object, name: str) -> Array:
     """
     try:
         array = tensor if isinstance(tensor, np.ndarray) else _convert(tensor)
-    except Exception as error:
+    except Exception as error:  # each framework raises its own
         raise TypeError(f"{name} is a {_type_name(tensor)} whose values cannot be read: {error}") from error
     return _plain(array, name, tensor)
 

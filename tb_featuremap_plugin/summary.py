@@ -130,7 +130,7 @@ def _gap_between(step: object | None, previous_step: object | None) -> object:
         return 1
     if isinstance(previous_step, (str, bytes, float)):
         raise TypeError(f"previous_step is a {type(previous_step).__name__}; allowed are whole numbers")
-    return step - previous_step  # type: ignore[operator]
+    return step - previous_step  # type: ignore[operator]  # numbers or tensors
 
 
 def feature_maps_pb(

@@ -237,7 +237,7 @@ class Writer:
             action()
         except KeyboardInterrupt:
             raise
-        except BaseException as error:
+        except BaseException as error:  # even SystemExit: it would end the thread and lose all that is queued
             with self._lock:
                 self.failed += 1
                 self._errors.append(error)
@@ -282,7 +282,7 @@ def check_step(step: object, name: str = "step") -> int:
         ValueError: it is so large that a browser could not tell it from the next one.
     """
     try:
-        checked = operator.index(step)  # type: ignore[arg-type]
+        checked = operator.index(step)  # type: ignore[arg-type]  # what is no whole number raises
     except TypeError:
         raise TypeError(f"{name} is a {type(step).__name__}; allowed are whole numbers") from None
     if abs(checked) > limits.MAX_STEP:
