@@ -6,7 +6,7 @@ import pytest
 
 from tb_featuremap_plugin.diagnosis import diagnose
 from tb_featuremap_plugin.reading.events import EventSource
-from tests.synthetic_runs import alarms, edit_kernels, flat_losses, found, healthy_run
+from tests.synthetic_runs import alarms, edit_kernels, falling_losses, flat_losses, found, healthy_run
 from tests.tiny_training import train
 
 
@@ -38,4 +38,5 @@ def withered(losses):
 def test_shrunken_weights_are_a_reason_only_near_chance():
     assert alarms(withered(flat_losses(2.3))) == ["flat_loss"]
     assert "flat_loss" not in alarms(withered(flat_losses(0.2)))
+    assert "flat_loss" not in alarms(withered(falling_losses(7.2, 74)))  # a penalty that is part of the loss
     assert found(edit_kernels(healthy_run(losses=flat_losses(2.3)), norm=0.8, initial_norm=1.0), "flat_loss")[0].severity == "info"

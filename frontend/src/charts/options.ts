@@ -20,7 +20,9 @@ export interface Size {
 }
 
 const MOST_LOG_TICKS = 6;
-export const STEP_INCREMENTS = Array.from({ length: 12 }, (_, power) => [1, 2, 5].map((lead) => lead * 10 ** power)).flat();
+export const STEP_INCREMENTS = Array.from({ length: 12 }, (_, power) =>
+  [1, 2, 5].map((lead) => lead * 10 ** power),
+).flat();
 
 export function options(spec: ChartSpec, drawn: Drawable, theme: Theme, size: Size, syncKey: string): uPlot.Options {
   return {

@@ -36,7 +36,7 @@ def check(study: Study) -> Iterable[Finding]:
     if len(losses) < MIN_LOSSES or not gate.start > 0:
         return
     left = _left_of_kernels(study)
-    if left < WITHERED and gate.level == STUCK and not gate.end < min(STUCK_SHARE * gate.chance, RISEN * gate.start):
+    if left < WITHERED and _stays_near_chance(gate):
         yield _withered(study, gate, left)
         return
     if not gate.end >= FLAT * gate.start:
@@ -61,6 +61,12 @@ def check(study: Study) -> Iterable[Finding]:
         ),
         chart=chart("losses", "", "loss", healthy=(None, FLAT * gate.start)),
     )
+
+
+def _stays_near_chance(gate: Learning) -> bool:
+    """A loss that holds the penalty itself falls with the weights, and may have learnt: that says nothing of it."""
+    fell = gate.end < STUCK_SHARE * gate.start
+    return gate.level == STUCK and not fell and not gate.end < min(STUCK_SHARE * gate.chance, RISEN * gate.start)
 
 
 def _left_of_kernels(study: Study) -> float:
