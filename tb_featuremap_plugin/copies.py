@@ -44,9 +44,9 @@ class Copies:
         np.copyto(copy, array)
         return copy
 
-    def give_back(self, array: Array) -> None:
+    def give_back(self, array: Array | None) -> None:
         """Says that a snapshot is done with; arrays from elsewhere are left alone."""
-        memory = array.base
+        memory = None if array is None else array.base
         with self._lock:
             lent = self._lent.pop(id(memory), None)
             if lent is None or lent() is not memory or not isinstance(memory, np.ndarray) or self._kept + memory.nbytes > MOST_KEPT_BYTES:

@@ -220,7 +220,8 @@ class Writer:
         try:
             return call.build(ordinal, inputs_ordinal)
         finally:
-            self._copies.give_back(call.data)
+            for snapshot in (call.data, call.inputs):
+                self._copies.give_back(snapshot)
 
     def _write(self, step: int, build: Build) -> None:
         self._run_safely(lambda: self._append(step, build()))
