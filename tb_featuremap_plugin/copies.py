@@ -26,7 +26,7 @@ class Copies:
         self._lock = threading.Lock()
         self._ready: dict[int, list[Array]] = {}
         self._kept = 0
-        self._lent: dict[int, weakref.ref[Array]] = {}
+        self._lent: weakref.WeakValueDictionary[int, Array] = weakref.WeakValueDictionary()
 
     def take(self, tensor: object, name: str) -> Array:
         """A tensor's values in memory that nobody will write to.
@@ -49,10 +49,10 @@ class Copies:
         memory = None if array is None else array.base
         with self._lock:
             lent = self._lent.pop(id(memory), None)
-            if lent is None or lent() is not memory or not isinstance(memory, np.ndarray) or self._kept + memory.nbytes > MOST_KEPT_BYTES:
+            if lent is None or lent is not memory or self._kept + lent.nbytes > MOST_KEPT_BYTES:
                 return
-            self._kept += memory.nbytes
-            self._ready.setdefault(memory.nbytes, []).append(memory)
+            self._kept += lent.nbytes
+            self._ready.setdefault(lent.nbytes, []).append(lent)
 
     def clear(self) -> None:
         """Keeps nothing ready any more."""
@@ -69,5 +69,5 @@ class Copies:
                 memory = ready.pop()
             else:
                 memory = np.empty(size, np.uint8)
-            self._lent[id(memory)] = weakref.ref(memory)
+            self._lent[id(memory)] = memory
             return memory
