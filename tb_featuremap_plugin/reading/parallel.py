@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import sys
-import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -59,10 +57,8 @@ def _map(function: Callable[[RunFiles], T], found: Sequence[RunFiles]) -> list[T
 
 
 def _map_in_processes(function: Callable[[RunFiles], T], found: Sequence[RunFiles], processes: int) -> list[T]:
-    """The results in the order of the runs, whichever is ready first. A fork has everything loaded, but only on Linux is it safe."""
-    context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
-    with warnings.catch_warnings(), ProcessPoolExecutor(processes, mp_context=context) as pool:
-        warnings.simplefilter("ignore", DeprecationWarning)  # of forks where there are threads: NumPy's, which stop for it
+    """The results in the order of the runs, whichever is ready first. Fresh processes: a fork may hang where there are threads."""
+    with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
         return list(pool.map(function, found))
 
 

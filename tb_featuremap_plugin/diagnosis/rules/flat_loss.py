@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import numpy as np
@@ -10,7 +11,7 @@ from tb_featuremap_plugin.diagnosis.findings import INFO, WARNING, Finding
 from tb_featuremap_plugin.diagnosis.gates import LEARNED, STUCK, STUCK_SHARE, Learning, learning
 from tb_featuremap_plugin.diagnosis.healthy import chart
 from tb_featuremap_plugin.diagnosis.rule import Rule
-from tb_featuremap_plugin.diagnosis.study import Study, median
+from tb_featuremap_plugin.diagnosis.study import Study, VariableView, median
 from tb_featuremap_plugin.diagnosis.words import number, percent, times
 
 FLAT = 0.98
@@ -72,11 +73,17 @@ def _stays_near_chance(gate: Learning) -> bool:
 def _left_of_kernels(study: Study) -> float:
     """Norm of the trainable kernels over that at the start, in the median; NaN if unknown."""
     kernels = [kernel for kernel in study.kernels if kernel.start_is_known and not kernel.starts_at_zero]
-    return median(np.array([kernel.row.last("norm") / kernel.row.last("initial_norm") for kernel in kernels]))
+    return median(np.array([_left(kernel) for kernel in kernels]))
+
+
+def _left(kernel: VariableView) -> float:
+    """Norm over that at the start; NaN if that is unknown or 0."""
+    initial = kernel.row.last("initial_norm")
+    return kernel.row.last("norm") / initial if initial > 0 else math.nan
 
 
 def _withered(study: Study, gate: Learning, left: float) -> Finding:
-    kernel = min(study.kernels, key=lambda kernel: kernel.row.last("norm") / kernel.row.last("initial_norm"))
+    kernel = min((kernel for kernel in study.kernels if not math.isnan(_left(kernel))), key=_left)
     return Finding(
         rule="flat_loss",
         severity=WARNING,
