@@ -20,7 +20,7 @@ help: ## says what there is to make
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 demo: $(VENV)/.demo ## trains a small network on digits and shows it live in TensorBoard, beside demo_logdir
-	@$(BIN)/tb-featuremap demo --serve build/demo --beside demo_logdir
+	@TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/tb-featuremap demo --serve build/demo --beside demo_logdir
 
 test: $(VENV)/.test ## runs every test: Python, frontend units, HTTP, browser
 	@tools/chromium
