@@ -14,6 +14,7 @@ import google_crc32c
 import numpy as np
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 
+from tb_featuremap_plugin import wire
 from tb_featuremap_plugin.metadata import START_TAG
 from tb_featuremap_plugin.values import Value, table_value
 
@@ -22,21 +23,28 @@ SUFFIX = ".featuremaps"
 
 FILE_VERSION = "brain.Event:2"
 
+# Keys of fields, see `wire`.
+_WALL_TIME, _STEP, _SUMMARY = b"\x09", b"\x10", 0x2A  # of an Event
+_VALUE = 0x0A  # of a Summary
+
 _MASK_DELTA = 0xA282EAD8
+_DOUBLE, _LENGTH, _CHECKSUM = struct.Struct("<d"), struct.Struct("<Q"), struct.Struct("<I")
 _STAMP = re.compile(r"events\.out\.tfevents\.(\d{10})\.(?:(\d{6})\.)?")
 _counter = itertools.count()
 
 
-def frame(data: bytes) -> bytes:
-    """One record: length, its checksum, the bytes, their checksum."""
-    length = struct.pack("<Q", len(data))
-    return b"".join([length, _packed_crc(length), data, _packed_crc(data)])
+def frame(*parts: bytes) -> bytes:
+    """One record, of data in parts: length, its checksum, the data, their checksum."""
+    crc = 0
+    for part in parts:
+        crc = google_crc32c.extend(crc, part)
+    length = _LENGTH.pack(sum(map(len, parts)))
+    return b"".join([length, _CHECKSUM.pack(masked_crc(length)), *parts, _CHECKSUM.pack(_masked(crc))])
 
 
 def masked_crc(data: bytes) -> int:
     """TFRecord's checksum of some bytes."""
-    crc: int = google_crc32c.value(data)
-    return (((crc >> 15) | (crc << 17)) + _MASK_DELTA) & 0xFFFFFFFF
+    return _masked(google_crc32c.value(data))
 
 
 def version_event(wall_time: float) -> bytes:
@@ -52,10 +60,16 @@ def start_events(wall_time: float, step: int) -> bytes:
 
 
 def summary_event(wall_time: float, step: int, values: Iterable[Value]) -> bytes:
-    """An event of some values."""
-    event = Event(wall_time=wall_time, step=step)
-    event.summary.value.extend(values)
-    return frame(event.SerializeToString())
+    """An event of some values, in the bytes that protobuf makes of it; `wall_time` is not 0."""
+    parts, size = [b""], 0
+    for value in values:
+        nbytes = value.nbytes
+        opening = wire.opening(_VALUE, nbytes)
+        size += len(opening) + nbytes
+        parts += (opening + value.head, value.payload, value.tail)
+    place = _STEP + wire.number(step) if step else b""
+    parts[0] = b"".join((_WALL_TIME, _DOUBLE.pack(wall_time), place, wire.opening(_SUMMARY, size)))
+    return frame(*parts)
 
 
 def is_foreign(name: str) -> bool:
@@ -77,5 +91,5 @@ def new_name(existing: Sequence[str]) -> str:
     return f"events.out.tfevents.{seconds:010d}.{micros:06d}.{socket.gethostname()}.{os.getpid()}.{next(_counter)}{SUFFIX}"
 
 
-def _packed_crc(data: bytes) -> bytes:
-    return struct.pack("<I", masked_crc(data))
+def _masked(crc: int) -> int:
+    return (((crc >> 15) | (crc << 17)) + _MASK_DELTA) & 0xFFFFFFFF

@@ -9,7 +9,7 @@ import operator
 
 from tensorboard.compat.proto.summary_pb2 import Summary
 
-from tb_featuremap_plugin import arrays, default_writer
+from tb_featuremap_plugin import arrays, default_writer, values
 from tb_featuremap_plugin.calls import FeatureMapsCall, FiltersCall, WeightChangeCall
 from tb_featuremap_plugin.pictures import FilterOptions, MapOptions, Precision
 
@@ -47,7 +47,7 @@ def feature_maps(
     options = MapOptions(layout, activation, max_images, max_channels, precision, description)
 
     def build(data: object, inputs: object | None) -> Summary:
-        return Summary(value=FeatureMapsCall.check(name, data, inputs, options, arrays.to_numpy).build())
+        return values.summary(FeatureMapsCall.check(name, data, inputs, options, arrays.to_numpy).build())
 
     return default_writer.write(build, (data, inputs), step, "feature_maps")
 
@@ -79,7 +79,7 @@ def filters(
     options = FilterOptions(layout, layer, max_filters, description)
 
     def build(kernel: object, bias: object | None) -> Summary:
-        return Summary(value=FiltersCall.check(name, kernel, bias, options, arrays.to_numpy).build())
+        return values.summary(FiltersCall.check(name, kernel, bias, options, arrays.to_numpy).build())
 
     return default_writer.write(build, (kernel, bias), step, "filters")
 
@@ -119,7 +119,7 @@ def weight_change(
         others = {"previous": previous, "initial": initial, "previous_update": previous_update, "gradient": gradient}
         steps = operator.index(arrays.to_numpy(gap, "previous_step").item())
         call = WeightChangeCall.check(name, value, others, steps, layer, trainable, description, arrays.to_numpy)
-        return Summary(value=call.build())
+        return values.summary(call.build())
 
     return default_writer.write(build, (value, previous, initial, previous_update, gradient, gap), step, "weight_change")
 
@@ -163,7 +163,7 @@ def feature_maps_pb(
         ValueError: an argument is not allowed; the message says what is.
     """
     options = MapOptions(layout, activation, max_images, max_channels, precision, description)
-    return Summary(value=FeatureMapsCall.check(name, data, inputs, options, arrays.to_numpy).build())
+    return values.summary(FeatureMapsCall.check(name, data, inputs, options, arrays.to_numpy).build())
 
 
 def filters_pb(
@@ -193,7 +193,7 @@ def filters_pb(
         ValueError: an argument is not allowed; the message says what is.
     """
     options = FilterOptions(layout, layer, max_filters, description)
-    return Summary(value=FiltersCall.check(name, kernel, bias, options, arrays.to_numpy).build())
+    return values.summary(FiltersCall.check(name, kernel, bias, options, arrays.to_numpy).build())
 
 
 def weight_change_pb(
@@ -229,4 +229,4 @@ def weight_change_pb(
     """
     others = {"previous": previous, "initial": initial, "previous_update": previous_update, "gradient": gradient}
     call = WeightChangeCall.check(name, value, others, gap, layer, trainable, description, arrays.to_numpy)
-    return Summary(value=call.build())
+    return values.summary(call.build())

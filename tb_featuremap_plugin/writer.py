@@ -11,19 +11,22 @@ import warnings
 import weakref
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
+
+from tensorboard.compat.proto.summary_pb2 import Summary
 
 from tb_featuremap_plugin import arrays, limits
 from tb_featuremap_plugin.calls import FeatureMapsCall, FiltersCall, WeightChangeCall
 from tb_featuremap_plugin.copies import Copies
 from tb_featuremap_plugin.pictures import FilterOptions, MapOptions, Precision
-from tb_featuremap_plugin.values import Value
+from tb_featuremap_plugin.values import Value, encoded
 from tb_featuremap_plugin.writing import storage
 from tb_featuremap_plugin.writing.background import Background
 from tb_featuremap_plugin.writing.eventlog import EventLog
 
-Build = Callable[[], Sequence[Value]]
+Build = Callable[[], Sequence[Value | Summary.Value]]
 
 MAX_QUEUE_BYTES = 256 << 20
 
@@ -67,7 +70,7 @@ class Writer:
         self.failed = 0
         self._strict = strict
         self._log = EventLog(self.logdir, max_bytes)
-        self._queue = Background(max_queue_bytes)
+        self._queue = Background(max_queue_bytes, _settle_of(weakref.ref(self)))
         self._copies = Copies()
         self._ordinals: Counter[tuple[str, str]] = Counter()
         self._lock = threading.Lock()
@@ -102,7 +105,7 @@ class Writer:
         call = FeatureMapsCall.check(name, data, inputs, options, self._copies.take)
         ordinal = self.next_ordinal("maps", name)
         inputs_ordinal = None if inputs is None else self.next_ordinal("inputs", name)
-        self.submit(checked, lambda: self._build_maps(call, ordinal, inputs_ordinal), call.nbytes)
+        self._submit(checked, partial(self._build_maps, call, ordinal, inputs_ordinal), call.nbytes)
 
     def filters(
         self,
@@ -125,7 +128,7 @@ class Writer:
         checked = self._check_step(step)
         call = FiltersCall.check(name, kernel, bias, FilterOptions(layout, layer, max_filters, description), arrays.snapshot)
         ordinal = self.next_ordinal("filters", name)
-        self.submit(checked, lambda: call.build(ordinal), call.nbytes)
+        self._submit(checked, partial(call.build, ordinal), call.nbytes)
 
     def weight_change(
         self,
@@ -157,7 +160,7 @@ class Writer:
             name, value, others, gap_between(checked, previous_step), layer, trainable, description, arrays.snapshot
         )
         ordinal = self.next_ordinal("variables", name)
-        self.submit(checked, lambda: call.build(ordinal), call.nbytes)
+        self._submit(checked, partial(call.build, ordinal), call.nbytes)
 
     def next_ordinal(self, kind: str, name: str) -> int:
         """Counts one more record of a series, and says how many there are: 1 for the first."""
@@ -177,11 +180,7 @@ class Writer:
             TypeError: `step` is no whole number.
             ValueError: the writer is closed.
         """
-        checked = self._check_step(step)
-        if not self._queue.put(lambda: self._write(checked, build), nbytes):
-            self._refuse_closed()
-            self._count_dropped(1, _SLOW)
-        self._tell()
+        self._submit(self._check_step(step), lambda: [encoded(value) for value in build()], nbytes)
 
     def flush(self) -> None:
         """Waits until all that was logged is handed to the operating system (or the remote storage)."""
@@ -216,6 +215,12 @@ class Writer:
         if self._queue.closed:
             raise ValueError("the writer is closed; open a new one to log more")
 
+    def _submit(self, step: int, build: Callable[[], Sequence[Value]], nbytes: int) -> None:
+        if not self._queue.put(partial(self._write, step, build), nbytes):
+            self._refuse_closed()
+            self._count_dropped(1, _SLOW)
+        self._tell()
+
     def _build_maps(self, call: FeatureMapsCall, ordinal: int, inputs_ordinal: int | None) -> list[Value]:
         try:
             return call.build(ordinal, inputs_ordinal)
@@ -223,24 +228,25 @@ class Writer:
             for snapshot in (call.data, call.inputs):
                 self._copies.give_back(snapshot)
 
-    def _write(self, step: int, build: Build) -> None:
-        self._run_safely(lambda: self._append(step, build()))
+    def _write(self, step: int, build: Callable[[], Sequence[Value]]) -> None:
+        self._run_safely(partial(self._append, step, build))
 
-    def _append(self, step: int, values: Sequence[Value]) -> None:
-        left_out = self._log.append(step, values)
+    def _append(self, step: int, build: Callable[[], Sequence[Value]]) -> None:
+        left_out = self._log.append(step, build())
         if left_out.repeated:
             self._count_dropped(left_out.repeated, _REPEATED)
         if left_out.beyond_cap:
             self._count_dropped(left_out.beyond_cap, _FULL)
 
     def _run_safely(self, action: Callable[[], object]) -> None:
+        lost = self._log.lost
         try:
             action()
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # even SystemExit: it would end the thread and lose all that is queued
             with self._lock:
-                self.failed += 1
+                self.failed += max(1, self._log.lost - lost)
                 self._errors.append(error)
 
     def _count_dropped(self, count: int, reason: str) -> None:
@@ -309,6 +315,17 @@ def gap_between(step: int, previous_step: object | None) -> int:
 def _check_size(name: str, value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ValueError(f"{name} is {value!r}; allowed are whole numbers from 1")
+
+
+def _settle_of(writer: weakref.ref[Writer]) -> Callable[[], None]:
+    """Writes what a writer's log holds back; of one that nobody holds any more, `_shut` does."""
+
+    def settle() -> None:
+        alive = writer()
+        if alive is not None:
+            alive._run_safely(alive._log.write)
+
+    return settle
 
 
 def _shut(queue: Background, log: EventLog) -> None:

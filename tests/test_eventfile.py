@@ -5,10 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tensorboard.backend.event_processing import event_file_loader
-from tensorboard.compat.proto.event_pb2 import SessionLog
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.compat.proto.tensor_pb2 import TensorProto
+from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
+from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DT_STRING
 
-from tb_featuremap_plugin import eventfile, metadata, values
+from tb_featuremap_plugin import eventfile, metadata, values, wire
 
 
 def test_tensorboard_reads_what_is_framed(tmp_path):
@@ -29,6 +36,56 @@ def test_checksums_are_those_of_tensorboard():
 
     for data in (b"", b"a", bytes(1000), np.random.default_rng(1).bytes(777)):
         assert eventfile.masked_crc(data) == masked_crc32c(data)
+
+
+def message_of(tag, tensor, content):
+    return Summary.Value(tag=tag, tensor=tensor, metadata=content)
+
+
+def tensor_shape(*sizes):
+    return TensorShapeProto(dim=[TensorShapeProto.Dim(size=size) for size in sizes])
+
+
+def blob_message(tag, blob, description):
+    tensor = TensorProto(dtype=DT_STRING, tensor_shape=tensor_shape(1), string_val=[blob])
+    return message_of(tag, tensor, metadata.blob_metadata(description))
+
+
+def table_message(tag, table, description, layer):
+    tensor = TensorProto(dtype=DT_FLOAT, tensor_shape=tensor_shape(*table.shape), tensor_content=table.astype("<f4").tobytes())
+    return message_of(tag, tensor, metadata.tensor_metadata(description, layer))
+
+
+TAGS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=200)
+DESCRIPTIONS = st.none() | st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
+SIZES = st.integers(0, 300) | st.sampled_from([127, 128, 16_383, 16_384, 70_000])
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    TAGS,
+    DESCRIPTIONS,
+    st.none() | st.text("abcü", max_size=20),
+    SIZES,
+    st.lists(st.integers(0, 20), min_size=1, max_size=3),
+    st.integers(-(2**53), 2**53) | st.integers(-300, 300),
+    st.floats(1e-3, 1e12),
+)
+def test_events_are_what_protobuf_makes_of_them(tag, description, layer, size, shape, step, wall_time):
+    table, blob = np.random.default_rng(size).normal(size=shape).astype(np.float32), np.random.default_rng(size).bytes(size)
+    messages = [blob_message(tag, blob, description), table_message(tag, table, description, layer)]
+    made = [values.blob_value(tag, blob, description), values.table_value(tag, table, description, layer)]
+    assert [value.nbytes for value in made] == [message.ByteSize() for message in messages]
+    assert [value.to_proto() for value in made] == messages
+    event = Event(wall_time=wall_time, step=step, summary=Summary(value=messages)).SerializeToString()
+    assert eventfile.summary_event(wall_time, step, made) == eventfile.frame(event)
+    assert eventfile.summary_event(wall_time, step, map(values.encoded, messages)) == eventfile.frame(event)
+
+
+@pytest.mark.parametrize("number", [0, 1, 127, 128, 300, 2**14, 2**31, 2**53, 2**63 - 1, -1, -(2**63)])
+def test_numbers_are_what_protobuf_makes_of_them(number):
+    expected = TensorShapeProto.Dim(size=number).SerializeToString()
+    assert expected in (b"\x08" + wire.number(number), b"" if not number else None)
 
 
 def test_names_sort_behind_those_that_are_there():

@@ -28,7 +28,7 @@ def pictured(*blobs, step=3, tag=TAG):
 
 
 def form(tag=TAG):
-    return form_of(blob_value(tag, b"x"), PICTURE_HEADS, is_table=False)
+    return form_of(blob_value(tag, b"x").to_proto(), PICTURE_HEADS, is_table=False)
 
 
 def found_in(payload, known):
@@ -92,7 +92,7 @@ def test_tables_of_a_known_shape_are_told(shape):
     value = table_value(metadata.LAYERS_TAG, table)
     heads = TableHeads()
     heads.learn(np.zeros(shape, np.float32))
-    known = form_of(value, heads, is_table=True)
+    known = form_of(value.to_proto(), heads, is_table=True)
     payload = eventfile.summary_event(1.0, 1, [value, value])[12:-4]
     first, second = read_values(payload, read_head(payload, 0, len(payload)).begin, len(payload), Pattern([known, known]))
     assert (first[0], second[0]) == (0, 1)

@@ -12,7 +12,7 @@ from tensorboard.backend.event_processing import event_file_loader
 
 import tb_featuremap_plugin as fm
 from tb_featuremap_plugin import copies, metadata, record, values
-from tb_featuremap_plugin.writing import background
+from tb_featuremap_plugin.writing import background, eventlog
 
 MAPS = np.random.default_rng(0).normal(0, 1, (2, 6, 6, 4)).astype(np.float32)
 KERNEL = np.random.default_rng(1).normal(0, 1, (3, 3, 4, 8)).astype(np.float32)
@@ -218,7 +218,7 @@ def test_pictures_stop_at_the_cap_and_numbers_go_on(tmp_path):
 
 
 def built(maps):
-    return list(fm.summary.feature_maps_pb("conv", maps).value)
+    return [values.encoded(value) for value in fm.summary.feature_maps_pb("conv", maps).value]
 
 
 def test_a_writer_that_nobody_holds_ends_its_thread(tmp_path):
@@ -275,6 +275,68 @@ def test_an_event_above_32_megabytes_is_split(tmp_path):
         writer.submit(1, lambda: [values.blob_value(f"featuremaps/maps/{index}", blob) for index, blob in enumerate(blobs)])
     sizes = [len(event.summary.value) for event in events(tmp_path) if event.summary.value]
     assert sizes == [1, 1, 1]
+
+
+def test_messages_are_written_too(tmp_path):
+    with fm.Writer(tmp_path) as writer:
+        writer.submit(3, lambda: fm.summary.feature_maps_pb("conv", MAPS).value)
+    assert [value for _, _, value in found(tmp_path)] == list(fm.summary.feature_maps_pb("conv", MAPS).value)
+
+
+class Refusing:
+    """A file that refuses what holds a word, as a full disk refuses what is too large; and with `breaks`, whose state is unknown then."""
+
+    def __init__(self, word, *, breaks=False):
+        self.word, self.breaks, self.intact, self.written = word, breaks, True, []
+
+    def append(self, data):
+        if self.word in data:
+            self.intact = not self.breaks
+            raise OSError("refused")
+        self.written.append(data)
+
+    def close(self):
+        pass
+
+    abandon = close
+
+
+@pytest.mark.parametrize("breaks", [False, True])
+def test_of_events_that_are_written_together_only_those_are_lost_that_the_storage_refuses(tmp_path, monkeypatch, breaks):
+    files = []
+    monkeypatch.setattr(eventlog.storage, "open_appender", lambda *_: files.append(Refusing(b"bad", breaks=breaks)) or files[-1])
+    log = eventlog.EventLog(str(tmp_path))
+    for step, word in enumerate([b"good", b"good", b"bad", b"fine", b"bad"]):
+        log.append(step, [values.blob_value("featuremaps/maps/a", word)])
+    with pytest.raises(OSError, match="refused"):
+        log.write()
+    lost = 3 if breaks else 2  # of a file whose state is unknown, the event that it failed at is not tried again
+    assert log.lost == lost
+    data = b"".join(data for file in files for data in file.written)
+    assert (data.count(b"good") + data.count(b"fine")) == 5 - lost
+    log.append(4, [values.blob_value("featuremaps/maps/a", b"good")])  # of this step nothing was written
+    log.close()
+    assert log.lost == lost
+    assert b"good" in files[-1].written[-1]
+
+
+def test_a_step_that_goes_back_finds_what_is_held_back_in_the_file_before(tmp_path):
+    log = eventlog.EventLog(str(tmp_path))
+    for step in (1, 2, 3, 2, 4):
+        log.append(step, [values.blob_value("featuremaps/maps/a", b"a")])
+    log.close()
+    files = [list(event_file_loader.EventFileLoader(str(file)).Load()) for file in sorted(tmp_path.glob("*tfevents*"))]
+    steps = [[event.step for event in file if event.summary.value and event.summary.value[0].tag.endswith("/a")] for file in files]
+    assert steps == [[1, 2, 3], [2, 4]]
+
+
+def test_a_build_that_flushes_finds_written_what_was_logged_before(tmp_path):
+    seen = []
+    with fm.Writer(tmp_path) as writer:
+        for step in range(3):
+            writer.submit(step, lambda: [values.blob_value("featuremaps/maps/a", b"a")])
+        writer.submit(3, lambda: writer.flush() or seen.append(len(found(tmp_path))) or [])
+    assert seen == [3]
 
 
 def test_nobody_waits_for_a_writer_that_lets_calls_come_in(tmp_path, monkeypatch):

@@ -71,7 +71,7 @@ class Gallery:
             if picture.key not in self._left_out:
                 self._attempt(partial(self._make, picture, made))
         if self._options.max_bytes is not None:
-            sizes = [(key, values[0].ByteSize()) for key, values in made.items() if not key.startswith("inputs/")]
+            sizes = [(key, values[0].nbytes) for key, values in made.items() if not key.startswith("inputs/")]
             self._left_out |= dict.fromkeys(over_budget(sizes, self._options.max_bytes))
         return [value for key, values in made.items() if key not in self._left_out for value in values]
 

@@ -110,7 +110,7 @@ class RecordMaker:
         return [blob_value(metadata.RUN_TAG, run_record.encode(about))]
 
     def _progress(self, data: StepData, values: list[Value], seconds: float) -> Value:
-        size = sum(value.ByteSize() for value in values)
+        size = sum(value.nbytes for value in values)
         self._bytes += size
         progress = replace(
             data.progress,

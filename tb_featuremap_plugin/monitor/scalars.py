@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 import numpy.typing as npt
-from tensorboard.compat.proto.summary_pb2 import DATA_CLASS_SCALAR, SummaryMetadata
+from tensorboard.compat.proto.summary_pb2 import DATA_CLASS_SCALAR, Summary, SummaryMetadata
 from tensorboard.compat.proto.tensor_pb2 import TensorProto
 from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
 from tensorboard.compat.proto.types_pb2 import DT_FLOAT
 
 from tb_featuremap_plugin.schema import LAYER_COLUMNS, VARIABLE_COLUMNS
-from tb_featuremap_plugin.values import Value
+from tb_featuremap_plugin.values import Value, encoded
 
 LAYER_HEADLINES = ("std", "dead_units", "input_share")
 VARIABLE_HEADLINES = ("norm", "update_ratio", "gradient_norm")
@@ -33,11 +33,12 @@ def headline_scalars(layers: Rows, variables: Rows) -> list[Value]:
 def scalar_value(tag: str, number: float) -> Value:
     """A scalar as TensorBoard's own dashboards read it."""
     plugin = SummaryMetadata.PluginData(plugin_name="scalars")
-    return Value(
+    message = Summary.Value(
         tag=tag,
         metadata=SummaryMetadata(plugin_data=plugin, data_class=DATA_CLASS_SCALAR),
         tensor=TensorProto(dtype=DT_FLOAT, tensor_shape=TensorShapeProto(), float_val=[number]),
     )
+    return encoded(message)
 
 
 def _scalars(rows: Rows, columns: tuple[str, ...], headlines: Iterable[str]) -> list[Value]:

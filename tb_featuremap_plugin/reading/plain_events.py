@@ -18,8 +18,9 @@ from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
 from tensorboard.compat.proto.types_pb2 import DT_FLOAT
 
 from tb_featuremap_plugin.reading.raw import Array
+from tb_featuremap_plugin.wire import opening
 
-# Keys of the wire format: field number times 8, plus 0 for a number, 1 for eight bytes, 2 for a length and as many bytes.
+# Keys of fields, see `wire`.
 _WALL_TIME, _STEP, _SUMMARY = 0x09, 0x10, 0x2A  # of an Event
 _VALUE = 0x0A  # of a Summary
 _TAG, _TENSOR, _METADATA = 0x0A, 0x42, 0x4A  # of a Summary.Value
@@ -104,7 +105,7 @@ class _Starts(dict[int, bytes]):
             return b""
         if len(self) >= _MOST_STARTS:
             self.clear()
-        self[size] = start = b"".join([self._tail, _field(_VALUE, size), self._form.key, head])
+        self[size] = start = b"".join([self._tail, opening(_VALUE, size), self._form.key, head])
         return start
 
 
@@ -183,8 +184,8 @@ def find_tags(data: bytes, at: int, end: int) -> list[bytes] | None:
 def form_of(value: Summary.Value, heads: Heads, *, is_table: bool) -> Form | None:
     """The form of all values of a series that have the metadata of this one; None for a tag that is too long to be followed."""
     tag, stored = value.tag.encode(), value.metadata.SerializeToString()
-    tail = _field(_METADATA, len(stored)) + stored if value.HasField("metadata") else b""
-    return Form(_field(_TAG, len(tag)) + tag, heads, tail, is_table, 2 + len(tag) + len(tail)) if len(tag) <= _SHORT else None
+    tail = opening(_METADATA, len(stored)) + stored if value.HasField("metadata") else b""
+    return Form(opening(_TAG, len(tag)) + tag, heads, tail, is_table, 2 + len(tag) + len(tail)) if len(tag) <= _SHORT else None
 
 
 class _PictureHeads(dict[int, bytes]):
@@ -217,7 +218,7 @@ class TableHeads(dict[int, bytes]):
             return
         shape = TensorShapeProto(dim=[TensorShapeProto.Dim(size=size) for size in table.shape])
         tensor = TensorProto(dtype=DT_FLOAT, tensor_shape=shape, tensor_content=table.tobytes()).SerializeToString()
-        head = _field(_TENSOR, len(tensor)) + tensor[: len(tensor) - table.nbytes]
+        head = opening(_TENSOR, len(tensor)) + tensor[: len(tensor) - table.nbytes]
         self[len(head) + table.nbytes] = head
         self._shapes[len(head) + table.nbytes] = table.shape
 
@@ -231,22 +232,13 @@ def _picture_head(size: int) -> bytes:
     """Key and length of the tensor, its type and shape, key and length of its string; empty where no string makes `size` bytes in all."""
     tensor = _length_within(size - 1)
     content = _length_within(tensor - len(_ONE_STRING) - 1)
-    return _field(_TENSOR, tensor) + _ONE_STRING + _field(_STRING, content) if content >= 0 else b""
+    return opening(_TENSOR, tensor) + _ONE_STRING + opening(_STRING, content) if content >= 0 else b""
 
 
 def _length_within(size: int) -> int:
     """The length that takes `size` bytes together with what it counts; -1 if there is none."""
-    fitting = (size - own for own in range(1, _MOST_NUMBER_BYTES + 1) if size >= own and len(_field(0, size - own)) == 1 + own)
+    fitting = (size - own for own in range(1, _MOST_NUMBER_BYTES + 1) if size >= own and len(opening(0, size - own)) == 1 + own)
     return next(fitting, -1)
-
-
-def _field(key: int, size: int) -> bytes:
-    """A key, and the length of what follows."""
-    encoded = [key]
-    while size > _SHORT:
-        encoded.append(size & _SHORT | _SHORT + 1)
-        size >>= 7
-    return bytes([*encoded, size])
 
 
 def _number(data: bytes, at: int) -> tuple[int, int]:

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tensorboard.compat.proto.event_pb2 import Event
-from tensorboard.compat.proto.summary_pb2 import Summary
 
 from tb_featuremap_plugin import metadata
 from tb_featuremap_plugin.reading.event_records import read_records
 from tb_featuremap_plugin.sharing.parts import Classifier, Part, parse
-from tb_featuremap_plugin.values import blob_value
+from tb_featuremap_plugin.values import blob_value, summary
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ def with_record(payload: bytes, record: bytes) -> bytes:
 
 def record_event(record: bytes, step: int, wall_time: float) -> bytes:
     """An event that holds a run record and nothing else."""
-    event = Event(step=step, wall_time=wall_time, summary=Summary(value=[blob_value(metadata.RUN_TAG, record)]))
+    event = Event(step=step, wall_time=wall_time, summary=summary([blob_value(metadata.RUN_TAG, record)]))
     return bytes(event.SerializeToString())
 
 

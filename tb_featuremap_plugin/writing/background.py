@@ -20,10 +20,12 @@ class Background:
 
     Args:
         max_bytes: what may wait; a single larger job is let in when nothing else waits.
+        settle: finishes what jobs have left to be done together; called whenever no more of them wait. Must not raise.
     """
 
-    def __init__(self, max_bytes: int) -> None:
+    def __init__(self, max_bytes: int, settle: Job = lambda: None) -> None:
         self._max_bytes = max_bytes
+        self._settle = settle
         self.reset()
 
     def reset(self) -> None:
@@ -74,6 +76,7 @@ class Background:
             False if nothing moved for `WAIT_SECONDS`.
         """
         if threading.current_thread() is self._thread:
+            self._settle()
             return True
         with self._lock:
             while self._jobs or self._busy:
@@ -123,20 +126,35 @@ class Background:
                 work.wait_for(lambda: self._closed or self._awaited > 0, LINGER_SECONDS)
 
     def _work_off(self) -> None:
-        while True:
-            with self._lock:
-                if self._busy or not self._jobs:
-                    return
-                job, nbytes = self._jobs.popleft()
-                self._busy = True
+        with self._lock:
+            if self._busy or not self._jobs:
+                return
+            self._busy = True
+        try:
+            while self._busy:
+                self._do_jobs()
+                self._settle()
+                self._pause()
+        except BaseException:  # an interrupt, where the caller's thread works off
+            self._busy = False
+            raise
+
+    def _do_jobs(self) -> None:
+        while self._jobs:
+            job, nbytes = self._jobs.popleft()
             try:
                 job()
             finally:
                 del job
                 with self._lock:
-                    self._busy = False
                     self._bytes -= nbytes
                     self._done += 1
-                    self._room.notify_all()
-                    if not self._jobs:
-                        self._idle.notify_all()
+                    if self._awaited:
+                        self._room.notify_all()
+
+    def _pause(self) -> None:
+        with self._lock:
+            self._done += 1
+            if not self._jobs:
+                self._busy = False
+                self._idle.notify_all()
