@@ -33,14 +33,14 @@ def _batch() -> Comparison:
 
 
 def _variables() -> Comparison:
-    from tb_featuremap_plugin.stats.variable import Change, variable_row
+    from tb_featuremap_plugin.stats.alike import variable_rows
+    from tb_featuremap_plugin.stats.variable import Change, Variable
 
     previous = resnet50_weights()
     weights = stepped(previous)
 
     def compute() -> None:
-        for name, value in weights.items():
-            variable_row(value, Change(previous=previous[name], gap=1), percentiles=False)
+        variable_rows([Variable(value, Change(previous=previous[name], gap=1)) for name, value in weights.items()], percentiles=False)
 
     goal = Goal("weight-change statistics without percentiles, against a memcpy", UPDATES, COPY, "wall", 2.5)
     variants = [Variant(COPY, memcpy(weights)), Variant(UPDATES, compute)]

@@ -34,28 +34,27 @@ def comparisons() -> list[Comparison]:
 
 
 def _statistics(weights: dict[str, Float32], previous: dict[str, Float32]) -> Variant:
-    from tb_featuremap_plugin.stats.variable import Change, variable_row
+    from tb_featuremap_plugin.stats.alike import variable_rows
+    from tb_featuremap_plugin.stats.variable import Change, Variable
 
     def compute() -> None:
-        for name, value in weights.items():
-            variable_row(value, Change(previous=previous[name], gap=1))
+        variable_rows([Variable(value, Change(previous=previous[name], gap=1)) for name, value in weights.items()])
 
     return Variant(STATISTICS, compute)
 
 
 def _ours(weights: dict[str, Float32], previous: dict[str, Float32]) -> Variant:
-    import numpy as np
-
     import tb_featuremap_plugin as fm
     from tb_featuremap_plugin import metadata
-    from tb_featuremap_plugin.stats.variable import Change, variable_row
+    from tb_featuremap_plugin.stats.alike import variable_rows
+    from tb_featuremap_plugin.stats.variable import Change, Variable
     from tb_featuremap_plugin.values import table_value
 
     folder, step = fresh("ours"), iter(range(10**9))
     writer, growth = fm.Writer(folder), Growth(folder)
 
     def log() -> int:
-        rows = np.stack([variable_row(value, Change(previous=previous[name], gap=1)) for name, value in weights.items()])
+        rows = variable_rows([Variable(value, Change(previous=previous[name], gap=1)) for name, value in weights.items()])
         writer.submit(next(step), lambda: [table_value(metadata.VARIABLES_TAG, rows)])
         writer.flush()
         return growth()

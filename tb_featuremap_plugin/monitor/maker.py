@@ -21,8 +21,9 @@ from tb_featuremap_plugin.monitor.scalars import headline_scalars, scalar_value
 from tb_featuremap_plugin.monitor.snapshots import change_of
 from tb_featuremap_plugin.monitor.step_data import StepData
 from tb_featuremap_plugin.schema import LAYER_COLUMNS, VARIABLE_COLUMNS
+from tb_featuremap_plugin.stats.alike import variable_rows
 from tb_featuremap_plugin.stats.measured import Measured, layer_row
-from tb_featuremap_plugin.stats.variable import Change, variable_row
+from tb_featuremap_plugin.stats.variable import Change, Variable
 from tb_featuremap_plugin.values import Value, blob_value, table_value
 
 Array = npt.NDArray[Any]
@@ -76,15 +77,21 @@ class RecordMaker:
         return {row: layer_row(found, data.ordinals[row]) for row, found in statistics.items()}
 
     def _variable_rows(self, data: StepData) -> dict[str, Float32]:
-        rows: dict[str, Float32] = {}
+        found: dict[str, Variable] = {}
         for name in data.weights:
-            self._attempt(partial(self._add_variable_row, rows, data, name))
-        return rows
+            self._attempt(partial(self._add_variable, found, data, name))
+        try:
+            return dict(zip(found, variable_rows(list(found.values())), strict=True))
+        except Exception:  # of one of them, which the others are measured without
+            rows: dict[str, Float32] = {}
+            for name, variable in found.items():
+                self._attempt(partial(_add_row, rows, name, variable))
+            return rows
 
     def _measure(self, statistics: dict[str, Measured], row: str, array: Array, activation: str | None) -> None:
         statistics[row] = measured(self._arrangement, row, array, activation)
 
-    def _add_variable_row(self, rows: dict[str, Float32], data: StepData, name: str) -> None:
+    def _add_variable(self, found: dict[str, Variable], data: StepData, name: str) -> None:
         value = data.weights[name]
         layer = data.network.owner(name)
         layout = self._arrangement.kernel(name, value.ndim, layer)
@@ -92,14 +99,8 @@ class RecordMaker:
         if layout is not None:
             change = _ungrouped_change(change, layout, layer)
             value, layout = ungrouped(value, layout, layer)
-        rows[name] = variable_row(
-            value,
-            change,
-            trainable=data.network.trainable(name),
-            layout=layout,
-            dtype=data.about.variable_dtypes.get(name),
-            ordinal=data.ordinals[name],
-        )
+        dtype, ordinal = data.about.variable_dtypes.get(name), data.ordinals[name]
+        found[name] = Variable(value, change, data.network.trainable(name), layout, dtype, ordinal)
 
     def _run_record(self, data: StepData) -> list[Value]:
         note = self._gallery.note()
@@ -126,6 +127,10 @@ class RecordMaker:
             action()
         except Exception as error:  # of a layer's own code and data; it costs that layer
             self.problems.append(error)
+
+
+def _add_row(rows: dict[str, Float32], name: str, variable: Variable) -> None:
+    rows[name] = variable.row()
 
 
 def _tables(data: StepData, layers: Mapping[str, Float32], variables: Mapping[str, Float32]) -> list[Value]:

@@ -6,7 +6,7 @@ Sums of at most `_SUMMED_AT_ONCE` entries are taken in the block's dtype, their 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,8 @@ from tb_featuremap_plugin.stats.channels import ones
 from tb_featuremap_plugin.workspace import workspace
 
 Array = npt.NDArray[Any]
+Number: TypeAlias = Any
+"""A float, or an array [variables] of float64."""
 
 _SUMMED_AT_ONCE = 1 << 15
 
@@ -29,7 +31,7 @@ _ROW = 256
 
 
 class Sums:
-    """Running sums over the entries of a variable.
+    """Running sums over the entries of a variable; or of several variables of one size, where each number is an array [variables].
 
     Args:
         size: entries of the variable.
@@ -37,23 +39,24 @@ class Sums:
         known: names of what the value is compared with.
     """
 
-    def __init__(self, size: int, shift: Any, known: set[str]) -> None:
+    def __init__(self, size: int, shift: Number, known: set[str]) -> None:
         self.size = size
         self.shift = shift
         self.known = known
         self.finite = 0
-        self.low, self.high = math.inf, -math.inf
-        self.total = self.shifted_total = self.shifted_squares = 0.0
-        self.squares = self.zeros = self.nan = self.pos_inf = self.neg_inf = 0.0
-        self.previous_squares = self.update_squares = self.update_max = self.changed = 0.0
-        self.update_dot_previous = self.update_dot_update = self.previous_update_squares = 0.0
-        self.displacement_squares = self.initial_total = self.initial_squares = 0.0
-        self.initial_shift: Any = None
-        self.initial_shifted_total = self.initial_shifted_squares = 0.0
+        nothing: Number = 0.0
+        self.low, self.high = nothing + math.inf, nothing - math.inf
+        self.shifted_total = self.shifted_squares = self.squares = nothing
+        self.zeros = self.nan = self.pos_inf = self.neg_inf = nothing
+        self.previous_squares = self.update_squares = self.update_max = self.changed = nothing
+        self.update_dot_previous = self.update_dot_update = self.previous_update_squares = nothing
+        self.displacement_squares = self.initial_squares = nothing
+        self.initial_shift: Number = None
+        self.initial_shifted_total = self.initial_shifted_squares = nothing
         self.gradient_finite = 0
-        self.gradient_squares = self.gradient_absolute = self.gradient_zeros = self.lost = self.update_dot_gradient = 0.0
+        self.gradient_squares = self.gradient_absolute = self.gradient_zeros = self.lost = self.update_dot_gradient = nothing
 
-    def numbers(self) -> dict[str, float]:
+    def numbers(self) -> dict[str, Number]:
         """The columns of the row that these sums give."""
         numbers = self._of_value()
         if "previous" in self.known:
@@ -64,14 +67,14 @@ class Sums:
             numbers |= self._of_gradient()
         return numbers
 
-    def _of_value(self) -> dict[str, float]:
+    def _of_value(self) -> dict[str, Number]:
         numbers = {"zeros": self.zeros / self.size, "nan": self.nan, "pos_inf": self.pos_inf, "neg_inf": self.neg_inf}
         if self.finite:
-            mean, std = _moments(self.finite, float(self.shift), self.shifted_total, self.shifted_squares)
+            mean, std = _moments(self.finite, self.shift, self.shifted_total, self.shifted_squares)
             numbers |= {"norm": _root(self.squares), "mean": mean, "std": std, "min": self.low, "max": self.high}
         return numbers
 
-    def _of_change(self) -> dict[str, float]:
+    def _of_change(self) -> dict[str, Number]:
         update, previous = _root(self.update_squares), _root(self.previous_squares)
         numbers = {
             "update_norm": update,
@@ -84,11 +87,11 @@ class Sums:
             numbers["cosine"] = _ratio(self.update_dot_update, update * _root(self.previous_update_squares))
         return numbers
 
-    def _of_initial(self) -> dict[str, float]:
-        std = _moments(self.size, float(self.initial_shift), self.initial_shifted_total, self.initial_shifted_squares)[1]
+    def _of_initial(self) -> dict[str, Number]:
+        std = _moments(self.size, self.initial_shift, self.initial_shifted_total, self.initial_shifted_squares)[1]
         return {"displacement": _root(self.displacement_squares), "initial_norm": _root(self.initial_squares), "initial_std": std}
 
-    def _of_gradient(self) -> dict[str, float]:
+    def _of_gradient(self) -> dict[str, Number]:
         norm = _root(self.gradient_squares)
         numbers = {
             "gradient_norm": norm,
@@ -196,7 +199,7 @@ def _add_initial(sums: Sums, value: Array, initial: Array) -> None:
     sums.displacement_squares += _dot(distance, distance)
     sums.initial_squares += _dot(initial, initial)
     if sums.initial_shift is None:
-        sums.initial_shift = initial[0]
+        sums.initial_shift = float(initial[0])
     np.subtract(initial, sums.initial_shift, out=distance)
     sums.initial_shifted_total += float(np.add.reduce(distance))
     sums.initial_shifted_squares += _dot(distance, distance)
@@ -214,12 +217,14 @@ def _count_changed(value: Array, previous: Array) -> int:
     return int(np.count_nonzero((value != previous) & ~(np.isnan(value) & np.isnan(previous))))
 
 
-def _moments(count: int, shift: float, total: float, squares: float) -> tuple[float, float]:
+def _moments(count: int, shift: Number, total: Number, squares: Number) -> tuple[Number, Number]:
     offset = total / count
     return shift + offset, _root(squares / count - offset * offset)
 
 
-def _root(square: float) -> float:
+def _root(square: Number) -> Number:
+    if isinstance(square, np.ndarray):
+        return np.sqrt(np.maximum(square, 0))
     return math.sqrt(square) if square > 0 else (0.0 if square == square else math.nan)
 
 
@@ -241,5 +246,7 @@ def _sum(values: Array) -> float:
     return float(np.add.reduce(sums)) + float(np.add.reduce(values[whole:]))
 
 
-def _ratio(numerator: float, denominator: float) -> float:
+def _ratio(numerator: Number, denominator: Number) -> Number:
+    if isinstance(denominator, np.ndarray):
+        return np.where(denominator, numerator / denominator, math.nan)
     return numerator / denominator if denominator else math.nan

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +31,7 @@ _BLOCK = 1 << 17
 
 _VALUES_FOR_SHIFT = 32
 
-_PERCENTILES = {"p07": 7, "p16": 16, "p31": 31, "p50": 50, "p69": 69, "p84": 84, "p93": 93}
+PERCENTILES = {"p07": 7, "p16": 16, "p31": 31, "p50": 50, "p69": 69, "p84": 84, "p93": 93}
 
 _EPSILON = {"bfloat16": 2.0**-7, "float16": 2.0**-10, "float32": 2.0**-23, "float64": 2.0**-52}
 
@@ -90,17 +90,37 @@ def variable_row(
         ordinal: how many times this row has been logged, counted from 1.
         percentiles: False leaves them out.
     """
-    change = change or Change()
-    numbers = {"ordinal": ordinal, "size": value.size, "trainable": float(trainable), "gap": change.gap}
-    numbers["first_step"] = math.nan if change.initial is None else change.initial_step
-    numbers["epsilon"] = _EPSILON.get(dtype or _dtype_name(value.dtype), math.nan)
-    with np.errstate(all="ignore"):
-        if value.size:
-            numbers |= _of_entries(value, change.compared(), percentiles)
-            if layout is not None:
-                numbers["fan_in"], numbers["fan_out"] = fans(layout, value.shape)
-                numbers |= compare_units(value, layout)
-        return np.array(list(map(numbers.get, VARIABLE_COLUMNS, _UNKNOWN)), np.float32)
+    return Variable(value, change or Change(), trainable, layout, dtype, ordinal).row(percentiles)
+
+
+class Variable(NamedTuple):
+    """A variable whose row is wanted; attributes are as the arguments of `variable_row`."""
+
+    value: Array
+    change: Change
+    trainable: bool = True
+    layout: str | None = None
+    dtype: str | None = None
+    ordinal: float = math.nan
+
+    def row(self, percentiles: bool = True) -> Float32:
+        """The variable's row, [len(VARIABLE_COLUMNS)]."""
+        with np.errstate(all="ignore"):
+            numbers = self.described()
+            if self.value.size:
+                numbers |= _of_entries(self.value, self.change.compared(), percentiles)
+            return np.array(list(map(numbers.get, VARIABLE_COLUMNS, _UNKNOWN)), np.float32)
+
+    def described(self) -> dict[str, float]:
+        """What is known of the variable without a look at all of its entries."""
+        change, numbers = self.change, {"ordinal": self.ordinal, "size": self.value.size, "trainable": float(self.trainable)}
+        numbers["gap"] = change.gap
+        numbers["first_step"] = math.nan if change.initial is None else change.initial_step
+        numbers["epsilon"] = _EPSILON.get(self.dtype or _dtype_name(self.value.dtype), math.nan)
+        if self.layout is not None and self.value.size:
+            numbers["fan_in"], numbers["fan_out"] = fans(self.layout, self.value.shape)
+            numbers |= compare_units(self.value, self.layout)
+        return numbers
 
 
 def _of_entries(value: Array, others: dict[str, Array], percentiles: bool) -> dict[str, float]:
@@ -153,7 +173,7 @@ def _measure(flat: _Flat) -> Sums:
 
 
 def _add_up(flat: _Flat, work: type[np.floating[Any]]) -> Sums:
-    sums = Sums(len(flat.value), work(flat.shift()), set(flat.others))
+    sums = Sums(len(flat.value), float(work(flat.shift())), set(flat.others))
     scratch = Scratch(min(len(flat.value), _BLOCK), work)
     for value, others in flat.blocks(work):
         update, squares = None, math.nan
@@ -166,7 +186,7 @@ def _add_up(flat: _Flat, work: type[np.floating[Any]]) -> Sums:
 
 
 def _loses_squares(sums: Sums) -> bool:
-    value, update = max(abs(sums.low), abs(sums.high)), sums.update_max
+    value, update = max(abs(float(sums.low)), abs(float(sums.high))), float(sums.update_max)
     least, most = _SAFE_SQUARES
     return value > most or update > most or 0 < value < least or 0 < update < least
 
@@ -181,7 +201,7 @@ def _percentiles(values: Array) -> dict[str, float]:
 
 
 def _at_ranks(ordered: Sequence[float]) -> dict[str, float]:
-    return {name: ordered[round(percent / 100 * (len(ordered) - 1))] for name, percent in _PERCENTILES.items()}
+    return {name: ordered[round(percent / 100 * (len(ordered) - 1))] for name, percent in PERCENTILES.items()}
 
 
 @lru_cache(maxsize=64)
