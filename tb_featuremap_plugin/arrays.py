@@ -5,6 +5,9 @@ Everything downstream sees NumPy arrays of bool, whole or floating numbers in na
 
 from __future__ import annotations
 
+import sys
+from array import array as packed_array
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -48,6 +51,14 @@ def snapshot(tensor: object, name: str) -> Array:
 def is_shared(array: Array, tensor: object) -> bool:
     """Whether an array that was made of a tensor lies in memory that may still change with it."""
     return array is tensor or not (array.flags.owndata or is_immutable(tensor))
+
+
+def float32_bytes(numbers: Iterable[float]) -> bytes:
+    """Numbers as float32, little-endian: of a few, NumPy would take several times as long."""
+    packed = packed_array("f", numbers)
+    if sys.byteorder == "big":
+        packed.byteswap()
+    return packed.tobytes()
 
 
 def dtype_name(tensor: object) -> str:

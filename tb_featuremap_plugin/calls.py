@@ -15,9 +15,9 @@ import numpy.typing as npt
 from tb_featuremap_plugin import arrays, layouts, metadata, pictures
 from tb_featuremap_plugin.errors import LayoutError
 from tb_featuremap_plugin.pictures import FilterOptions, MapOptions
-from tb_featuremap_plugin.stats.measured import describe, layer_row
+from tb_featuremap_plugin.stats.measured import describe, layer_numbers
 from tb_featuremap_plugin.stats.variable import Change, variable_row
-from tb_featuremap_plugin.values import Value, picture_values, table_value
+from tb_featuremap_plugin.values import Value, picture_values, row_value, table_value
 
 Array = npt.NDArray[Any]
 Take = Callable[[object, str], Array]
@@ -62,10 +62,10 @@ class FeatureMapsCall:
         statistics = describe(layouts.canonical_maps(self.data, options.layout), options.activation)
         shown_for = None if self.inputs is None else self.name
         blob = pictures.maps_record(self.name, self.data, options, statistics=statistics, ordinal=ordinal, inputs=shown_for)
-        row = layer_row(statistics, math.nan if ordinal is None else ordinal)
+        row = layer_numbers(statistics, math.nan if ordinal is None else ordinal)
         return [
             *picture_values("maps", self.name, blob, ordinal=ordinal, description=options.description),
-            table_value(metadata.row_tag(metadata.LAYERS_TAG, self.name), row[None, :], options.description),
+            row_value(metadata.row_tag(metadata.LAYERS_TAG, self.name), row, options.description),
             *self._build_inputs(inputs_ordinal),
         ]
 

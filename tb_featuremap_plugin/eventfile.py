@@ -29,17 +29,14 @@ _VALUE = 0x0A  # of a Summary
 
 _MASK_DELTA = 0xA282EAD8
 _DOUBLE, _LENGTH, _CHECKSUM = struct.Struct("<d"), struct.Struct("<Q"), struct.Struct("<I")
+_SMALL_BYTES = 1 << 14
 _STAMP = re.compile(r"events\.out\.tfevents\.(\d{10})\.(?:(\d{6})\.)?")
 _counter = itertools.count()
 
 
-def frame(*parts: bytes) -> bytes:
-    """One record, of data in parts: length, its checksum, the data, their checksum."""
-    crc = 0
-    for part in parts:
-        crc = google_crc32c.extend(crc, part)
-    length = _LENGTH.pack(sum(map(len, parts)))
-    return b"".join([length, _CHECKSUM.pack(masked_crc(length)), *parts, _CHECKSUM.pack(_masked(crc))])
+def frame(data: bytes) -> bytes:
+    """One record: length, its checksum, the data, their checksum."""
+    return b"".join(_framed([data], len(data)))
 
 
 def masked_crc(data: bytes) -> int:
@@ -62,14 +59,15 @@ def start_events(wall_time: float, step: int) -> bytes:
 def summary_event(wall_time: float, step: int, values: Iterable[Value]) -> bytes:
     """An event of some values, in the bytes that protobuf makes of it; `wall_time` is not 0."""
     parts, size = [b""], 0
-    for value in values:
-        nbytes = value.nbytes
+    for _, head, payload, tail in values:
+        nbytes = len(head) + len(payload) + len(tail)
         opening = wire.opening(_VALUE, nbytes)
         size += len(opening) + nbytes
-        parts += (opening + value.head, value.payload, value.tail)
+        parts += (opening, head, payload, tail)
     place = _STEP + wire.number(step) if step else b""
-    parts[0] = b"".join((_WALL_TIME, _DOUBLE.pack(wall_time), place, wire.opening(_SUMMARY, size)))
-    return frame(*parts)
+    parts[0] = opening = b"".join((_WALL_TIME, _DOUBLE.pack(wall_time), place, wire.opening(_SUMMARY, size)))
+    size += len(opening)
+    return b"".join(_framed(parts if size > _SMALL_BYTES else [b"".join(parts)], size))
 
 
 def is_foreign(name: str) -> bool:
@@ -89,6 +87,14 @@ def new_name(existing: Sequence[str]) -> str:
         now = max(now, int(match[1] + (match[2] or "999999")) + 1)
     seconds, micros = divmod(now, 1_000_000)
     return f"events.out.tfevents.{seconds:010d}.{micros:06d}.{socket.gethostname()}.{os.getpid()}.{next(_counter)}{SUFFIX}"
+
+
+def _framed(parts: list[bytes], size: int) -> Sequence[bytes]:
+    """The record of data in parts of `size` bytes together: what is large is copied once only."""
+    crc, length = 0, _LENGTH.pack(size)
+    for part in parts:
+        crc = google_crc32c.extend(crc, part)
+    return length, _CHECKSUM.pack(masked_crc(length)), *parts, _CHECKSUM.pack(_masked(crc))
 
 
 def _masked(crc: int) -> int:

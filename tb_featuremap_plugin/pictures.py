@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from tb_featuremap_plugin import kernels, record, tiles
+from tb_featuremap_plugin.few_pictures import few_sections
 from tb_featuremap_plugin.layouts import canonical_kernel, canonical_maps, check_feature_map_layout, check_kernel_layout, effective_layout
+from tb_featuremap_plugin.record import Packed
 from tb_featuremap_plugin.stats import measured as measuring
+from tb_featuremap_plugin.stats.few import FewValues
 from tb_featuremap_plugin.stats.layer_rows import CHANNEL_STATISTICS
 from tb_featuremap_plugin.stats.measured import Measured
 
@@ -109,8 +114,7 @@ def maps_record(
     options = options or MapOptions()
     view = canonical_maps(data, options.layout)
     statistics = statistics or measuring.describe(view, options.activation)
-    extra = {"activation": options.activation, "inputs": inputs}
-    return _tiled("maps", name, view, options, statistics, ordinal, extra)
+    return _tiled("maps", name, view, options, statistics, ordinal, options.activation, inputs)
 
 
 def inputs_record(name: str, data: Array, options: MapOptions | None = None, *, ordinal: int | None = None) -> bytes:
@@ -121,7 +125,7 @@ def inputs_record(name: str, data: Array, options: MapOptions | None = None, *, 
     """
     options = options or MapOptions()
     view = canonical_maps(data, options.layout)
-    return _tiled("inputs", name, view, options, measuring.describe(view), ordinal, {})
+    return _tiled("inputs", name, view, options, measuring.describe(view), ordinal)
 
 
 def filters_record(
@@ -153,28 +157,43 @@ def filters_record(
     options = options or FilterOptions()
     whole = canonical_kernel(kernel, options.layout)
     view = whole[: options.max_filters]
-    header = _header("filters", name, kernel, options.layout, whole.shape, ordinal, options.description)
-    header |= {"stats": list(kernels.FILTER_STATISTICS), "filters": list(range(len(view)))}
-    if options.layer is not None:
-        header["layer"] = options.layer
-    sections = {"stats": kernels.filter_stats(view)}
+    sections: dict[str, Array] = {"stats": kernels.filter_stats(view)}
+    blocks: tuple[int, ...] | None = None
     if kernels.is_large(view.shape):
         others = {"first_difference": initial, "previous_difference": previous}
         differences = {
             key: canonical_kernel(other, options.layout)[: options.max_filters] for key, other in others.items() if other is not None
         }
-        header["norms_reduced"], pictures = _large_kernel(view, differences)
+        blocks, pictures = _large_kernel(view, differences)
         sections |= pictures
-        if initial is not None and initial_step is not None:
-            header["first_step"] = int(initial_step)
     else:
         sections["values"] = np.ascontiguousarray(view, np.float32)
     if bias is not None:
         sections["bias"] = np.ascontiguousarray(bias, np.float32).reshape(-1)[: len(view)]
-    return record.encode(header, sections)
+    layout = effective_layout(options.layout, kernel.ndim)
+    first_step = int(initial_step) if blocks is not None and initial is not None and initial_step is not None else None
+    header = _filters_header(name, layout, whole.shape, options.description, options.layer, len(view), blocks, first_step)
+    return record.encode(header, sections, ordinal)
 
 
-def _large_kernel(view: Array, others: dict[str, Array]) -> tuple[list[int], dict[str, Array]]:
+@lru_cache(maxsize=512)
+def _filters_header(
+    name: str,
+    layout: str,
+    shape: tuple[int, ...],
+    description: str | None,
+    layer: str | None,
+    filters: int,
+    blocks: tuple[int, ...] | None,
+    first_step: int | None,
+) -> record.Header:
+    optional = {"description": description or None, "layer": layer, "norms_reduced": blocks, "first_step": first_step}
+    header: dict[str, Any] = {"kind": "filters", "name": name, "layout": layout, "shape": shape}
+    header |= {key: value for key, value in optional.items() if value is not None}
+    return record.shared_header(header | {"filters": list(range(filters)), "stats": kernels.FILTER_STATISTICS})
+
+
+def _large_kernel(view: Array, others: dict[str, Array]) -> tuple[tuple[int, ...], dict[str, Array]]:
     picture = kernels.norms(view)
     strongest = kernels.strongest_inputs(picture)
     blocks = kernels.norm_blocks((view.shape[0], view.shape[1]))
@@ -185,27 +204,59 @@ def _large_kernel(view: Array, others: dict[str, Array]) -> tuple[list[int], dic
     }
     for name, other in others.items():
         sections[name] = kernels.reduce_norms(kernels.norms(view, minus=other), blocks)
-    return list(blocks), sections
+    return blocks, sections
 
 
 def _tiled(
-    kind: str, name: str, view: Array, options: MapOptions, statistics: Measured, ordinal: int | None, extra: dict[str, Any]
+    kind: str,
+    name: str,
+    view: Array,
+    options: MapOptions,
+    statistics: Measured,
+    ordinal: int | None,
+    activation: str | None = None,
+    inputs: str | None = None,
 ) -> bytes:
     side = tiles.reduction(view.shape[2:])
-    chosen = tiles.average(view[: options.max_images, : options.max_channels], side)
-    stats, names = measuring.channel_stats(statistics), list(CHANNEL_STATISTICS)
+    images, channels = min(len(view), int(options.max_images)), min(view.shape[1], int(options.max_channels))
+    if isinstance(statistics, FewValues) and options.precision == "uint8":
+        names: tuple[str, ...] = _WITH_RANGE
+        sections: Mapping[str, Array | Packed] = few_sections(statistics, channels, view.shape[2:])
+    else:
+        names, sections = _sections(tiles.average(view[:images, :channels], side), view, options, statistics)
+    shape = (statistics.samples, *view.shape[1:])
+    layout = effective_layout(options.layout, view.ndim)
+    header = _tiled_header(kind, name, layout, shape, options.description, activation, inputs, images, side, names)
+    return record.encode(header, sections, ordinal)
+
+
+def _sections(chosen: Array, view: Array, options: MapOptions, statistics: Measured) -> tuple[tuple[str, ...], dict[str, Array]]:
+    """Names of the statistics, and the sections of statistics and of the chosen pixels."""
+    stats = measuring.channel_stats(statistics)
     if options.precision == "uint8":
         span = _known_range(view, chosen, statistics) or tiles.measure_range(chosen)
-        pixels: Array = tiles.quantise(chosen, span)
-        stats, names = _with_range(stats, span), list(_WITH_RANGE)
-    else:
-        with np.errstate(over="ignore"):
-            pixels = np.ascontiguousarray(chosen, options.precision)
-    shape = (statistics.samples, *view.shape[1:])
-    header = _header(kind, name, view, options.layout, shape, ordinal, options.description)
-    header |= {key: value for key, value in extra.items() if value is not None}
-    header |= {"images": list(range(chosen.shape[0])), "reduced": side, "stats": names}
-    return record.encode(header, {"stats": stats, "pixels": pixels})
+        return _WITH_RANGE, {"stats": _with_range(stats, span), "pixels": tiles.quantise(chosen, span)}
+    with np.errstate(over="ignore"):
+        return CHANNEL_STATISTICS, {"stats": stats, "pixels": np.ascontiguousarray(chosen, options.precision)}
+
+
+@lru_cache(maxsize=512)
+def _tiled_header(
+    kind: str,
+    name: str,
+    layout: str,
+    shape: tuple[int, ...],
+    description: str | None,
+    activation: str | None,
+    inputs: str | None,
+    images: int,
+    side: int,
+    names: tuple[str, ...],
+) -> record.Header:
+    optional = {"description": description or None, "activation": activation, "inputs": inputs}
+    header: dict[str, Any] = {"kind": kind, "name": name, "layout": layout, "shape": shape}
+    header |= {key: value for key, value in optional.items() if value is not None}
+    return record.shared_header(header | {"images": list(range(images)), "reduced": side, "stats": names})
 
 
 def _known_range(view: Array, chosen: Array, statistics: Measured) -> tiles.Range | None:
@@ -226,17 +277,6 @@ def _with_range(stats: Float32, span: tiles.Range) -> Float32:
     table[1:4:2, len(span.low) :] = np.nan
     table[1, : len(span.low)], table[3, : len(span.high)] = span.low, span.high
     return table
-
-
-def _header(
-    kind: str, name: str, data: Array, layout: str, shape: tuple[int, ...], ordinal: int | None, description: str | None
-) -> dict[str, Any]:
-    header: dict[str, Any] = {"kind": kind, "name": name, "layout": effective_layout(layout, data.ndim), "shape": list(shape)}
-    if ordinal is not None:
-        header["ordinal"] = ordinal
-    if description:
-        header["description"] = description
-    return header
 
 
 def check_text(name: str, value: object) -> None:

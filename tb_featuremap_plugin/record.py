@@ -11,7 +11,8 @@ import math
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeGuard
+from functools import lru_cache
+from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,7 @@ from tb_featuremap_plugin.errors import FormatError, NewerVersionError
 
 FORMAT_VERSION = 1
 
+_ORDINAL, _SECTIONS = "ordinal", "sections"
 _LENGTH_BYTES = 8
 _json = json.JSONEncoder(allow_nan=False, check_circular=False, separators=(",", ":"), sort_keys=True)
 
@@ -75,26 +77,58 @@ class Record:
         return flat.reshape(section.shape)
 
 
-def encode(header: Mapping[str, Any], arrays: Mapping[str, Array]) -> bytes:
+class Header(NamedTuple):
+    """A header that the records of a series share: its JSON before the ordinal, from there to the sections, and behind them."""
+
+    start: str
+    middle: str
+    end: str
+
+
+class Packed(NamedTuple):
+    """An array as the bytes that are stored of it: of dtype and shape as in `Section`."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    data: bytes | memoryview
+
+
+def shared_header(fields: Mapping[str, Any]) -> Header:
+    """What `encode` writes before and behind what differs from record to record.
+
+    Args:
+        fields: JSON values under any keys but "version" and "sections", which are filled in.
+    """
+    before = {key: value for key, value in fields.items() if key <= _ORDINAL}
+    between = {key: value for key, value in fields.items() if _ORDINAL < key < _SECTIONS}
+    behind = {key: value for key, value in fields.items() if key > _SECTIONS} | {"version": FORMAT_VERSION}
+    middle = f'{_fields_text(between)}"{_SECTIONS}":{{'
+    return Header("{" + _fields_text(before), middle, "}," + _json.encode(behind)[1:])
+
+
+def encode(header: Mapping[str, Any] | Header, arrays: Mapping[str, Array | Packed], ordinal: int | None = None) -> bytes:
     """Writes a record: the same header and arrays always give the same bytes.
 
     Args:
-        header: JSON values under any keys but "version" and "sections", which are filled in.
+        header: as of `shared_header`, or what that made of it.
         arrays: section name to array of one of the stored dtypes, in the order in which they are written.
+        ordinal: of the record in its series; left out where it is None.
 
     Raises:
         ValueError: an array's dtype is not one that the format stores.
     """
-    members, sections, start = [], {}, 0
+    shared = header if isinstance(header, Header) else shared_header(header)
+    members, sections, start = [], [], 0
     for name, array in arrays.items():
-        dtype = _stored_name(name, array)
-        member = gzip_member(_little_endian_bytes(array, dtype), of_numbers=array.itemsize > 1)
+        packed = array if isinstance(array, Packed) else _packed(name, array)
+        member = gzip_member(packed.data, of_numbers=packed.dtype != "uint8")
         stop = start + len(member)
-        sections[name] = {"dtype": dtype, "shape": list(array.shape), "offsets": [start, stop]}
+        sections.append((name, f'{{"dtype":"{packed.dtype}","offsets":[{start},{stop}],"shape":{_sizes_text(packed.shape)}}}'))
         members.append(member)
         start = stop
-    text = _json.encode({**header, "version": FORMAT_VERSION, "sections": sections})
-    encoded = text.encode("ascii")
+    described = ",".join([f"{_name_text(name)}:{section}" for name, section in sorted(sections)])
+    counted = "" if ordinal is None else f'"{_ORDINAL}":{ordinal},'
+    encoded = f"{shared.start}{counted}{shared.middle}{described}{shared.end}".encode("ascii")
     return b"".join([len(encoded).to_bytes(_LENGTH_BYTES, "little"), encoded, *members])
 
 
@@ -115,15 +149,26 @@ def decode(blob: bytes) -> Record:
     return Record(header, _parse_sections(header.get("sections"), len(blob) - body), blob, body)
 
 
-def _stored_name(section: str, array: Array) -> str:
-    stored = _NAMES.get(array.dtype)
-    if stored is None:
+def _packed(section: str, array: Array) -> Packed:
+    dtype = _NAMES.get(array.dtype)
+    if dtype is None:
         raise ValueError(f"section {section!r} has dtype {array.dtype}; the format stores {sorted(_DTYPES)}")
-    return stored
+    return Packed(dtype, array.shape, np.ascontiguousarray(array, dtype=_DTYPES[dtype]).reshape(-1).view(np.uint8).data)
 
 
-def _little_endian_bytes(array: Array, dtype: str) -> memoryview:
-    return np.ascontiguousarray(array, dtype=_DTYPES[dtype]).reshape(-1).view(np.uint8).data
+def _fields_text(fields: Mapping[str, Any]) -> str:
+    """The fields of an object, each with a comma behind it."""
+    return _json.encode(fields)[1:-1] + "," if fields else ""
+
+
+@lru_cache(maxsize=1024)
+def _name_text(name: str) -> str:
+    return _json.encode(name)
+
+
+@lru_cache(maxsize=1024)
+def _sizes_text(shape: tuple[int, ...]) -> str:
+    return _json.encode(shape)
 
 
 def _inflate(packed: bytes, expected: int, name: str) -> bytes:

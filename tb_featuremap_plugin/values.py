@@ -6,7 +6,7 @@ to message.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
 from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DT_STRING
 
 from tb_featuremap_plugin import metadata, wire
+from tb_featuremap_plugin.arrays import float32_bytes
 
 # Keys of fields, see `wire`.
 _TAG, _TENSOR, _METADATA = 0x0A, 0x42, 0x4A  # of a Summary.Value
@@ -91,6 +92,11 @@ def table_value(tag: str, rows: npt.NDArray[Any], description: str | None = None
     """
     content = np.ascontiguousarray(rows, "<f4")
     return Value(tag, _table_head(tag, content.shape), content.tobytes(), _table_tail(description, layer))
+
+
+def row_value(tag: str, numbers: Sequence[float], description: str | None = None) -> Value:
+    """A packed table of one row, a number a column; arguments as of `table_value`."""
+    return Value(tag, _table_head(tag, (1, len(numbers))), float32_bytes(numbers), _table_tail(description, None))
 
 
 @lru_cache(maxsize=1024)

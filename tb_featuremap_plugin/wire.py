@@ -15,6 +15,8 @@ def number(value: int) -> bytes:
     """A whole number, seven bits a byte, the lowest first."""
     if 0 <= value < _MORE:
         return _SHORT[value]
+    if 0 <= value < _MORE * _MORE:
+        return bytes((value & _MORE - 1 | _MORE, value >> 7))
     if value < 0:
         value += _NEGATIVE
     encoded = bytearray()

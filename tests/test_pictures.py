@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tb_featuremap_plugin import pictures, record, tiles
 from tb_featuremap_plugin.errors import LayoutError
 from tb_featuremap_plugin.pictures import FilterOptions, MapOptions
 from tb_featuremap_plugin.stats.activation import measure, merge
+from tb_featuremap_plugin.stats.measured import describe
 from tests import oracles
 
 
@@ -49,6 +52,28 @@ def test_maps_keep_pixels_to_within_a_code_and_exact_statistics(layout):
         truth = oracles.channel(canonical, index)
         for name, value in truth.items():
             assert stats_of(header, arrays)[name][index] == pytest.approx(value, rel=1e-5, abs=1e-6), name
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.integers(0, 2**32 - 1),
+    st.integers(1, 8),
+    st.sampled_from([(), (1,), (8,), (2, 4), (2, 2, 2)]),
+    st.sampled_from(["uint8", "float16", "float32"]),
+    st.integers(1, 9),
+    st.sampled_from([0.0, 1e-30, 1.0, 1e30]),
+)
+def test_pictures_of_few_values_are_those_of_many(seed, channels, space, precision, stored, scale):
+    data = (np.random.default_rng(seed).normal(size=(1, channels, *space)) * scale).astype(np.float32)
+    layout = {0: "NC", 1: "NCW", 2: "NCHW", 3: "NCDHW"}[len(space)]
+    options = MapOptions(layout, "relu", max_channels=stored, precision=precision)
+    few, many = (
+        record.decode(pictures.maps_record("a", data, options, statistics=statistics, ordinal=2, inputs="x"))
+        for statistics in (describe(data), measure(data))
+    )
+    assert few.header == many.header
+    np.testing.assert_array_equal(few.array("pixels"), many.array("pixels"))
+    np.testing.assert_allclose(few.array("stats"), many.array("stats"), rtol=1e-5, atol=1e-6 * scale)
 
 
 @pytest.mark.parametrize("precision", ["float16", "float32"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 
 import numpy as np
 import pytest
@@ -58,3 +59,29 @@ def test_other_dtypes_are_refused(dtype):
 def test_a_missing_section_is_said():
     with pytest.raises(errors.FormatError, match="no section 'b', only"):
         record.decode(record.encode({}, {"a": np.zeros(3, np.uint8)})).array("b")
+
+
+NAMES = st.text(max_size=8)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.dictionaries(NAMES, ARRAYS, max_size=4),
+    st.dictionaries(NAMES, st.integers() | st.text() | st.lists(st.integers(), max_size=3), max_size=5),
+    st.none() | st.integers(1, 2**40),
+)
+def test_a_header_is_the_json_of_all_its_fields_in_order(sections, fields, ordinal):
+    fields = {key: value for key, value in fields.items() if key not in ("version", "sections", "ordinal")}
+    blob = record.encode(record.shared_header(fields), sections, ordinal)
+    read = record.decode(blob)
+    described = {
+        name: {"dtype": section.dtype, "shape": list(section.shape), "offsets": [section.start, section.stop]}
+        for name, section in read.sections.items()
+    }
+    counted = {} if ordinal is None else {"ordinal": ordinal}
+    expected = json.dumps({**fields, **counted, "version": 1, "sections": described}, sort_keys=True, separators=(",", ":"))
+    assert blob[8 : read.body] == expected.encode("ascii")
+    assert list(read.sections) == sorted(sections)
+    assert record.encode(fields, sections, ordinal) == blob
+    for name, array in sections.items():
+        np.testing.assert_array_equal(read.array(name), array)

@@ -51,6 +51,11 @@ def layer_row(partial: ActivationPartial, ordinal: float = math.nan) -> Float32:
         partial: of the whole batch.
         ordinal: how many times this row has been logged, counted from 1.
     """
+    return np.array(in_columns(layer_numbers(partial), ordinal), np.float32)
+
+
+def layer_numbers(partial: ActivationPartial) -> dict[str, float]:
+    """The columns of the layer's row, as far as they are known."""
     numbers: dict[str, float] = {"samples": partial.samples, "units": partial.channels}
     if partial.values:
         with np.errstate(all="ignore"):
@@ -58,13 +63,13 @@ def layer_row(partial: ActivationPartial, ordinal: float = math.nan) -> Float32:
             if partial.moments.count.any():
                 numbers |= _scale(partial)
                 numbers |= _percentiles(partial, numbers["min"], numbers["max"])
-    return packed(numbers, ordinal)
+    return numbers
 
 
-def packed(numbers: dict[str, float], ordinal: float) -> Float32:
+def in_columns(numbers: dict[str, float], ordinal: float) -> list[float]:
     """A row of numbers by column; NaN where one is not known."""
     numbers["ordinal"] = ordinal
-    return np.array(list(map(numbers.get, LAYER_COLUMNS, _UNKNOWN)), np.float32)
+    return list(map(numbers.get, LAYER_COLUMNS, _UNKNOWN))
 
 
 def _scale(partial: ActivationPartial) -> dict[str, float]:

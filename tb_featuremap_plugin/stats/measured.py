@@ -31,23 +31,30 @@ def describe(data: Array, activation: str | None = None) -> Measured:
 
 def channel_stats(measured: Measured) -> Float32:
     """Statistics of each channel, [len(CHANNEL_STATISTICS), channels]; of finite values, NaN where there are none."""
-    return measured.channel_stats if isinstance(measured, FewValues) else layer_rows.channel_stats(measured)
+    return np.array(measured.channel_stats, np.float32) if isinstance(measured, FewValues) else layer_rows.channel_stats(measured)
 
 
 def layer_row(measured: Measured, ordinal: float = math.nan) -> Float32:
-    """The layer's row of the packed table, [len(LAYER_COLUMNS)].
+    """The layer's row of the packed table, [len(LAYER_COLUMNS)]; arguments as of `layer_numbers`."""
+    return np.array(layer_numbers(measured, ordinal), np.float32)
+
+
+def layer_numbers(measured: Measured, ordinal: float = math.nan) -> list[float]:
+    """The layer's row of the packed table, a number a column.
 
     Args:
         measured: of the whole batch.
         ordinal: how many times this row has been logged, counted from 1.
     """
-    return layer_rows.packed(measured.numbers, ordinal) if isinstance(measured, FewValues) else layer_rows.layer_row(measured, ordinal)
+    numbers = measured.numbers if isinstance(measured, FewValues) else layer_rows.layer_numbers(measured)
+    return layer_rows.in_columns(numbers, ordinal)
 
 
 def extremes(measured: Measured) -> tuple[Float32, Float32] | None:
     """The least and the largest value of each channel, [channels] each; None where some values are not finite, or there are none."""
     if isinstance(measured, FewValues):
-        return measured.channel_stats[0], measured.channel_stats[1]
+        low, high, *_ = measured.channel_stats
+        return np.array(low, np.float32), np.array(high, np.float32)
     if not measured.values or not measured.is_finite:
         return None
     return measured.low.astype(np.float32), measured.high.astype(np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ class LeftOut:
 
 
 _NOTHING = LeftOut()
+_BEFORE_ALL = -math.inf
 
 
 class _Event(NamedTuple):
@@ -73,6 +75,10 @@ class EventLog:
             OSError: as `write`.
         """
         last_steps = self._last_steps
+        if self._max_bytes is None and max([last_steps.get(value.tag, _BEFORE_ALL) for value in values], default=_BEFORE_ALL) < step:
+            if values:
+                self._take(step, values)
+            return _NOTHING
         fresh = [value for value in values if last_steps.get(value.tag) != step]
         cap = self._max_bytes
         kept = fresh if cap is None else [value for value in fresh if self._has_room(value.tag, cap)]
