@@ -66,7 +66,11 @@ async () => {
   const once = async (colours) => {
     choice.value = colours;
     choice.dispatchEvent(new Event('change', { bubbles: true }));
-    await new Promise((resolve) => setTimeout(resolve));
+    await new Promise((resolve) => {
+      const { port1, port2 } = new MessageChannel();
+      port1.onmessage = resolve;
+      port2.postMessage(null);
+    });
     canvas.getContext('2d').getImageData(0, 0, 1, 1);
   };
   const start = performance.now();

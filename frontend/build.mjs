@@ -1,7 +1,7 @@
 // Builds tb_featuremap_plugin/static/: scripts, style.css and BUILD.json, which says from what and into what.
 import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { dirname, join, relative, sep } from "node:path";
+import { basename, dirname, join, relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { build, version } from "esbuild";
@@ -10,13 +10,11 @@ import { minify } from "terser";
 const root = dirname(fileURLToPath(import.meta.url));
 const out = join(root, "..", "tb_featuremap_plugin", "static");
 /**
- * Bytes gzipped. index.js and shared.js are what must arrive before anything is seen: 50 KB together. late.js holds the channel's page and
- * the weight changes, and comes when they are first shown; shared.js is what those and the first views have in common. uplot.js comes with
- * the first chart.
+ * Bytes gzipped. index.js is what must arrive before anything is seen. late.js holds the channel's page and the weight changes, and comes
+ * when they are first shown. uplot.js comes with the first chart.
  */
 const GZIP_LIMITS = {
-  "index.js": 22_000,
-  "shared.js": 28_000,
+  "index.js": 50_000,
   "late.js": 18_000,
   "style.css": 8_000,
   "uplot.js": 25_000,
@@ -53,11 +51,11 @@ function describe(name) {
   return { sha256: sha256(bytes), bytes: bytes.length, gzip_bytes: gzipSync(bytes, { level: 9 }).length };
 }
 
-/** The charts' library stays a file of its own, beside index.js. */
-const uplotApart = {
-  name: "uplot-apart",
-  setup: ({ onResolve }) => onResolve({ filter: /^\.\/uplot\.js$/ }, ({ path }) => ({ path, external: true })),
-};
+/** Scripts that are built for themselves stay files of their own. */
+const keptApart = (pattern) => ({
+  name: "kept-apart",
+  setup: ({ onResolve }) => onResolve({ filter: pattern }, ({ path }) => ({ path, external: true })),
+});
 
 mkdirSync(out, { recursive: true });
 const options = {
@@ -72,17 +70,48 @@ const options = {
   charset: "utf8",
   logLevel: "warning",
 };
-await build({
-  ...options,
-  entryPoints: {
-    index: join(root, "src/index.ts"),
-    late: join(root, "src/late.ts"),
-    style: join(root, "src/style.css"),
-  },
-  splitting: true,
-  chunkNames: "shared",
-  plugins: [uplotApart],
-});
+
+/** index, late, and shared: what those two have in common. */
+async function splitBundle() {
+  const { outputFiles } = await build({
+    ...options,
+    entryPoints: {
+      index: join(root, "src/index.ts"),
+      late: join(root, "src/late.ts"),
+      style: join(root, "src/style.css"),
+    },
+    splitting: true,
+    chunkNames: "shared",
+    plugins: [keptApart(/^\.\/uplot\.js$/)],
+    write: false,
+  });
+  return new Map(outputFiles.map(({ path, text }) => [basename(path), text]));
+}
+
+/** Joins shared to index: two scripts that load one after the other would hold up the first view. late finds what it shares in index. */
+async function joinShared(texts) {
+  const inMemory = {
+    name: "in-memory",
+    setup: ({ onResolve, onLoad }) => {
+      onResolve({ filter: /^\.\/(index|shared)\.js$/ }, ({ path }) => ({ path, namespace: "memory" }));
+      onLoad({ filter: /.*/, namespace: "memory" }, ({ path }) => ({ contents: texts.get(basename(path)) }));
+    },
+  };
+  await build({
+    ...options,
+    stdin: {
+      contents: 'export * from "./shared.js"; export * from "./index.js";',
+      sourcefile: "index.js",
+      resolveDir: root,
+    },
+    entryNames: "index",
+    plugins: [inMemory, keptApart(/^\.\/(late|uplot)\.js$/)],
+  });
+  writeFileSync(join(out, "late.js"), texts.get("late.js").replaceAll('"./shared.js"', '"./index.js"'));
+  writeFileSync(join(out, "style.css"), texts.get("style.css"));
+}
+
+await joinShared(await splitBundle());
 await build({ ...options, entryPoints: { uplot: join(root, "src/charts/uplot.ts") } });
 /** esbuild bundles; terser, which folds more, takes another 4 % off. Comments with licences stay. */
 for (const name of SCRIPTS) {

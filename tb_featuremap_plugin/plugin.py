@@ -24,7 +24,7 @@ from tb_featuremap_plugin.versions import PictureVersions
 
 _FRAME = "application/octet-stream"
 _JSON = "application/json"
-_SCRIPTS = ("index.js", "shared.js", "late.js", "uplot.js")
+_SCRIPTS = ("index.js", "late.js", "uplot.js")
 _STATIC_TYPES = {**dict.fromkeys(_SCRIPTS, "text/javascript"), "style.css": "text/css"}
 _A_YEAR = 365 * 24 * 3600
 

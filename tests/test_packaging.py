@@ -30,7 +30,7 @@ def names(wheel: Path) -> set[str]:
 
 
 def test_wheel_holds_the_dashboard_types_licences_and_stories(names: set[str]) -> None:
-    static = {f"tb_featuremap_plugin/static/{name}" for name in ("index.js", "shared.js", "late.js", "uplot.js", "style.css", "BUILD.json")}
+    static = {f"tb_featuremap_plugin/static/{name}" for name in ("index.js", "late.js", "uplot.js", "style.css", "BUILD.json")}
     assert static <= names
     assert {"tb_featuremap_plugin/py.typed", "tb_featuremap_plugin/demo/stories/story0_white_maps.py"} <= names
     assert {name.rpartition("/")[2] for name in names if "/licenses/" in name} == {"LICENSE", "THIRD_PARTY_NOTICES"}

@@ -1,20 +1,9 @@
 /** From values to colours. No DOM here: the result is the words of an ImageData, row by row. */
 import { ENTRIES, type Lut, rgb } from "./lut";
+import { MARKS, markOf } from "./marks";
 import { type Mosaic, sliceOrigin } from "./mosaic";
 import type { Limits } from "./range";
 import { decodeCode, pixelsOf, type Tiles } from "./tiles";
-
-/** Colours that no colour map contains, for what no colour map can show. */
-export const MARKS = {
-  nan: rgb(255, 0, 255),
-  posInf: rgb(255, 0, 0),
-  negInf: rgb(43, 0, 255),
-  high: rgb(255, 109, 0),
-  low: rgb(0, 229, 255),
-} as const;
-
-export type Mark = keyof typeof MARKS;
-export type MarkCounts = Readonly<Record<Mark, number>> & { readonly values: number };
 
 const INK = rgb(0, 0, 0);
 /** From this many screen pixels a value on, marks carry a sign as well as a colour. */
@@ -42,63 +31,20 @@ function entry(share: number): number {
   return (share * (ENTRIES - 1) + 0.5) | 0;
 }
 
-/** How many values are shown by a mark, or, in the style of tf.summary.image, are cut off. */
-export function countMarks(tiles: Tiles, limits: readonly Limits[]): MarkCounts {
-  const counts = { nan: 0, posInf: 0, negInf: 0, high: 0, low: 0, values: tiles.values.length };
-  const count = (value: number, within: Limits, times: number) => {
-    const mark = markOf(value, within);
-    if (mark) counts[mark] += times;
-  };
-  for (let tile = 0; tile < tiles.count; tile++) {
-    const raw = valuesOf(tiles, tile);
-    const within = limits[tile]!;
-    if (raw instanceof Uint8Array) {
-      const times = histogram(raw);
-      for (let code = 0; code < times.length; code++) count(decode(tiles, tile, code), within, times[code]!);
-    } else {
-      for (const value of raw) if (!(value >= within.low && value <= within.high)) count(value, within, 1);
-    }
-  }
-  return counts;
+/** Writes the colour of every code of a tile. */
+function codeColours(table: Uint32Array, tiles: Tiles, tile: number, limits: Limits, style: Style): void {
+  const [low, high] = [tiles.lows![tile]!, tiles.highs![tile]!];
+  for (let code = 0; code < table.length; code++) table[code] = colourOf(decodeCode(code, low, high), limits, style);
 }
 
-function markOf(value: number, { low, high }: Limits): Mark | null {
-  if (Number.isNaN(value)) return "nan";
-  if (value === Number.POSITIVE_INFINITY) return "posInf";
-  if (value === Number.NEGATIVE_INFINITY) return "negInf";
-  return value < low ? "low" : value > high ? "high" : null;
-}
-
-function valuesOf(tiles: Tiles, tile: number): Uint8Array | Float32Array {
-  const size = pixelsOf(tiles);
-  return tiles.values.subarray(tile * size, (tile + 1) * size);
-}
-
-function histogram(codes: Uint8Array): Uint32Array {
-  const counts = new Uint32Array(256);
-  for (let i = 0; i < codes.length; i++) counts[codes[i]!]!++;
-  return counts;
-}
-
-function decode(tiles: Tiles, tile: number, code: number): number {
-  return decodeCode(code, tiles.lows![tile]!, tiles.highs![tile]!);
-}
-
-/** Writes the colours of a tile's values: a look-up for codes, arithmetic for floats. */
-function tileColours(colours: Uint32Array, tiles: Tiles, tile: number, limits: Limits, style: Style): void {
-  const raw = valuesOf(tiles, tile);
-  if (raw instanceof Uint8Array) {
-    const table = new Uint32Array(256);
-    for (let code = 0; code < 256; code++) table[code] = colourOf(decode(tiles, tile, code), limits, style);
-    for (let i = 0; i < raw.length; i++) colours[i] = table[raw[i]!]!;
-  } else {
-    const { low, high } = limits;
-    const span = style.asSummary ? 0 : high - low;
-    for (let i = 0; i < raw.length; i++) {
-      const value = raw[i]!;
-      const plain = span > 0 && value >= low && value <= high;
-      colours[i] = plain ? style.lut[entry((value - low) / span)]! : colourOf(value, limits, style);
-    }
+/** Writes the colours of values that are stored as they are. */
+function floatColours(colours: Uint32Array, values: Float32Array, limits: Limits, style: Style): void {
+  const { low, high } = limits;
+  const span = style.asSummary ? 0 : high - low;
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i]!;
+    const plain = span > 0 && value >= low && value <= high;
+    colours[i] = plain ? style.lut[entry((value - low) / span)]! : colourOf(value, limits, style);
   }
 }
 
@@ -116,10 +62,18 @@ export function drawTiles(
   limits: readonly Limits[],
   style: Style,
 ): void {
-  const colours = new Uint32Array(pixelsOf(tiles));
+  const size = pixelsOf(tiles);
+  const colours = new Uint32Array(size);
+  const table = new Uint32Array(256);
   order.forEach((tile, place) => {
-    tileColours(colours, tiles, tile, limits[tile]!, style);
-    stampTile(target, mosaic, place, colours);
+    const raw = tiles.values.subarray(tile * size, (tile + 1) * size);
+    if (raw instanceof Uint8Array) {
+      codeColours(table, tiles, tile, limits[tile]!, style);
+      stampTile(target, mosaic, place, raw, table);
+    } else {
+      floatColours(colours, raw, limits[tile]!, style);
+      stampTile(target, mosaic, place, colours, null);
+    }
   });
 }
 
@@ -138,7 +92,7 @@ export function drawRgb(
       const [red, green, blue] = planes.map((plane) => plane.values[tile * size + i]!) as [number, number, number];
       colours[i] = rgbColour(red, green, blue, bounds[tile]!);
     }
-    stampTile(target, mosaic, place, colours);
+    stampTile(target, mosaic, place, colours, null);
   });
 }
 
@@ -151,28 +105,64 @@ export function rgbColour(red: number, green: number, blue: number, bound: numbe
   return rgb(level(red), level(green), level(blue));
 }
 
-function stampTile(target: Uint32Array, mosaic: Mosaic, place: number, colours: Uint32Array): void {
+/** Writes one tile: of codes and their colours, or, without a table, of colours. */
+function stampTile(
+  target: Uint32Array,
+  mosaic: Mosaic,
+  place: number,
+  values: Uint8Array | Uint32Array,
+  table: Uint32Array | null,
+): void {
   for (let slice = 0; slice < mosaic.slices; slice++) {
     const { x, y } = sliceOrigin(mosaic, place, slice);
     for (let row = 0; row < mosaic.rows; row++) {
       const from = (slice * mosaic.rows + row) * mosaic.columns;
-      stampRow(target, mosaic, colours, from, (y + row * mosaic.zoomY) * mosaic.width + x);
+      const at = (y + row * mosaic.zoomY) * mosaic.width + x;
+      if (table) stampCodes(target, mosaic, values, table, from, at);
+      else stampColours(target, mosaic, values, from, at);
+      repeatLine(target, mosaic, at);
     }
   }
 }
 
-/** Writes one row of values: its first line of screen pixels value by value, the lines below by copying. */
-function stampRow(target: Uint32Array, mosaic: Mosaic, colours: Uint32Array, from: number, at: number): void {
-  const { columns, zoomX, zoomY, width } = mosaic;
-  // Word by word: a view of a short row takes longer to make than the row to copy.
-  if (zoomX === 1) for (let column = 0; column < columns; column++) target[at + column] = colours[from + column]!;
+// Word by word: a view of a short row, or a call that fills a few words, takes longer to make than the words to write.
+function stampCodes(
+  target: Uint32Array,
+  { columns, zoomX }: Mosaic,
+  codes: Uint8Array | Uint32Array,
+  table: Uint32Array,
+  from: number,
+  at: number,
+): void {
+  if (zoomX === 1) for (let column = 0; column < columns; column++) target[at + column] = table[codes[from + column]!]!;
   else
     for (let column = 0; column < columns; column++)
-      target.fill(colours[from + column]!, at + column * zoomX, at + (column + 1) * zoomX);
+      widen(target, table[codes[from + column]!]!, at + column * zoomX, zoomX);
+}
+
+function stampColours(
+  target: Uint32Array,
+  { columns, zoomX }: Mosaic,
+  colours: Uint8Array | Uint32Array,
+  from: number,
+  at: number,
+): void {
+  if (zoomX === 1) for (let column = 0; column < columns; column++) target[at + column] = colours[from + column]!;
+  else
+    for (let column = 0; column < columns; column++) widen(target, colours[from + column]!, at + column * zoomX, zoomX);
+}
+
+function widen(target: Uint32Array, colour: number, at: number, zoom: number): void {
+  for (let i = 0; i < zoom; i++) target[at + i] = colour;
+}
+
+/** The first line of screen pixels of a row of values is there: copies it to the lines below, and puts signs on marks. */
+function repeatLine(target: Uint32Array, mosaic: Mosaic, at: number): void {
+  const { columns, zoomX, zoomY, width } = mosaic;
   for (let line = 1; line < zoomY; line++) target.copyWithin(at + line * width, at, at + columns * zoomX);
   if (Math.min(zoomX, zoomY) < SIGN_ZOOM) return;
   for (let column = 0; column < columns; column++)
-    stampSign(target, mosaic, colours[from + column]!, at + column * zoomX);
+    stampSign(target, mosaic, target[at + column * zoomX]!, at + column * zoomX);
 }
 
 /** NaN is crossed out, infinities carry a plus or a minus, clipped values a line at the end that they exceed. */

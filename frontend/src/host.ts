@@ -1,6 +1,7 @@
 /** TensorBoard around us: the URL of the parent window, dark mode, reloads, and whether the tab can be seen. All of it may be missing. */
 const PLUGIN = "featuremaps";
 const PREFIX = `p.${PLUGIN}.`;
+const ADDRESS_DELAY_MS = 100;
 
 /** The window whose URL people copy: TensorBoard's where we may touch it, else our own. */
 function addressed(): Window {
@@ -29,6 +30,7 @@ export function withTexts(hash: string, texts: Readonly<Record<string, string>>)
   return `#${[...(kept.length ? kept : [PLUGIN]), ...ours].join("&")}`;
 }
 
+/** Writes our part of the URL's hash, now. */
 export function writeHash(texts: Readonly<Record<string, string>>): void {
   try {
     const { location, history } = addressed();
@@ -38,6 +40,22 @@ export function writeHash(texts: Readonly<Record<string, string>>): void {
   } catch {
     // A page that may not touch its URL works all the same.
   }
+}
+
+/**
+ * Calls `write` a moment after it was first asked for. A new address costs the browser as much as a mosaic does, and Chromium takes no more
+ * than 200 of them in ten seconds.
+ */
+export function soon(write: () => void): () => void {
+  let waiting = false;
+  const now = () => {
+    waiting = false;
+    write();
+  };
+  return () => {
+    if (!waiting) setTimeout(now, ADDRESS_DELAY_MS);
+    waiting = true;
+  };
 }
 
 export function onHashChange(changed: () => void): void {

@@ -4,7 +4,7 @@ import { createElement, render as mount } from "preact";
 import { Api } from "./api";
 import { App } from "./app/App";
 import { BatchingSource } from "./batch";
-import { onHashChange, readHash, watchDark, watchReloads, watchVisible, writeHash } from "./host";
+import { onHashChange, readHash, soon, watchDark, watchReloads, watchVisible, writeHash } from "./host";
 import { EMBEDDED_ID, embeddedSource, ServerSource, STYLE_ID } from "./source";
 import { Store, StoreProvider } from "./store";
 import { adoptTypeface } from "./typeface";
@@ -30,7 +30,7 @@ export function render(): void {
     void store.reload();
   });
   onHashChange(() => store.restore(readHash()));
-  effect(() => writeHash(store.texts()));
+  store.state.subscribe(soon(() => writeHash(store.texts())));
   document.title = "Feature Maps for TensorBoard";
   document.documentElement.lang = "en";
   const root = document.body.appendChild(document.createElement("div"));

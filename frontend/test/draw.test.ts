@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { colourOf, countMarks, drawRgb, drawTiles, MARKS, type Mark, type Style } from "../src/draw";
+import { colourOf, drawRgb, drawTiles, type Style } from "../src/draw";
 import { channelsOf, lut, rgb } from "../src/lut";
+import { countMarks, MARKS, type Mark } from "../src/marks";
 import { layOut, sliceOrigin } from "../src/mosaic";
 import { COLOUR_MAPS } from "../src/state";
 import { valueAt } from "../src/tiles";

@@ -17,7 +17,7 @@ STYLE_ID = "featuremaps-style"
 """Elements in which the bundle looks for its answers and its style: source.ts in the frontend."""
 
 _STATIC = resources.files("tb_featuremap_plugin") / "static"
-_MAIN = "index.js"
+_SCRIPT = 'import "index.js";'
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -53,9 +53,9 @@ _POLICY = "; ".join(
 def compose(found: Iterable[tuple[str, bytes]], title: str) -> bytes:
     """The page with these answers, by the addresses at which the bundle asks for them."""
     encoded = {where: base64.b64encode(answer).decode("ascii") for where, answer in found}
-    script, imports = _embeddable(_by_bare_names(_bundle(_MAIN)), "script"), _import_map()
+    imports = _import_map()
     page = _PAGE.format(
-        policy=_POLICY.format(digests=" ".join(map(_digest, [imports, script]))),
+        policy=_POLICY.format(digests=" ".join(map(_digest, [imports, _SCRIPT]))),
         version=__version__,
         title=html.escape(title),
         style_id=STYLE_ID,
@@ -63,25 +63,25 @@ def compose(found: Iterable[tuple[str, bytes]], title: str) -> bytes:
         answers_id=ANSWERS_ID,
         answers=json.dumps(encoded).replace("<", "\\u003c"),
         imports=imports,
-        script=script,
+        script=_SCRIPT,
     )
     return page.encode()
 
 
 def _import_map() -> str:
-    """Where the bundle finds what it imports: in the page, too."""
+    """Where the page finds the bundle's scripts, and they each other: in the page."""
     return json.dumps({"imports": {name: _data_url(_by_bare_names(_bundle(name))) for name in _modules()}})
 
 
 def _by_bare_names(script: str) -> str:
-    """The script with the bundle's other scripts named, not addressed: from a data: address nothing is relative."""
+    """The script with the bundle's scripts named, not addressed: from a data: address nothing is relative."""
     for name in _modules():
         script = script.replace(f'"./{name}"', f'"{name}"')
     return script
 
 
 def _modules() -> list[str]:
-    return sorted(file.name for file in _STATIC.iterdir() if file.name.endswith(".js") and file.name != _MAIN)
+    return sorted(file.name for file in _STATIC.iterdir() if file.name.endswith(".js"))
 
 
 def _data_url(script: str) -> str:

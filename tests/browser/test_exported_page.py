@@ -77,7 +77,7 @@ def test_charts_are_drawn_from_the_page(opened):
 def test_the_state_of_an_exported_page_is_in_its_address(opened):
     page, _, _ = opened
     page.get_by_role("tab", name="Weight change").click()
-    page.wait_for_function("() => location.hash.length > 1")
+    page.wait_for_function("() => location.hash.includes('view=weights')")
     page.reload()
     assert page.get_by_role("tab", name="Weight change").get_attribute("aria-selected") == "true"
 

@@ -157,7 +157,7 @@ def test_percentiles_are_clipped_as_typed(view: Any, logged: Any) -> None:
     low, high = np.percentile(values, [12.5, 87.5])
     expected = expected_colours(values, low, high, colour_table("viridis"))
     soon(lambda: np.testing.assert_array_equal(drawn(tab.frame, "conv1", "alpha", *values.shape[1:]), expected), tab.frame)
-    assert "clip=12.5" in tab.page.url
+    tab.page.wait_for_function("() => location.hash.includes('clip=12.5')")
 
 
 def test_play_goes_through_the_steps_and_stops_at_the_last(view: Any) -> None:
@@ -231,6 +231,7 @@ def test_the_address_brings_back_all_that_was_chosen(view: Any) -> None:
     soon(partial(expect_cards, frame, ["conv2"]), frame)
     frame.locator(".mosaic").first.click(position={"x": 4, "y": 4})
     frame.get_by_role("complementary", name="of conv2").wait_for(timeout=WAIT_MS)
+    tab.page.wait_for_function("() => location.hash.includes('channel=')")
     again = view("overview")
     again.page.goto("about:blank")
     again.page.goto(tab.page.url)
@@ -257,7 +258,7 @@ def test_a_strip_shows_a_channel_at_every_step_and_fetches_what_is_in_sight(view
     assert 3 < strip.get_by_role("button").count() < 15
     strip.get_by_role("button", name="Step 3", exact=True).press("End")
     strip.locator("button[aria-current=true] canvas[data-step='39']").wait_for(timeout=WAIT_MS)
-    assert "step=39" in tab.page.url
+    tab.page.wait_for_function("() => location.hash.includes('step=39')")
     strip.get_by_role("button", name="Step 37", exact=True).click()
     strip.locator("button[aria-current=true] canvas[data-step='37']").wait_for(timeout=WAIT_MS)
     assert len(asked) < 30

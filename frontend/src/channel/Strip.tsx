@@ -1,6 +1,6 @@
 /** The channel's map at every kept step, in a strip that scrolls: only the tiles in sight are built and fetched. */
 import { useSignal } from "@preact/signals";
-import { useLayoutEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import { count } from "../charts/format";
 import { findSeries } from "../network";
 import type { Maps } from "../picture";
@@ -77,7 +77,8 @@ function StripTile({ run, subject, step, current }: { run: Run; subject: Subject
   } as const;
   const key = JSON.stringify([run.run, layer, step, request.state.range, store.generation.value]);
   const scene = useResource(key, (signal) => loadScene(store.api, request, signal)).value.value;
-  const view = scene && mapsView(scene, request.state);
+  const { image, range, low, high, clip, colours } = request.state;
+  const view = useMemo(() => scene && mapsView(scene, request.state), [scene, image, range, low, high, clip, colours]);
   const tile = scene ? (scene.picture as Maps).channels.indexOf(channel) : -1;
   const mosaic = view && tile >= 0 && singleTile(view.tiles, SIDE);
   return (

@@ -3,6 +3,7 @@ import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useLayoutEffect, useRef } from "preact/hooks";
 import { type Hit, hitTest, layOut, type Mosaic, sliceOrigin } from "../mosaic";
+import { blank } from "./paper";
 
 export interface MosaicProps {
   readonly mosaic: Mosaic;
@@ -123,8 +124,8 @@ function usePainted(mosaic: Mosaic, paint: (target: Uint32Array) => void, inputs
   useLayoutEffect(() => {
     const context = canvas.current!.getContext("2d")!;
     if (mosaic.width === 0 || mosaic.height === 0) return;
-    const image = new ImageData(mosaic.width, mosaic.height);
-    paint(new Uint32Array(image.data.buffer));
+    const image = blank(mosaic.width, mosaic.height);
+    paint(new Uint32Array(image.data.buffer, 0, mosaic.width * mosaic.height));
     context.putImageData(image, 0, 0);
   }, [mosaic.width, mosaic.height, mosaic.zoomX, mosaic.count, ...inputs]);
   return canvas;

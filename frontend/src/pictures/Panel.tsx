@@ -2,8 +2,10 @@
 
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
+import { useMemo } from "preact/hooks";
 import { download } from "../charts/download";
 import { count, counted } from "../charts/format";
+import { countMarks } from "../marks";
 import { type Hit, layOut, type Mosaic } from "../mosaic";
 import { tilesToNpy } from "../npy";
 import type { Picture } from "../picture";
@@ -37,6 +39,7 @@ export function Panel({ run, picture, view, step, width, label, children }: Pane
   const pointed = useSignal<number | null>(null);
   const { limits, style } = view;
   const { order, mosaic, hidden } = fit(view, width, goodHeight(picture, view), store.state.value.zoom, whole.value);
+  const counts = useMemo(() => countMarks(view.tiles, view.limits), [view]);
   const channelAt = (hit: Hit) => view.channelOf(order[hit.tile]!, hit);
   const hovered = (hit: Hit | null) => {
     pointed.value = hit && order[hit.tile]!;
@@ -75,7 +78,7 @@ export function Panel({ run, picture, view, step, width, label, children }: Pane
       )}
       <figcaption>
         <ScaleBar lut={style.lut} limits={shownLimits ?? null} caption={view.caption} />
-        <MarkLegend counts={view.counts} />
+        <MarkLegend counts={counts} />
         {children}
         <span class="downloads">
           <button type="button" class="quiet" onClick={(event) => savePng(event.currentTarget, fileStem)}>

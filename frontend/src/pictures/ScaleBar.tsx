@@ -1,6 +1,6 @@
 import { number, share } from "../charts/format";
-import type { MarkCounts } from "../draw";
 import { cssGradient, type Lut } from "../lut";
+import type { MarkCounts } from "../marks";
 import type { Limits } from "../range";
 
 interface ScaleBarProps {

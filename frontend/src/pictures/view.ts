@@ -1,5 +1,5 @@
 /** From a fetched scene and the state to what is drawn: tiles, their limits, their order and how values become colours. */
-import { countMarks, drawTiles, type MarkCounts, type Style } from "../draw";
+import { drawTiles, type Style } from "../draw";
 import { lut } from "../lut";
 import type { Hit, Mosaic } from "../mosaic";
 import { placeOf } from "../mosaic";
@@ -16,7 +16,6 @@ export interface PictureView {
   readonly limits: readonly Limits[];
   readonly order: readonly number[];
   readonly style: Style;
-  readonly counts: MarkCounts;
   /** All tiles have the same limits. */
   readonly shared: boolean;
   /** What the scale's numbers are of. */
@@ -94,7 +93,6 @@ export function compose(
     limits,
     order,
     style,
-    counts: countMarks(tiles, limits),
     shared: range !== "channel",
     caption: `${differs ? "difference, " : ""}${CAPTIONS[range]}`,
     paint: (target, mosaic, shown) => drawTiles(target, mosaic, tiles, shown, limits, style),
