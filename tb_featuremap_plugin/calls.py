@@ -59,9 +59,10 @@ class FeatureMapsCall:
     def build(self, ordinal: int | None = None, inputs_ordinal: int | None = None) -> list[Value]:
         """The picture, the layer's row, and the inputs' picture if there are inputs."""
         options = self.options
-        statistics = describe(layouts.canonical_maps(self.data, options.layout), options.activation)
+        view = layouts.canonical_maps(self.data, options.layout)
+        statistics = describe(view, options.activation)
         shown_for = None if self.inputs is None else self.name
-        blob = pictures.maps_record(self.name, self.data, options, statistics=statistics, ordinal=ordinal, inputs=shown_for)
+        blob = pictures.view_record("maps", self.name, view, options, statistics, ordinal, shown_for)
         row = layer_numbers(statistics, math.nan if ordinal is None else ordinal)
         return [
             *picture_values("maps", self.name, blob, ordinal=ordinal, description=options.description),

@@ -47,6 +47,8 @@ class Copies:
     def give_back(self, array: Array | None) -> None:
         """Says that a snapshot is done with; arrays from elsewhere are left alone."""
         memory = None if array is None else array.base
+        if memory is None:
+            return
         with self._lock:
             lent = self._lent.pop(id(memory), None)
             if lent is None or lent is not memory or self._kept + lent.nbytes > MOST_KEPT_BYTES:

@@ -114,7 +114,7 @@ def maps_record(
     options = options or MapOptions()
     view = canonical_maps(data, options.layout)
     statistics = statistics or measuring.describe(view, options.activation)
-    return _tiled("maps", name, view, options, statistics, ordinal, options.activation, inputs)
+    return view_record("maps", name, view, options, statistics, ordinal, inputs)
 
 
 def inputs_record(name: str, data: Array, options: MapOptions | None = None, *, ordinal: int | None = None) -> bytes:
@@ -125,7 +125,7 @@ def inputs_record(name: str, data: Array, options: MapOptions | None = None, *, 
     """
     options = options or MapOptions()
     view = canonical_maps(data, options.layout)
-    return _tiled("inputs", name, view, options, measuring.describe(view), ordinal)
+    return view_record("inputs", name, view, options, measuring.describe(view), ordinal)
 
 
 def filters_record(
@@ -207,16 +207,20 @@ def _large_kernel(view: Array, others: dict[str, Array]) -> tuple[tuple[int, ...
     return blocks, sections
 
 
-def _tiled(
-    kind: str,
-    name: str,
-    view: Array,
-    options: MapOptions,
-    statistics: Measured,
-    ordinal: int | None,
-    activation: str | None = None,
-    inputs: str | None = None,
+def view_record(
+    kind: str, name: str, view: Array, options: MapOptions, statistics: Measured, ordinal: int | None = None, inputs: str | None = None
 ) -> bytes:
+    """The picture of what a layer puts out, or of inputs, whose axes are in order.
+
+    Args:
+        kind: "maps" or "inputs".
+        name: of the layer or input.
+        view: [samples, channels, *space].
+        options: how to log it; its layout is the one that the array had.
+        statistics: of the whole batch.
+        ordinal: counts the pictures of this series from 1.
+        inputs: name of the `inputs` series that the maps were computed from.
+    """
     side = tiles.reduction(view.shape[2:])
     images, channels = min(len(view), int(options.max_images)), min(view.shape[1], int(options.max_channels))
     if isinstance(statistics, FewValues) and options.precision == "uint8":
@@ -226,7 +230,7 @@ def _tiled(
         names, sections = _sections(tiles.average(view[:images, :channels], side), view, options, statistics)
     shape = (statistics.samples, *view.shape[1:])
     layout = effective_layout(options.layout, view.ndim)
-    header = _tiled_header(kind, name, layout, shape, options.description, activation, inputs, images, side, names)
+    header = _tiled_header(kind, name, layout, shape, options.description, options.activation, inputs, images, side, names)
     return record.encode(header, sections, ordinal)
 
 

@@ -49,25 +49,27 @@ def measure_few(data: Array, activation: str | None) -> FewValues | None:
     mean = sum(means) / units
     if not math.isfinite(mean):
         return None
-    within = [_squared_deviations(channel, center) for channel, center in zip(channels, means, strict=True)]
-    zeros, highs = [channel.count(0.0) for channel in channels], list(map(max, channels))
-    values = [value for channel in channels for value in channel]
-    numbers = _of_values(values, sum(zeros)) | _of_units(channels, zeros, highs, activation.lower() if activation else None)
-    std = math.sqrt((sum(within) + size * _squared_deviations(means, mean)) / len(values))
-    numbers |= {"samples": 1.0, "units": units, "mean": mean, "std": std, "rms": math.hypot(mean, std)}
+    within = [sum([(value - center) * (value - center) for value in channel]) for channel, center in zip(channels, means, strict=True)]
+    between = sum([(center - mean) * (center - mean) for center in means])
+    zeros, lows, highs = [channel.count(0.0) for channel in channels], list(map(min, channels)), list(map(max, channels))
+    numbers = _of_values([value for channel in channels for value in channel], min(lows), max(highs), sum(zeros))
+    numbers["samples"], numbers["units"], numbers["mean"] = 1.0, units, mean
+    numbers["std"] = std = math.sqrt((sum(within) / size + between) / units)
+    numbers["rms"] = math.hypot(mean, std)
+    numbers |= _of_units(channels, zeros, highs, activation.lower() if activation else None)
     if numbers["min"] >= 0 and numbers["max"] <= UNIT_RANGE:
         numbers |= _of_sums(channels)
-    deviations = [math.sqrt(squares / size) for squares in within]
-    shares, nothing = [count / size for count in zeros], [0.0] * units
-    stats = [list(map(min, channels)), highs, means, deviations, shares, [math.nan] * units, nothing, nothing, nothing]
-    return FewValues(channels, stats, numbers)
+    nothing, unknown = [0.0] * units, [math.nan] * units
+    deviations, shares = [math.sqrt(squares / size) for squares in within], [count / size for count in zeros]
+    return FewValues(channels, [lows, highs, means, deviations, shares, unknown, nothing, nothing, nothing], numbers)
 
 
-def _of_values(values: list[float], zeros: int) -> dict[str, float]:
-    ordered, size = sorted(values), len(values)
-    low, high = ordered[0], ordered[-1]
+def _of_values(values: list[float], low: float, high: float, zeros: int) -> dict[str, float]:
+    size = len(values)
+    ordered = sorted(values)
     numbers = dict(zip(PERCENTILES, _at_ranks(size)(ordered), strict=True))
-    numbers |= {"min": low, "max": high, "zeros": zeros / size, "nan": 0.0, "pos_inf": 0.0, "neg_inf": 0.0}
+    numbers["min"], numbers["max"], numbers["zeros"] = low, high, zeros / size
+    numbers["nan"] = numbers["pos_inf"] = numbers["neg_inf"] = 0.0
     numbers["below_zero"] = bisect_left(ordered, 0.0) / size if low < 0 else 0.0
     numbers["above_one"] = 1 - bisect_right(ordered, 1.0) / size if high > 1 else 0.0
     numbers["integers"] = sum(map(float.is_integer, values)) / size
@@ -96,7 +98,3 @@ def _of_sums(channels: Channels) -> dict[str, float]:
 def _at_ranks(size: int) -> Callable[[list[float]], tuple[float, ...]]:
     """From so many values in order to their percentiles."""
     return itemgetter(*[round(percent / 100 * (size - 1)) for percent in PERCENTILES.values()])
-
-
-def _squared_deviations(values: list[float], mean: float) -> float:
-    return sum([(value - mean) * (value - mean) for value in values])

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TypeAlias
 
 from tb_featuremap_plugin import eventfile, metadata
 from tb_featuremap_plugin.values import Value
@@ -34,12 +34,8 @@ _NOTHING = LeftOut()
 _BEFORE_ALL = -math.inf
 
 
-class _Event(NamedTuple):
-    """An event that is not written yet, and its bytes."""
-
-    step: int
-    values: Sequence[Value]
-    data: bytes
+_Event: TypeAlias = tuple[int, Sequence[Value], bytes]
+"""An event that is not written yet: its step, its values, its bytes."""
 
 
 class EventLog:
@@ -98,7 +94,7 @@ class EventLog:
         if not events or self._file is None:
             return
         try:
-            self._extend(self._file, b"".join([event.data for event in events]))
+            self._extend(self._file, b"".join([data for *_, data in events]))
         except Exception as error:  # remote storages raise errors of their own
             self._write_singly(events, error)
 
@@ -138,35 +134,36 @@ class EventLog:
 
     def _take(self, step: int, values: Sequence[Value]) -> None:
         self._look_at_clock()
-        is_small = sum([value.nbytes for value in values]) <= LARGEST_EVENT_BYTES
+        is_small = sum([value.nbytes for value in values]) <= LARGEST_EVENT_BYTES if len(values) > 1 else True
         for group in [values] if is_small else [[value] for value in values]:
             if self._file is None:
                 self._begin(step, group)
             else:
                 self._hold_back(step, group)
-            self._last_steps.update([(value.tag, step) for value in group])
+            for value in group:
+                self._last_steps[value.tag] = step
         if self._held_back > _HELD_BACK_BYTES:
             self.write()
 
     def _hold_back(self, step: int, values: Sequence[Value]) -> None:
         if not self._events:
             self._written_steps = self._last_steps.copy()
-        event = _Event(step, values, eventfile.summary_event(self._wall_time, step, values))
-        self._events.append(event)
-        self._held_back += len(event.data)
+        data = eventfile.summary_event(self._wall_time, step, values)
+        self._events.append((step, values, data))
+        self._held_back += len(data)
 
     def _write_singly(self, events: Sequence[_Event], error: Exception) -> None:
         """Writes what the storage does take of events that it did not take together; in a new file if it lost the one that there was."""
         first_is_lost = self._file is None or len(events) == 1
         errors = [error] if first_is_lost else []
         self._last_steps = self._written_steps
-        for event in events[len(errors) :]:
+        for step, values, data in events[len(errors) :]:
             try:
                 if self._file is None:
-                    self._begin(event.step, event.values)
+                    self._begin(step, values)
                 else:
-                    self._extend(self._file, event.data)
-                self._last_steps.update((value.tag, event.step) for value in event.values)
+                    self._extend(self._file, data)
+                self._last_steps.update((value.tag, step) for value in values)
             except Exception as other:
                 errors.append(other)
         self.lost += len(errors)
