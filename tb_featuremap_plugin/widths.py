@@ -16,7 +16,7 @@ Array = npt.NDArray[Any]
 FEW = 64
 """Up to this many numbers plain Python is quicker than any of NumPy's calls."""
 
-_WIDE = 8192
+_WIDE = 4096
 
 
 def rows_abreast(rows: int, columns: int) -> int:
