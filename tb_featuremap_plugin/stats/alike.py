@@ -38,7 +38,7 @@ def variable_rows(variables: Sequence[Variable], *, percentiles: bool = True) ->
         variables: of any sizes.
         percentiles: False leaves them out.
     """
-    table = np.full((len(variables), len(VARIABLE_COLUMNS)), math.nan, np.float32)
+    table = np.empty((len(variables), len(VARIABLE_COLUMNS)), np.float32)
     with np.errstate(all="ignore"):
         for places, others in _alike(variables):
             chosen = [variables[place] for place in places]
@@ -46,7 +46,7 @@ def variable_rows(variables: Sequence[Variable], *, percentiles: bool = True) ->
             if numbers is None:
                 table[places] = [variable.row(percentiles) for variable in chosen]
             else:
-                _fill(table, places, numbers | _described(chosen))
+                table[places] = _columns(len(chosen), numbers | _described(chosen))
     return table
 
 
@@ -87,9 +87,13 @@ def _described(variables: Sequence[Variable]) -> Columns:
     return {name: [description.get(name, math.nan) for description in descriptions] for name in names}
 
 
-def _fill(table: Float32, places: Sequence[int], numbers: Columns) -> None:
+def _columns(variables: int, numbers: Columns) -> Float32:
+    """Rows of all variables, [variables, len(VARIABLE_COLUMNS)]."""
+    columns: Float32 = np.full((len(VARIABLE_COLUMNS), variables), math.nan, np.float32)
     for name, column in numbers.items():
-        table[places, _COLUMN[name]] = column
+        columns[_COLUMN[name]] = column
+    rows: Float32 = columns.T
+    return rows
 
 
 def _percentiles(values: Float64) -> Columns:
@@ -152,9 +156,10 @@ def _moments(values: Float64) -> tuple[Float64, Float64]:
 
 
 def _dot(first: Float64, second: Float64) -> Float64:
-    products: Float64 = np.einsum("ij,ij->i", first, second)
-    return products
+    products: Float64 = np.matmul(first[:, None, :], second[:, :, None])
+    return products[:, 0, 0]
 
 
 def _count(mask: npt.NDArray[np.bool_]) -> Float64:
-    return np.asarray(np.count_nonzero(mask, axis=1), np.float64)
+    counts: Float64 = np.add.reduce(mask, axis=1, dtype=np.float64)
+    return counts
