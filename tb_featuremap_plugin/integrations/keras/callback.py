@@ -14,6 +14,7 @@ from tb_featuremap_plugin.integrations.keras.describing import describe
 from tb_featuremap_plugin.integrations.keras.extraction import Extractor, as_tensors, build, first_pass
 from tb_featuremap_plugin.integrations.keras.gradients import probe_gradients
 from tb_featuremap_plugin.integrations.keras.tracing import Trace
+from tb_featuremap_plugin.integrations.keras.values import reader
 from tb_featuremap_plugin.monitor import Monitor
 
 
@@ -161,12 +162,13 @@ class _ObservedModel:
             name = _unused(variable.path, self._variables)
             self._variables[name] = variable
             self.variable_names[id(variable)] = name
+        self._read = reader()
         self.activations = Extractor(model, probe, names)
         self._probe_gradients = None if targets is None else probe_gradients(model, probe, targets)
 
     def weights(self) -> dict[str, Any]:
-        """All variables by path."""
-        return self._variables
+        """The values of all variables by path."""
+        return {name: self._read(variable) for name, variable in self._variables.items()}
 
     def gradients(self) -> dict[str, Any]:
         """Gradients on the probe by path of the variable."""
