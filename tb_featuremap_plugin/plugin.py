@@ -18,6 +18,7 @@ from werkzeug import wrappers
 
 from tb_featuremap_plugin import api, batch, limits, metadata
 from tb_featuremap_plugin.parameters import BadParameterError, Parameters
+from tb_featuremap_plugin.reading.prompt import prompt
 from tb_featuremap_plugin.reading.queries import Memory, ProviderSource
 from tb_featuremap_plugin.series import MissingError
 from tb_featuremap_plugin.versions import PictureVersions
@@ -45,7 +46,7 @@ class FeatureMapsPlugin(base_plugin.TBPlugin):  # type: ignore[misc]
     plugin_name = metadata.PLUGIN_NAME
 
     def __init__(self, context: base_plugin.TBContext) -> None:
-        self._provider = context.data_provider
+        self._provider = prompt(context.data_provider)
         self._memory = Memory()
         self._versions = PictureVersions(os.urandom(4).hex())
         self._parts = ThreadPoolExecutor(batch.AT_ONCE, thread_name_prefix="featuremaps-part")

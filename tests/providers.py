@@ -21,6 +21,7 @@ from tensorboard.data import grpc_provider
 from tensorboard.util.grpc_util import ChannelCredsType
 
 from tb_featuremap_plugin.loader import SAMPLES
+from tb_featuremap_plugin.reading.prompt import prompt
 from tb_featuremap_plugin.reading.queries import ProviderSource
 
 # TensorBoard's Python loader imports TensorFlow where it is installed, which takes seconds; with this module present it never does.
@@ -34,11 +35,11 @@ class Loaded:
     """A logdir in one of TensorBoard's loaders."""
 
     def __init__(self, provider: Any, reload: Callable[[], None]) -> None:
-        self.provider = provider
+        self.provider = prompt(provider)
         self.reload = reload
 
     def source(self) -> ProviderSource:
-        """A source as a request would make it, that remembers nothing."""
+        """A source as a request to the plugin would make it, that remembers nothing."""
         return ProviderSource(self.provider, RequestContext(), "")
 
     def until(self, done: Callable[[ProviderSource], Any]) -> ProviderSource:

@@ -1,7 +1,7 @@
 """Runs from TensorBoard's data provider: the native data server, the Python loader and any other are equals.
 
-The native server stalls about 44 ms on each small call, so a request makes few of them and makes those at once. What is kept between
-requests is keyed by all that it depends on, and used only after a call with the caller's own context has listed or read it.
+Each call has its price (see `prompt`), so a request makes few of them and makes those at once. What is kept between requests is keyed by
+all that it depends on, and used only after a call with the caller's own context has listed or read it.
 """
 
 from __future__ import annotations
