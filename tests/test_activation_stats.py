@@ -59,8 +59,26 @@ def test_any_shape_and_memory_order(shape, order, activation):
     assert_matches_oracle(order(data), activation)
 
 
+@pytest.fixture(params=[1, 10, 64])
+def small_blocks(request, monkeypatch):
+    """Blocks of so few values that small arrays are made of many, some of them cut off in the midst of a channel."""
+    monkeypatch.setattr(activations, "_BLOCK", request.param * 4)
+    monkeypatch.setattr(activations, "_SITES", request.param * 2)
+
+
+@pytest.mark.usefixtures("small_blocks")
 @pytest.mark.parametrize("order", [np.ascontiguousarray, channels_last])
-@pytest.mark.parametrize("shape", [(1, 20, 70, 61), (3, 4, 160, 150), (70, 33, 6, 5), (1, 1, 300, 300), (2, 70000)])
+@pytest.mark.parametrize("shape", [(1, 5, 9, 7), (4, 3, 8, 8), (32, 10), (70, 2, 3)])
+@pytest.mark.parametrize("bad", [0, 0.02])
+def test_many_blocks_give_what_one_does(shape, order, bad):
+    rng = np.random.default_rng(len(shape))
+    data = network_output(rng, shape)
+    data[rng.random(shape) < bad] = rng.choice([np.nan, np.inf, -np.inf])
+    assert_matches_oracle(order(data), "relu")
+
+
+@pytest.mark.parametrize("order", [np.ascontiguousarray, channels_last])
+@pytest.mark.parametrize("shape", [(1, 20, 130, 111), (3, 4, 160, 150), (70, 33, 6, 5), (1, 1, 600, 500), (2, 200000)])
 def test_arrays_of_many_blocks(shape, order):
     rng = np.random.default_rng(1)
     data = order(rng.normal(-3, 0.5, shape).astype(np.float32))

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tb_featuremap_plugin.layouts import canonical_kernel
 from tb_featuremap_plugin.schema import VARIABLE_COLUMNS
 from tb_featuremap_plugin.stats import few_entries
+from tb_featuremap_plugin.stats import sums as running_sums
 from tb_featuremap_plugin.stats import variable as variables
 from tb_featuremap_plugin.stats.variable import Change, variable_row
 from tb_featuremap_plugin.widths import FEW
@@ -48,6 +49,27 @@ def training(rng, shape, scale=0.05, dtype=np.float32):
 def test_a_training_step(shape):
     value, others = training(np.random.default_rng(0), shape)
     assert_matches_oracle(value, **others)
+
+
+@pytest.mark.parametrize("block", [64, 100, 1000])
+@pytest.mark.parametrize("bad", [False, True])
+def test_many_blocks_give_what_one_does(block, bad, monkeypatch):
+    monkeypatch.setattr(variables, "_BLOCK", block)
+    monkeypatch.setattr(running_sums, "_SUMMED_AT_ONCE", 30)
+    monkeypatch.setattr(running_sums, "_ROW", 8)
+    value, others = training(np.random.default_rng(13), (2500,))
+    value[::9], value[130:170], value[500:600] = 0, others["previous"][130:170], -0.0
+    if bad:
+        value[[701, 2004]] = others["previous"][[701, 1501]] = np.nan
+    assert_matches_oracle(value, **others)
+    assert row_of(value)["p50"] == pytest.approx(np.sort(value[np.isfinite(value)])[round((np.isfinite(value).sum() - 1) / 2)])
+
+
+def test_a_previous_value_that_is_tiny_beside_the_update():
+    value, others = training(np.random.default_rng(14), (3000,))
+    assert_matches_oracle(value, previous=others["previous"] * np.float32(1e-4))
+    assert_matches_oracle(value, previous=np.zeros_like(value))
+    assert_matches_oracle(value, previous=value * np.float32(0.5))
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float64])
