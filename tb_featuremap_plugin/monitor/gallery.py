@@ -12,7 +12,7 @@ import numpy.typing as npt
 from tb_featuremap_plugin.monitor.arrangement import Arrangement, ungrouped
 from tb_featuremap_plugin.monitor.budgets import over_budget
 from tb_featuremap_plugin.monitor.options import Options
-from tb_featuremap_plugin.monitor.snapshots import change_of
+from tb_featuremap_plugin.monitor.snapshots import first_of, previous_of
 from tb_featuremap_plugin.monitor.step_data import StepData
 from tb_featuremap_plugin.pictures import FilterOptions, MapOptions, Precision, filters_record, inputs_record, maps_record
 from tb_featuremap_plugin.stats.measured import Measured
@@ -109,15 +109,19 @@ class Gallery:
 
     def _filters(self, data: StepData, name: str, kernel: Array, layout: str, ordinal: int) -> bytes:
         layer = data.network.owner(name)
-        change = change_of(name, data.reads, data.first, None)
-        shaped, layout = ungrouped(kernel, layout, layer)
-        others = {
-            key: None if other is None else ungrouped(other, layout, layer)[0]
-            for key, other in (("initial", change.initial), ("previous", change.previous))
-        }
-        bias = _bias_of(data, name)
-        options = FilterOptions(layout, layer.name if layer else None)
-        return filters_record(name, shaped, options, bias=bias, initial_step=change.initial_step, ordinal=ordinal, **others)
+        initial, previous = first_of(name, data.reads, data.first), previous_of(name, data.reads)
+        shaped, shaped_layout = ungrouped(kernel, layout, layer)
+        options = FilterOptions(shaped_layout, layer.name if layer else None)
+        return filters_record(
+            name,
+            shaped,
+            options,
+            bias=_bias_of(data, name),
+            initial=None if initial is None else ungrouped(initial.value, layout, layer)[0],
+            initial_step=None if initial is None else initial.step,
+            previous=None if previous is None else ungrouped(previous, layout, layer)[0],
+            ordinal=ordinal,
+        )
 
 
 def _bias_of(data: StepData, kernel: str) -> Array | None:

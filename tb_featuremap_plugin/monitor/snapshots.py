@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -54,17 +55,31 @@ class Snapshots:
         return self._first
 
 
+def first_of(name: str, reads: tuple[Read, ...], first: Mapping[str, First]) -> First | None:
+    """The first value of a variable, if that is known and still of the variable's shape."""
+    initial = first.get(name)
+    return initial if initial is not None and _fits(initial.value, reads[-1].values[name]) else None
+
+
+def previous_of(name: str, reads: tuple[Read, ...]) -> Array | None:
+    """The value before the last one of `reads`, of the same shape."""
+    value = reads[-1].values[name]
+    known = [read.values[name] for read in reads[:-1] if _fits(read.values.get(name), value)]
+    return known[-1] if known else None
+
+
 def change_of(name: str, reads: tuple[Read, ...], first: Mapping[str, First], gradient: Array | None) -> Change:
     """What the variable's value in the last of `reads` is compared with.
 
     The update before this one counts only if it took as many steps: otherwise their directions say nothing about single steps.
     """
-    value = reads[-1].values[name]
+    value, initial = reads[-1].values[name], first_of(name, reads, first)
     known = [(read.step, read.values[name]) for read in reads[:-1] if _fits(read.values.get(name), value)]
-    initial = first.get(name)
-    change = Change(gradient=gradient if _fits(gradient, value) else None)
-    if initial is not None and _fits(initial.value, value):
-        change = replace(change, initial=initial.value, initial_step=initial.step)
+    change = Change(
+        gradient=gradient if _fits(gradient, value) else None,
+        initial=None if initial is None else initial.value,
+        initial_step=math.nan if initial is None else initial.step,
+    )
     if not known:
         return change
     step, previous = known[-1]

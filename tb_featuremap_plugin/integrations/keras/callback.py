@@ -134,7 +134,7 @@ class FeatureMapCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Ker
             weights=lambda: self._synced(observed).weights(),
             gradients=(lambda: self._synced(observed).gradients()) if self._wants_gradients else None,
             loss=loss,
-            learning_rate=lambda: training.learning_rate(self.model),
+            learning_rate=lambda: observed.value_of(training.learning_rate(self.model)),
         )
 
     def _synced(self, observed: _ObservedModel) -> _ObservedModel:
@@ -169,6 +169,10 @@ class _ObservedModel:
     def weights(self) -> dict[str, Any]:
         """The values of all variables by path."""
         return {name: self._read(variable) for name, variable in self._variables.items()}
+
+    def value_of(self, number: Any) -> Any:
+        """The value of a variable, or what is none as it is."""
+        return self._read(number) if isinstance(number, keras.Variable) else number
 
     def gradients(self) -> dict[str, Any]:
         """Gradients on the probe by path of the variable."""
