@@ -121,7 +121,7 @@ def encode(header: Mapping[str, Any] | Header, arrays: Mapping[str, Array | Pack
     members, sections, start = [], [], 0
     for name, array in arrays.items():
         packed = array if isinstance(array, Packed) else _packed(name, array)
-        member = gzip_member(packed.data)
+        member = gzip_member(packed.data, of_numbers=packed.dtype != "uint8")
         stop = start + len(member)
         sections.append((name, f'{{"dtype":"{packed.dtype}","offsets":[{start},{stop}],"shape":{_sizes_text(packed.shape)}}}'))
         members.append(member)
