@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -24,13 +25,14 @@ def compare_units(kernel: Array, layout: str) -> dict[str, float]:
         layout: as in `layouts.kernel_axes`.
     """
     units = _sample(canonical_kernel(kernel, layout))
-    if len(units) < 2 or not np.isfinite(units).all():
+    scale = float(np.add.reduce(np.abs(units), axis=None)) / units.size
+    if len(units) < 2 or not (math.isfinite(scale) or np.isfinite(units).all()):
         return {}
-    scale = float(np.abs(units).mean())
     deviation = units - units[0]
-    deviation -= deviation.mean(axis=0)
+    deviation -= np.add.reduce(deviation, axis=0) / np.float32(len(units))
+    spread = deviation.reshape(-1)
     return {
-        "unit_spread": float(np.sqrt(np.mean(deviation * deviation))) / scale if scale else 0.0,
+        "unit_spread": math.sqrt(float(np.dot(spread, spread)) / units.size) / scale if scale else 0.0,
         "duplicates": _duplicates(units),
     }
 
@@ -38,12 +40,13 @@ def compare_units(kernel: Array, layout: str) -> dict[str, float]:
 def _sample(kernel: Array) -> Array:
     matrix = kernel.reshape(len(kernel), -1)
     rows, columns = -(-matrix.shape[0] // COMPARED_UNITS), -(-matrix.shape[1] // COMPARED_WEIGHTS)
-    return np.ascontiguousarray(matrix[::rows, ::columns]).astype(np.float32)
+    return matrix[::rows, ::columns].astype(np.float32, order="C")
 
 
 def _duplicates(units: Array) -> float:
     norms = np.sqrt(np.einsum("ij,ij->i", units, units))
     unit_vectors = units / np.where(norms, norms, 1)[:, None]
-    cosines = unit_vectors @ unit_vectors.T
-    earlier = np.tril(cosines > DUPLICATE_COSINE, -1)
-    return float(earlier.any(axis=1).mean())
+    alike = unit_vectors @ unit_vectors.T > DUPLICATE_COSINE
+    if np.count_nonzero(alike) == np.count_nonzero(alike.diagonal()):  # with themselves alone
+        return 0.0
+    return np.count_nonzero(np.tril(alike, -1).any(axis=1)) / len(units)
