@@ -33,7 +33,7 @@ def _batch() -> Comparison:
 
 
 def _variables() -> Comparison:
-    from tb_featuremap_plugin.stats.alike import variable_rows
+    from tb_featuremap_plugin.stats.many import variable_rows
     from tb_featuremap_plugin.stats.variable import Change, Variable
 
     previous = resnet50_weights()

@@ -34,7 +34,7 @@ def comparisons() -> list[Comparison]:
 
 
 def _statistics(weights: dict[str, Float32], previous: dict[str, Float32]) -> Variant:
-    from tb_featuremap_plugin.stats.alike import variable_rows
+    from tb_featuremap_plugin.stats.many import variable_rows
     from tb_featuremap_plugin.stats.variable import Change, Variable
 
     def compute() -> None:
@@ -46,7 +46,7 @@ def _statistics(weights: dict[str, Float32], previous: dict[str, Float32]) -> Va
 def _ours(weights: dict[str, Float32], previous: dict[str, Float32]) -> Variant:
     import tb_featuremap_plugin as fm
     from tb_featuremap_plugin import metadata
-    from tb_featuremap_plugin.stats.alike import variable_rows
+    from tb_featuremap_plugin.stats.many import variable_rows
     from tb_featuremap_plugin.stats.variable import Change, Variable
     from tb_featuremap_plugin.values import table_value
 

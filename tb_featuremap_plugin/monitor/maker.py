@@ -21,7 +21,7 @@ from tb_featuremap_plugin.monitor.scalars import headline_scalars, scalar_value
 from tb_featuremap_plugin.monitor.snapshots import change_of
 from tb_featuremap_plugin.monitor.step_data import StepData
 from tb_featuremap_plugin.schema import LAYER_COLUMNS, VARIABLE_COLUMNS
-from tb_featuremap_plugin.stats.alike import variable_rows
+from tb_featuremap_plugin.stats.many import variable_rows
 from tb_featuremap_plugin.stats.measured import Measured, layer_row
 from tb_featuremap_plugin.stats.variable import Change, Variable
 from tb_featuremap_plugin.values import Value, blob_value, table_value

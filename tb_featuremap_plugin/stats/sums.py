@@ -31,7 +31,7 @@ _ROW = 256
 
 
 class Sums:
-    """Running sums over the entries of a variable; or of several variables of one size, where each number is an array [variables].
+    """Running sums over the entries of a variable; or of several variables, where each number is an array [variables].
 
     Args:
         size: entries of the variable.
@@ -39,11 +39,11 @@ class Sums:
         known: names of what the value is compared with.
     """
 
-    def __init__(self, size: int, shift: Number, known: set[str]) -> None:
+    def __init__(self, size: Number, shift: Number, known: set[str]) -> None:
         self.size = size
         self.shift = shift
         self.known = known
-        self.finite = 0
+        self.finite: Number = 0
         nothing: Number = 0.0
         self.low, self.high = nothing + math.inf, nothing - math.inf
         self.shifted_total = self.shifted_squares = self.squares = nothing
@@ -53,7 +53,7 @@ class Sums:
         self.displacement_squares = self.initial_squares = nothing
         self.initial_shift: Number = None
         self.initial_shifted_total = self.initial_shifted_squares = nothing
-        self.gradient_finite = 0
+        self.gradient_finite: Number = 0
         self.gradient_squares = self.gradient_absolute = self.gradient_zeros = self.lost = self.update_dot_gradient = nothing
 
     def numbers(self) -> dict[str, Number]:
@@ -69,7 +69,7 @@ class Sums:
 
     def _of_value(self) -> dict[str, Number]:
         numbers = {"zeros": self.zeros / self.size, "nan": self.nan, "pos_inf": self.pos_inf, "neg_inf": self.neg_inf}
-        if self.finite:
+        if isinstance(self.finite, np.ndarray) or self.finite:
             mean, std = _moments(self.finite, self.shift, self.shifted_total, self.shifted_squares)
             numbers |= {"norm": _root(self.squares), "mean": mean, "std": std, "min": self.low, "max": self.high}
         return numbers
@@ -217,7 +217,7 @@ def _count_changed(value: Array, previous: Array) -> int:
     return int(np.count_nonzero((value != previous) & ~(np.isnan(value) & np.isnan(previous))))
 
 
-def _moments(count: int, shift: Number, total: Number, squares: Number) -> tuple[Number, Number]:
+def _moments(count: Number, shift: Number, total: Number, squares: Number) -> tuple[Number, Number]:
     offset = total / count
     return shift + offset, _root(squares / count - offset * offset)
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tb_featuremap_plugin.schema import VARIABLE_COLUMNS
-from tb_featuremap_plugin.stats.alike import variable_rows
+from tb_featuremap_plugin.stats.many import variable_rows
 from tb_featuremap_plugin.stats.variable import Change, Variable
 from tests import oracles
 
@@ -62,12 +62,12 @@ def test_rows_are_those_of_each_alone(known):
 
 @pytest.mark.parametrize("known", KNOWN)
 def test_rows_are_those_of_the_oracle(known):
-    variables = [variable(seed, 257, known) for seed in range(3)]
+    variables = [variable(seed, 257 + 2 * seed, known) for seed in range(5)]
     for row, one in zip(variable_rows(variables), variables, strict=True):
         numbers = dict(zip(VARIABLE_COLUMNS, row.tolist(), strict=True))
         for name, expected in oracles.variable(one.value, **one.change.compared()).items():
             assert numbers[name] == pytest.approx(expected, rel=1e-6, abs=1e-7, nan_ok=True), name
-        assert numbers["p50"] == np.sort(one.value)[128]
+        assert numbers["p50"] == np.sort(one.value)[one.value.size // 2]
 
 
 @settings(max_examples=60, deadline=None)
@@ -75,17 +75,22 @@ def test_rows_are_those_of_the_oracle(known):
     st.lists(
         st.tuples(
             st.integers(0, 2**31),
-            st.sampled_from([1, 2, 65, 200]),
+            st.integers(1, 200),
             st.sampled_from(KNOWN),
             st.sampled_from([0.0, 1.0, -300.0]),
             st.sampled_from([np.float16, np.float32, np.float64]),
         ),
         min_size=1,
-        max_size=8,
+        max_size=20,
     )
 )
 def test_any_mixture(drawn):
     assert_rows_match([variable(*one) for one in drawn])
+
+
+def test_a_whole_network():
+    sizes = np.random.default_rng(2).integers(1, 5000, 60).tolist()
+    assert_rows_match([variable(seed, size, KNOWN[-1], offset=seed % 3) for seed, size in enumerate(sizes)])
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
