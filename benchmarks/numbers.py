@@ -28,6 +28,7 @@ def comparisons() -> list[Comparison]:
 
 def _packed() -> Comparison:
     from tb_featuremap_plugin import api
+    from tb_featuremap_plugin.reading.prompt import prompt
     from tb_featuremap_plugin.reading.queries import ProviderSource
 
     folder = fresh("packed")
@@ -36,7 +37,7 @@ def _packed() -> Comparison:
     wait_for_tensors(provider, "featuremaps/variables", STEPS - 1)
 
     def read() -> None:
-        source = ProviderSource(provider, context(), "")
+        source = ProviderSource(prompt(provider), context(), "")
         api.runs(source)
         api.table(source, "run", "variables")
 

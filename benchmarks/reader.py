@@ -39,9 +39,10 @@ def _last_steps(provider) -> list[int]:
 
 def _questions(provider) -> dict[str, Callable[[], object]]:
     from tb_featuremap_plugin import api
+    from tb_featuremap_plugin.reading.prompt import prompt
     from tb_featuremap_plugin.reading.queries import ProviderSource
 
-    source = ProviderSource(provider, context(), "")
+    source = ProviderSource(prompt(provider), context(), "")
     return {
         "listing": lambda: json.dumps(api.runs(source)),
         "table": lambda: api.table(source, "run0", "variables"),

@@ -2,7 +2,8 @@
 
 The server sends many a small answer in two parts, and holds the second back until the first is acknowledged (Nagle's algorithm); this side
 puts that off for 40 ms (delayed acknowledgements), unless it has something to send. So a call that is not answered at once is followed by
-tiny ones, which carry the acknowledgement: an answer of 44 ms comes in 1 to 2 ms then.
+tiny ones, which carry the acknowledgement: an answer of 44 ms comes in 1 to 2 ms then. Answers to the tiny ones are held back as well, so
+none of them waits for the one before.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 _FIRST_DELAY = 0.0005
@@ -54,6 +56,7 @@ class _Nudger:
 
     def __init__(self, provider: Any) -> None:
         self._provider = provider
+        self._senders = ThreadPoolExecutor(_NUDGES, thread_name_prefix="featuremaps-nudge")
         self._changed = threading.Condition()
         self._waiting = 0
         self._newest: tuple[Any, str] | None = None
@@ -80,7 +83,7 @@ class _Nudger:
                 time.sleep(_FIRST_DELAY * 2**nudge)
                 if not self._waiting or self._newest is not None:
                     break
-                self._send(*asked)
+                self._senders.submit(self._send, *asked)
 
     def _next(self) -> tuple[Any, str] | None:
         """Who asked last, once there is a call that came after the last one seen; None ends the thread."""
