@@ -26,8 +26,8 @@ Float32 = npt.NDArray[np.float32]
 
 SAMPLED_VALUES = 4096
 
-_BLOCK = 1 << 17
-"""Entries of a block: 512 KB of float32. Value and difference stay near the core, and NumPy's calls cost little beside their work."""
+_BLOCK = 1 << 18
+"""Entries of a block: 1 MB of float32. Value and difference stay near the core, and NumPy's calls cost little beside their work."""
 
 _VALUES_FOR_SHIFT = 32
 
