@@ -73,13 +73,19 @@ def dtype_name(tensor: object) -> str:
 def is_immutable(tensor: object) -> bool:
     """Whether a tensor's memory can never change: true of JAX arrays and of TensorFlow's eager tensors."""
     module = type(tensor).__module__.partition(".")[0]
-    return module in ("jax", "jaxlib") or (module == "tensorflow" and not hasattr(tensor, "assign"))
+    return module in ("jax", "jaxlib") or (module == "tensorflow" and not has(tensor, "assign"))
+
+
+def has(tensor: object, attribute: str) -> bool:
+    """Whether a tensor has an attribute: its class is asked first, because TensorFlow's tensors make much of what they do not have."""
+    kind = type(tensor)
+    return hasattr(kind, attribute) or (kind.__module__.partition(".")[0] != "tensorflow" and hasattr(tensor, attribute))
 
 
 def _convert(tensor: Any) -> Array:
-    if hasattr(tensor, "detach") and hasattr(tensor, "cpu"):
+    if has(tensor, "detach") and has(tensor, "cpu"):
         return _from_torch(tensor)
-    if hasattr(tensor, "assign") and callable(getattr(tensor, "numpy", None)):
+    if has(tensor, "assign") and callable(getattr(tensor, "numpy", None)):
         return np.asarray(tensor.numpy())
     return np.asarray(tensor)
 

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 
+from tb_featuremap_plugin.arrays import has
+
 Tree: TypeAlias = Mapping[str, Any] | list[Any] | tuple[Any, ...] | Callable[[], Any] | Any
 """An array, {name: array}, anything nested of these, or a callable that returns one."""
 
@@ -36,7 +38,7 @@ def replicas(value: Any) -> tuple[Any, ...] | None:
 
 
 def _is_array(value: object) -> bool:
-    return (hasattr(value, "shape") and hasattr(value, "dtype")) or replicas(value) is not None
+    return (has(value, "shape") and has(value, "dtype")) or replicas(value) is not None
 
 
 def _leaves(tree: Any, path: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
