@@ -11,8 +11,10 @@ import pytest
 from keras import layers as L
 
 import tb_featuremap_plugin as fm
+from tb_featuremap_plugin.arrays import snapshot
 from tb_featuremap_plugin.integrations.keras.choosing import choose
 from tb_featuremap_plugin.integrations.keras.extraction import as_tensors, first_pass
+from tb_featuremap_plugin.integrations.keras.values import reader
 from tests.keras_models import MODELS, TARGETS, X, compiled, fit, weights_of
 from tests.monitored import layer_numbers, losses, numbers, picture, picture_names, picture_steps, pixels, progress, read_run
 
@@ -51,6 +53,20 @@ def test_maps_are_those_of_the_model(tmp_path):
     outputs = np.asarray(keras.ops.convert_to_numpy(model(X[:4], training=False)))
     name = next(layer.name for layer in read_run(tmp_path).record.layers if layer.role == "output")
     np.testing.assert_allclose(pixels(picture(tmp_path, "maps", name, 6)), outputs, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("jit_compile", [False, True] if BACKEND == "tensorflow" else ["auto"])
+def test_what_was_read_of_a_model_stays_what_it_was(jit_compile):
+    model = compiled("sequential", jit_compile=jit_compile)
+    model.train_on_batch(X, TARGETS)
+    read = reader()
+    taken = [snapshot(read(variable), "weights") for variable in model.weights]
+    before = weights_of(model)
+    for _ in range(3):
+        model.train_on_batch(X, TARGETS)
+    assert any(not np.array_equal(old, new) for old, new in zip(before, weights_of(model), strict=True))
+    for old, kept in zip(before, taken, strict=True):
+        np.testing.assert_array_equal(kept, old)
 
 
 def test_a_network_between_convolution_and_activation_gives_maps_before_and_after(tmp_path):

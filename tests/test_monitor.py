@@ -306,6 +306,21 @@ def test_every_kind_of_kernel_is_seen_with_all_its_filters(tmp_path, kind, shape
     assert picture(tmp_path, "filters", "layer/kernel", 0).header["shape"] == filters
 
 
+def test_differences_of_a_large_grouped_transposed_kernel_are_those_of_its_filters(tmp_path):
+    rng = np.random.default_rng(3)
+    layer = fm.Layer("up", kind="conv2d_transpose", groups=2, weights=("up.weight",))
+    values = [rng.normal(size=(256, 72, 4, 4)).astype(np.float32) for _ in range(2)]  # [inputs, filters / groups, *space]
+    with fm.Monitor(tmp_path, every=1, layouts="channels_first", layers=[layer], strict=True) as monitor:
+        for step, value in enumerate(values):
+            monitor.log(step, weights={"up.weight": value})
+    shown = picture(tmp_path, "filters", "up.weight", 1)
+    change = (values[1].astype(np.float64) - values[0]).reshape(2, 128, 72, 16)
+    expected = np.linalg.norm(change, axis=3).transpose(0, 2, 1).reshape(144, 128)  # [filters, inputs / groups]
+    assert shown.header["shape"] == [144, 128, 4, 4]
+    np.testing.assert_allclose(shown.array("previous_difference"), expected, rtol=1e-5)
+    np.testing.assert_allclose(shown.array("first_difference"), expected, rtol=1e-5)
+
+
 @pytest.mark.parametrize("shape", [(5,), (), (2, 3, 4, 5, 6, 7), (0, 3), (3, 0, 4, 2)])
 def test_activations_of_odd_shapes_are_recorded_as_what_they_are(tmp_path, shape):
     with fm.Monitor(tmp_path, strict=True) as monitor:
