@@ -61,9 +61,9 @@ class FeatureMapsCall:
         options = self.options
         view = layouts.canonical_maps(self.data, options.layout)
         statistics = describe(view, options.activation)
+        row = layer_numbers(statistics, math.nan if ordinal is None else ordinal)  # first, while what it reads is in the cache
         shown_for = None if self.inputs is None else self.name
         blob = pictures.view_record("maps", self.name, view, options, statistics, ordinal, shown_for)
-        row = layer_numbers(statistics, math.nan if ordinal is None else ordinal)
         return [
             *picture_values("maps", self.name, blob, ordinal=ordinal, description=options.description),
             row_value(metadata.row_tag(metadata.LAYERS_TAG, self.name), row, options.description),
