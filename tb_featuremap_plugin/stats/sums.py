@@ -109,25 +109,37 @@ class Scratch:
     """Memory for the intermediate results of a block, used again for each of them."""
 
     def __init__(self, size: int, dtype: type[np.floating[Any]]) -> None:
-        self._difference, self._mask = workspace("difference", dtype, (size,)), workspace("mask", np.bool_, (size,))
+        self._numbers = workspace("difference", dtype, (size,))
+        self._zeros, self._others = workspace("mask", np.bool_, (size,)), workspace("other mask", np.bool_, (size,))
 
     def subtract(self, first: Array, second: Any) -> Array:
-        """`first - second`; good until the next call."""
-        difference: Array = np.subtract(first, second, out=self._difference[: len(first)])
+        """`first - second`; good until numbers are written here again."""
+        difference: Array = np.subtract(first, second, out=self._numbers[: len(first)])
         return difference
+
+    def absolute(self, values: Array) -> Array:
+        """Absolute values; good until numbers are written here again."""
+        absolute: Array = np.abs(values, out=self._numbers[: len(values)])
+        return absolute
 
     def count_zeros(self, values: Array, *, rare: bool = False) -> int:
         """How many entries are 0; where these are `rare`, it mostly ends with seeing that there is none, which takes half as long."""
-        mask = np.equal(values, 0, out=self._mask[: len(values)])
+        mask = np.equal(values, 0, out=self._zeros[: len(values)])
         if rare and not np.logical_or.reduce(mask):
             return 0
         return int(np.count_nonzero(mask))
+
+    def count_zeros_alone(self, values: Array, others: Array) -> int:
+        """How many entries are 0 where those of `others` are not."""
+        zeros, both = np.equal(values, 0, out=self._zeros[: len(values)]), self._others[: len(values)]
+        np.equal(others, 0, out=both)
+        return int(np.count_nonzero(np.greater(zeros, both, out=both)))
 
 
 def add_value(sums: Sums, value: Array, initial: Array | None, scratch: Scratch, squares: float) -> None:
     """Adds a block of the value itself, and of its distance from the first value; `squares` is their sum, NaN where it is not known."""
     if initial is not None:
-        _add_initial(sums, value, initial)
+        _add_initial(sums, value, initial, scratch)
     low, high = float(np.minimum.reduce(value)), float(np.maximum.reduce(value))
     if not (low > -math.inf and high < math.inf):
         value = _add_non_finite(sums, value)
@@ -179,30 +191,32 @@ def add_change(sums: Sums, value: Array, others: dict[str, Array], scratch: Scra
     return update, after
 
 
-def add_gradient(sums: Sums, value: Array, gradient: Array, previous: Array | None, update: Array | None) -> None:
-    """Adds a block of the gradient, and of how the change answers to it."""
-    if update is not None and previous is not None:
-        sums.update_dot_gradient += _dot(update, gradient)
-        sums.lost += np.count_nonzero((gradient != 0) & (value == previous))
-    sums.gradient_zeros += np.count_nonzero(gradient == 0)
+def add_gradient(sums: Sums, gradient: Array, update: Array | None, scratch: Scratch) -> None:
+    """Adds a block of the gradient, and of how the change answers to it; the change may be in `scratch`, and is lost then."""
+    sums.gradient_zeros += scratch.count_zeros(gradient)
     squares = _dot(gradient, gradient)
+    if update is not None:
+        sums.update_dot_gradient += _dot(update, gradient)
+        sums.lost += scratch.count_zeros_alone(update, gradient)
     if not _LEAST_SQUARES < squares < math.inf:
         gradient = gradient[np.isfinite(gradient)].astype(np.float64)
         squares = _dot(gradient, gradient)
+        sums.gradient_absolute += float(np.add.reduce(np.abs(gradient)))
+    else:
+        sums.gradient_absolute += _sum(scratch.absolute(gradient))
     sums.gradient_finite += len(gradient)
     sums.gradient_squares += squares
-    sums.gradient_absolute += float(np.add.reduce(np.abs(gradient)))
 
 
-def _add_initial(sums: Sums, value: Array, initial: Array) -> None:
-    distance = value - initial
+def _add_initial(sums: Sums, value: Array, initial: Array, scratch: Scratch) -> None:
+    distance = scratch.subtract(value, initial)
     sums.displacement_squares += _dot(distance, distance)
     sums.initial_squares += _dot(initial, initial)
     if sums.initial_shift is None:
         sums.initial_shift = float(initial[0])
-    np.subtract(initial, sums.initial_shift, out=distance)
-    sums.initial_shifted_total += float(np.add.reduce(distance))
-    sums.initial_shifted_squares += _dot(distance, distance)
+    shifted = scratch.subtract(initial, sums.initial_shift)
+    sums.initial_shifted_total += _sum(shifted)
+    sums.initial_shifted_squares += _dot(shifted, shifted)
 
 
 def _add_non_finite(sums: Sums, value: Array) -> Array:

@@ -180,7 +180,7 @@ def _add_up(flat: _Flat, work: type[np.floating[Any]]) -> Sums:
         if "previous" in others:
             update, squares = add_change(sums, value, others, scratch)
         if "gradient" in others:
-            add_gradient(sums, value, others["gradient"], others.get("previous"), update)
+            add_gradient(sums, others["gradient"], update, scratch)
         add_value(sums, value, others.get("initial"), scratch, squares)
     return sums
 
