@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gzip
 import json
 import logging
 import os
@@ -151,10 +152,17 @@ def _serve_channels(request: wrappers.Request, source: ProviderSource) -> wrappe
 
 
 def _serve_static(name: str, request: wrappers.Request) -> wrappers.Response:
-    path = resources.files("tb_featuremap_plugin") / "static" / name
-    if not path.is_file():
+    packed = _packed(name)
+    if packed is None:
         return _respond_error(request, 404, f"{name} was not built; run `make frontend`")
-    return _respond(request, path.read_bytes(), _STATIC_TYPES[name])
+    return _respond(request, packed, _STATIC_TYPES[name], content_encoding="gzip")
+
+
+@functools.cache
+def _packed(name: str) -> bytes | None:
+    """A part of the bundle as it travels, compressed once; None where it was not built."""
+    path = resources.files("tb_featuremap_plugin") / "static" / name
+    return gzip.compress(path.read_bytes(), 9, mtime=0) if path.is_file() else None
 
 
 def _application(serve: Callable[[wrappers.Request], wrappers.Response]) -> WsgiApp:

@@ -39,12 +39,13 @@ export class BatchingSource implements DataSource {
     if (!groupOf(address)) return this.source.get(address, signal);
     return new Promise((resolve, reject) => {
       // Timers that are due together and observers that report together are tasks of their own; a timer of ours comes after them.
-      if (this.#asked.length === 0) setTimeout(() => this.#send());
+      if (this.#asked.length === 0) setTimeout(() => this.send());
       this.#asked.push({ address, signal, resolve, reject });
     });
   }
 
-  #send(): void {
+  /** Sends what was asked for until now, without waiting for more. */
+  send(): void {
     const wanted = this.#asked.filter(({ signal }) => !signal?.aborted);
     this.#asked = [];
     for (const batch of batches(wanted)) void (batch.length > 1 ? this.#together(batch) : this.#alone(batch[0]!));

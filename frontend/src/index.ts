@@ -5,14 +5,21 @@ import { Api } from "./api";
 import { App } from "./app/App";
 import { BatchingSource } from "./batch";
 import { onHashChange, readHash, soon, watchDark, watchReloads, watchVisible, writeHash } from "./host";
+import { fetchFirst } from "./pictures/ahead";
 import { EMBEDDED_ID, embeddedSource, ServerSource, STYLE_ID } from "./source";
 import { Store, StoreProvider } from "./store";
 import { adoptTypeface } from "./typeface";
 
 export function render(): void {
-  const api = new Api(embeddedSource(document) ?? new BatchingSource(new ServerSource()));
-  const store = new Store(api, readHash());
+  const server = new BatchingSource(new ServerSource());
+  const store = new Store(new Api(embeddedSource(document) ?? server), readHash());
   void store.reload();
+  const stopWaiting = store.index.subscribe(({ status }) => {
+    if (status !== "ready") return;
+    fetchFirst(store);
+    server.send();
+    queueMicrotask(() => stopWaiting());
+  });
   linkStyle();
   adoptTypeface();
   watchDark((dark) => {

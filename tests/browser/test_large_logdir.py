@@ -77,6 +77,33 @@ def test_only_cards_near_the_screen_are_fetched(large: Callable[..., Any], view:
     assert not any("block5" in part for part in tab_pictures)
 
 
+def test_a_layer_that_was_asked_for_stays_in_its_place_while_others_load(large: Callable[..., Any]) -> None:
+    tab = large("maps&p.featuremaps.layer=block3%2Fconv5")
+    expect_at_the_top(tab, "block3/conv5")
+    tab.frame.get_by_role("button", name="block1/conv7", exact=True).first.click()
+    expect_at_the_top(tab, "block1/conv7")
+    tab.page.mouse.move(700, 500)
+    tab.page.mouse.wheel(0, 400)
+    tab.frame.wait_for_function(f"() => ({_ABOVE})('block1/conv7') < -300", timeout=TIMEOUT_MS)
+
+
+_ABOVE = """(layer) => document.querySelector(`[data-card='${layer}']`).getBoundingClientRect().top
+  - document.querySelector('.toolbar').getBoundingClientRect().bottom"""
+"""Pixels from the toolbar down to a layer's card."""
+
+
+def expect_at_the_top(tab: Any, layer: str) -> None:
+    """All cards around it have been drawn, and its own lies right below the toolbar."""
+    drawn = """(layer) => {
+      const cards = [...document.querySelectorAll('article')];
+      const at = cards.findIndex((card) => card.dataset.card === layer);
+      return at > 0 && [cards[at - 1], cards[at]].every((card) => card.querySelector('figure.panel canvas'));
+    }"""
+    tab.frame.wait_for_function(drawn, arg=layer, timeout=TIMEOUT_MS)
+    tab.page.wait_for_load_state("networkidle")
+    tab.frame.wait_for_function(f"(layer) => Math.abs(({_ABOVE})(layer)) <= 2", arg=layer, timeout=TIMEOUT_MS)
+
+
 def test_numbers_of_variables_are_fetched_as_they_come_into_sight_or_decide_the_order(large: Callable[..., Any]) -> None:
     tab = large("weights")
     last = "block5%2Fconv9%2Fkernel"

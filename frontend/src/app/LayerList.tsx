@@ -8,6 +8,7 @@ import { StatisticSelect } from "../overview/StatisticSelect";
 import { SEVERITY_WORD, SeverityIcon } from "../overview/severity";
 import { type Store, useStore } from "../store";
 import type { Severity } from "../types";
+import { scrollToCard } from "./scroll";
 
 /** The network from input to output, each layer with the chosen statistic and the worst that was found in it; a click goes there in whatever view is open. */
 export function LayerList({ names }: { names: readonly string[] }) {
@@ -118,12 +119,4 @@ function worseOf(a: Severity, b: Severity | undefined): Severity {
 function goToLayer(store: Store, name: string): void {
   store.update({ layer: name, channel: null });
   scrollToCard(name);
-}
-
-export function scrollToCard(name: string): void {
-  const card = document.querySelector<HTMLElement>(`[data-card="${CSS.escape(name)}"]`);
-  if (!card) return;
-  const covered = document.querySelector<HTMLElement>(".toolbar")?.offsetHeight ?? 0;
-  card.style.scrollMarginTop = `${covered}px`;
-  card.scrollIntoView({ block: "start" });
 }

@@ -1,7 +1,7 @@
 /** The view of filters: a card a kernel, in the order of the network. */
 import { useEffect } from "preact/hooks";
-import { scrollToCard } from "../app/LayerList";
 import { Nothing } from "../app/States";
+import { scrollToCard } from "../app/scroll";
 import { layerOfVariable } from "../network";
 import { PictureToolbar } from "../pictures/Toolbar";
 import { type Store, useStore } from "../store";

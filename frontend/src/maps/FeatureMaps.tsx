@@ -1,7 +1,7 @@
 /** The view of feature maps: a card a layer, in the order of the network. */
 import { useEffect } from "preact/hooks";
-import { scrollToCard } from "../app/LayerList";
 import { Nothing } from "../app/States";
+import { scrollToCard } from "../app/scroll";
 import { findSeries } from "../network";
 import { PictureToolbar } from "../pictures/Toolbar";
 import { useStore } from "../store";
