@@ -46,7 +46,7 @@ SAMPLED_SITES = 4096
 _BLOCK = 1 << 18
 """Values of a block: 1 MB of float32, which stays near the core; with less, NumPy's calls would cost more than a slower cache does."""
 
-_SITES = 1 << 15
+_SITES = 1 << 14
 """Sites that are folded into their channels at once where there are several samples: arrays of so many are cheap to get memory for."""
 
 
