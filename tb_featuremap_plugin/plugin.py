@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import functools
-import gzip
 import json
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from importlib import resources
 from typing import Any
 
 from tensorboard import errors, plugin_util
@@ -17,7 +15,7 @@ from tensorboard.backend import http_util
 from tensorboard.plugins import base_plugin
 from werkzeug import wrappers
 
-from tb_featuremap_plugin import api, batch, limits, metadata
+from tb_featuremap_plugin import api, batch, bundle, limits, metadata
 from tb_featuremap_plugin.parameters import BadParameterError, Parameters
 from tb_featuremap_plugin.reading.prompt import prompt
 from tb_featuremap_plugin.reading.queries import Memory, ProviderSource
@@ -26,8 +24,6 @@ from tb_featuremap_plugin.versions import PictureVersions
 
 _FRAME = "application/octet-stream"
 _JSON = "application/json"
-_SCRIPTS = ("index.js", "late.js", "uplot.js")
-_STATIC_TYPES = {**dict.fromkeys(_SCRIPTS, "text/javascript"), "style.css": "text/css"}
 _A_YEAR = 365 * 24 * 3600
 
 _logger = logging.getLogger(__name__)
@@ -63,7 +59,7 @@ class FeatureMapsPlugin(base_plugin.TBPlugin):  # type: ignore[misc]
 
     def get_plugin_apps(self) -> dict[str, WsgiApp]:
         """Routes, below `/data/plugin/featuremaps`."""
-        static = {f"/{name}": _application(functools.partial(_serve_static, name)) for name in _STATIC_TYPES}
+        static = {f"/{name}": _application(functools.partial(_serve_static, name)) for name in bundle.TYPES}
         routes = {**self._routes, "/batch": self._serve_batch}
         return {**static, **{route: _application(functools.partial(self._with_source, serve)) for route, serve in routes.items()}}
 
@@ -77,7 +73,7 @@ class FeatureMapsPlugin(base_plugin.TBPlugin):  # type: ignore[misc]
 
     def frontend_metadata(self) -> base_plugin.FrontendMetadata:
         """Where the frontend is, and what the tab is called."""
-        return base_plugin.FrontendMetadata(es_module_path="/index.js", tab_name="Feature Maps")
+        return base_plugin.FrontendMetadata(es_module_path=f"/{bundle.MODULE}", tab_name="Feature Maps")
 
     def _with_source(self, serve: Serve, request: wrappers.Request) -> wrappers.Response:
         context = plugin_util.context(request.environ)
@@ -152,17 +148,10 @@ def _serve_channels(request: wrappers.Request, source: ProviderSource) -> wrappe
 
 
 def _serve_static(name: str, request: wrappers.Request) -> wrappers.Response:
-    packed = _packed(name)
-    if packed is None:
+    content = bundle.compressed(name)
+    if content is None:
         return _respond_error(request, 404, f"{name} was not built; run `make frontend`")
-    return _respond(request, packed, _STATIC_TYPES[name], content_encoding="gzip")
-
-
-@functools.cache
-def _packed(name: str) -> bytes | None:
-    """A part of the bundle as it travels, compressed once; None where it was not built."""
-    path = resources.files("tb_featuremap_plugin") / "static" / name
-    return gzip.compress(path.read_bytes(), 9, mtime=0) if path.is_file() else None
+    return _respond(request, content, bundle.TYPES[name], content_encoding="gzip")
 
 
 def _application(serve: Callable[[wrappers.Request], wrappers.Response]) -> WsgiApp:

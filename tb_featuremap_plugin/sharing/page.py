@@ -8,16 +8,15 @@ import html
 import json
 import re
 from collections.abc import Iterable
-from importlib import resources
 
+from tb_featuremap_plugin import bundle
 from tb_featuremap_plugin._version import __version__
 
 ANSWERS_ID = "featuremaps-answers"
 STYLE_ID = "featuremaps-style"
 """Elements in which the bundle looks for its answers and its style: source.ts in the frontend."""
 
-_STATIC = resources.files("tb_featuremap_plugin") / "static"
-_SCRIPT = 'import "index.js";'
+_SCRIPT = f'import "{bundle.MODULE}";'
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -59,7 +58,7 @@ def compose(found: Iterable[tuple[str, bytes]], title: str) -> bytes:
         version=__version__,
         title=html.escape(title),
         style_id=STYLE_ID,
-        style=_embeddable(_bundle("style.css"), "style"),
+        style=_embeddable(bundle.text(bundle.STYLE), "style"),
         answers_id=ANSWERS_ID,
         answers=json.dumps(encoded).replace("<", "\\u003c"),
         imports=imports,
@@ -70,18 +69,14 @@ def compose(found: Iterable[tuple[str, bytes]], title: str) -> bytes:
 
 def _import_map() -> str:
     """Where the page finds the bundle's scripts, and they each other: in the page."""
-    return json.dumps({"imports": {name: _data_url(_by_bare_names(_bundle(name))) for name in _modules()}})
+    return json.dumps({"imports": {name: _data_url(_by_bare_names(bundle.text(name))) for name in bundle.SCRIPTS}})
 
 
 def _by_bare_names(script: str) -> str:
     """The script with the bundle's scripts named, not addressed: from a data: address nothing is relative."""
-    for name in _modules():
+    for name in bundle.SCRIPTS:
         script = script.replace(f'"./{name}"', f'"{name}"')
     return script
-
-
-def _modules() -> list[str]:
-    return sorted(file.name for file in _STATIC.iterdir() if file.name.endswith(".js"))
 
 
 def _data_url(script: str) -> str:
@@ -90,10 +85,6 @@ def _data_url(script: str) -> str:
 
 def _digest(script: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode('ascii')}'"
-
-
-def _bundle(name: str) -> str:
-    return (_STATIC / name).read_text("utf-8")
 
 
 def _embeddable(text: str, element: str) -> str:

@@ -207,6 +207,13 @@ def test_no_view_is_wider_than_its_window(view: Any, window: dict[str, Any]) -> 
         assert wide <= room, name
 
 
+def test_a_channels_page_begins_at_its_head_in_a_narrow_window(view: Any) -> None:
+    tab = view("maps", "alpha,beta", options={"size": (560, 700)}, layer="conv2", channel="1")
+    tab.frame.locator("[data-card=conv2] figure.panel canvas").first.wait_for(timeout=WAIT_MS)
+    in_sight = "(button) => { const { top, bottom } = button.getBoundingClientRect(); return top >= 0 && bottom <= innerHeight; }"
+    assert tab.frame.get_by_role("button", name="Close").evaluate(in_sight)
+
+
 def test_the_address_brings_back_all_that_was_chosen(view: Any) -> None:
     tab = view("maps", "alpha,beta")
     frame = tab.frame

@@ -33,10 +33,18 @@ export function App() {
         <StepCursor />
       </header>
       <div class="body">
-        <Sidebar />
-        <div id={`view-${view}`} role="tabpanel" aria-labelledby={`tab-${view}`} class="view">
-          {status === "failed" && <Failure message={`Not up to date: ${message}`} retry={() => void store.reload()} />}
-          {store.chosen.value.length === 0 ? <p class="state">Choose a run at the left to see it here</p> : <Current />}
+        <div class="panes">
+          <Sidebar />
+          <div id={`view-${view}`} role="tabpanel" aria-labelledby={`tab-${view}`} class="view">
+            {status === "failed" && (
+              <Failure message={`Not up to date: ${message}`} retry={() => void store.reload()} />
+            )}
+            {store.chosen.value.length === 0 ? (
+              <p class="state">Choose a run at the left to see it here</p>
+            ) : (
+              <Current />
+            )}
+          </div>
         </div>
         {channel !== null && (view === "maps" || view === "filters") && <Late name="ChannelDrawer" />}
       </div>

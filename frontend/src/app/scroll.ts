@@ -10,9 +10,11 @@ export function scrollToCard(name: string): void {
   letGo();
   const card = document.querySelector<HTMLElement>(`[data-card="${CSS.escape(name)}"]`);
   if (!card) return;
-  const covered = document.querySelector<HTMLElement>(".toolbar")?.offsetHeight ?? 0;
-  card.style.scrollMarginTop = `${covered}px`;
-  letGo = untilTouched(card.parentElement!, () => card.scrollIntoView({ block: "start" }));
+  letGo = untilTouched(card.parentElement!, () => {
+    const covered = document.querySelector<HTMLElement>(".toolbar")?.offsetHeight ?? 0;
+    card.style.scrollMarginTop = `${covered}px`;
+    card.scrollIntoView({ block: "start" });
+  });
 }
 
 /** Calls `place` now and whenever the list has changed its size; the answer ends that early. */
