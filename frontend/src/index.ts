@@ -10,31 +10,20 @@ import { EMBEDDED_ID, embeddedSource, ServerSource, STYLE_ID } from "./source";
 import { Store, StoreProvider } from "./store";
 import { adoptTypeface } from "./typeface";
 
+/** So long after it was begun the first view has been drawn; what holds it up and can wait does so. */
+const FIRST_VIEW_MS = 300;
+
 export function render(): void {
   const server = new BatchingSource(new ServerSource());
   const store = new Store(new Api(embeddedSource(document) ?? server), readHash());
-  void store.reload();
-  const stopWaiting = store.index.subscribe(({ status }) => {
-    if (status !== "ready") return;
-    fetchFirst(store);
-    server.send();
-    queueMicrotask(() => stopWaiting());
-  });
+  void prepare(store, server).then(() => setTimeout(() => settle(store), FIRST_VIEW_MS));
   linkStyle();
-  adoptTypeface();
   watchDark((dark) => {
     store.dark.value = dark;
     document.body.classList.toggle("dark", dark);
   });
   watchVisible((visible) => {
     store.visible.value = visible;
-  });
-  const stale = signal(false);
-  watchReloads(() => (stale.value = true));
-  effect(() => {
-    if (!stale.value || !store.visible.value) return;
-    stale.value = false;
-    void store.reload();
   });
   onHashChange(() => store.restore(readHash()));
   store.state.subscribe(soon(() => writeHash(store.texts())));
@@ -43,6 +32,32 @@ export function render(): void {
   const root = document.body.appendChild(document.createElement("div"));
   root.id = "featuremaps";
   mount(createElement(StoreProvider, { value: store }, createElement(App, null)), root);
+}
+
+/** The typeface has to be fetched, and TensorBoard takes a message of ours as a reason to look at all of its page. */
+function settle(store: Store): void {
+  adoptTypeface();
+  followReloads(store);
+}
+
+function followReloads(store: Store): void {
+  const stale = signal(false);
+  watchReloads(() => (stale.value = true));
+  effect(() => {
+    if (!stale.value || !store.visible.value) return;
+    stale.value = false;
+    void store.reload();
+  });
+}
+
+/** Reads what there is, and the first pictures, before the page shows any of it. */
+async function prepare(store: Store, server: BatchingSource): Promise<void> {
+  store.prepared.value = false;
+  await store.reload();
+  const first = fetchFirst(store);
+  server.send();
+  await first;
+  store.prepared.value = true;
 }
 
 function linkStyle(): void {

@@ -1,6 +1,6 @@
 /** What is known of something that is being fetched. While a new value is on its way, the last one stays. */
 import { type Signal, signal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 
 export interface Resource<T> {
   readonly status: "loading" | "ready" | "failed";
@@ -26,7 +26,8 @@ export function useResource<T>(key: string | null, load: (signal: AbortSignal) =
   const resource = useRef<Signal<Resource<T>> | null>(null);
   resource.current ??= signal<Resource<T>>(LOADING);
   const target = resource.current;
-  useEffect(() => {
+  // Before the page is painted: an effect that waits for that would begin a frame later.
+  useLayoutEffect(() => {
     if (key === null) return;
     const controller = new AbortController();
     const settle = (settled: Resource<T>) => {

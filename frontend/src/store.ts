@@ -24,6 +24,8 @@ export interface Hovered {
 export class Store {
   readonly state: Signal<ViewState>;
   readonly index: Signal<Resource<Runs>> = signal(LOADING);
+  /** False while the first pictures are on their way: the page is laid out when they have come. */
+  readonly prepared = signal(true);
   readonly dark = signal(false);
   /** False while TensorBoard shows another tab: nothing is fetched or drawn then. */
   readonly visible = signal(true);

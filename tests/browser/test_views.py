@@ -207,6 +207,12 @@ def test_no_view_is_wider_than_its_window(view: Any, window: dict[str, Any]) -> 
         assert wide <= room, name
 
 
+def test_the_tab_is_set_in_tensorboards_typeface(view: Any) -> None:
+    tab = view("overview")
+    loaded = "() => [...document.fonts].some((face) => face.family.includes('Roboto') && face.status === 'loaded')"
+    tab.frame.wait_for_function(loaded, timeout=WAIT_MS)
+
+
 def test_a_channels_page_begins_at_its_head_in_a_narrow_window(view: Any) -> None:
     tab = view("maps", "alpha,beta", options={"size": (560, 700)}, layer="conv2", channel="1")
     tab.frame.locator("[data-card=conv2] figure.panel canvas").first.wait_for(timeout=WAIT_MS)

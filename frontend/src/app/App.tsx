@@ -22,7 +22,7 @@ export function App() {
   const { status, message } = store.index.value;
   const runs = store.runs.value;
   if (status === "failed" && runs.length === 0) return <Failure message={message} retry={() => void store.reload()} />;
-  if (status === "loading") return <Loading what="runs" />;
+  if (status === "loading" || !store.prepared.value) return <Loading what="runs" />;
   if (runs.length === 0) return <EmptyState />;
   const { view, channel } = store.state.value;
   const Current = COMPONENTS[view];

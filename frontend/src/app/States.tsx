@@ -1,10 +1,20 @@
 /** What stands where a picture, a chart or everything is missing: why, and what to do. */
+import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
+import { useEffect } from "preact/hooks";
+
+/** What comes sooner is not announced: words that flash by only unsettle. */
+const PATIENCE_MS = 200;
 
 export function Loading({ what }: { what: string }) {
+  const isLate = useSignal(false);
+  useEffect(() => {
+    const timer = setTimeout(() => (isLate.value = true), PATIENCE_MS);
+    return () => clearTimeout(timer);
+  }, []);
   return (
     <p class="state" role="status">
-      Loading {what}…
+      {isLate.value ? `Loading ${what}…` : "\u00a0"}
     </p>
   );
 }

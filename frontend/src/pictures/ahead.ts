@@ -1,4 +1,4 @@
-/** The first pictures of a view, asked for as soon as it is known what there is: laying out the page takes as long as they do to come. */
+/** The first pictures of a view, fetched before the page is laid out: that takes longer than they do, and they could not be read meanwhile. */
 import { findSeries } from "../network";
 import type { Store } from "../store";
 import { loadScene } from "./scene";
@@ -6,19 +6,28 @@ import { loadScene } from "./scene";
 /** So many are in sight, or close to it, in any window. */
 const FIRST_PICTURES = 3;
 
-/** Fetches feature maps of the first layers, unless the address says that another layer will be scrolled to. */
-export function fetchFirst(store: Store): void {
+/** The page is laid out after so many milliseconds even if they have not come. */
+const PATIENCE_MS = 150;
+
+/** Resolves when feature maps of the first layers have come, or will not; at once where the view has none or the address names another layer. */
+export async function fetchFirst(store: Store): Promise<void> {
+  const wanted = firstPictures(store);
+  if (wanted.length === 0) return;
+  const patience = new Promise((resolve) => setTimeout(resolve, PATIENCE_MS));
+  // The card that shows a picture asks again, and says what went wrong.
+  await Promise.race([Promise.allSettled(wanted), patience]);
+}
+
+function firstPictures(store: Store): readonly Promise<unknown>[] {
   const state = store.state.peek();
-  if (state.view !== "maps" || state.layer !== null || !store.visible.peek()) return;
+  if (state.view !== "maps" || state.layer !== null || !store.visible.peek()) return [];
   const chosen = store.chosen.peek();
   const step = store.step.peek() ?? 0;
   const panels = store.layersShown
     .peek()
     .flatMap((name) => chosen.filter((run) => findSeries(run, "maps", name)).map((run) => ({ name, run })));
-  for (const { name, run } of panels.slice(0, FIRST_PICTURES)) {
-    // The card that shows it asks again, and says what went wrong.
-    loadScene(store.api, { run, chosen, kind: "maps", name, step, state }, new AbortController().signal).catch(
-      () => undefined,
-    );
-  }
+  const { signal } = new AbortController();
+  return panels
+    .slice(0, FIRST_PICTURES)
+    .map(({ name, run }) => loadScene(store.api, { run, chosen, kind: "maps", name, step, state }, signal));
 }
