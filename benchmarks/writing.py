@@ -31,9 +31,10 @@ def comparisons() -> list[Comparison]:
 
 def _event(payload: bytes, step: int):
     from tensorboard.compat.proto.event_pb2 import Event
-    from tensorboard.compat.proto.summary_pb2 import Summary
 
-    return Event(step=step, wall_time=time.time(), summary=Summary(value=[_value(payload)]))
+    from tb_featuremap_plugin.values import summary
+
+    return Event(step=step, wall_time=time.time(), summary=summary([_value(payload)]))
 
 
 def _value(payload: bytes):
