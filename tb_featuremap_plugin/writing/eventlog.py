@@ -164,7 +164,7 @@ class EventLog:
                 else:
                     self._extend(self._file, data)
                 self._last_steps.update((value.tag, step) for value in values)
-            except Exception as other:
+            except Exception as other:  # of this event: those behind it may still be taken
                 errors.append(other)
         self.lost += len(errors)
         if errors:
