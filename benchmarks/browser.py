@@ -46,7 +46,7 @@ def comparisons() -> list[Comparison]:
     """Ten layers of the photograph at twenty steps, as feature maps and as one image of all channels a layer; then the large logdir."""
     from playwright.sync_api import sync_playwright
 
-    from tests.servers import start_tensorboard
+    from tests.support.servers import start_tensorboard
 
     folder = fresh("browser")
     _write(folder)

@@ -90,7 +90,7 @@ def comparisons(browser: Any) -> list[Comparison]:
 
 def _serve(folder: Path, runs: int, steps: int) -> str:
     """The address of a TensorBoard that has read all of it."""
-    from tests.servers import PLUGIN, start_tensorboard
+    from tests.support.servers import PLUGIN, start_tensorboard
 
     server = start_tensorboard(folder)
     atexit.register(server.stop)

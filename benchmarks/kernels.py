@@ -18,7 +18,7 @@ def comparisons() -> list[Comparison]:
 
 
 def _batch() -> Comparison:
-    from tb_featuremap_plugin.stats.activation import channel_stats, measure
+    from tb_featuremap_plugin.measures.activations.measure import channel_stats, measure
 
     rng = np.random.default_rng(0)
     batch = np.maximum(rng.standard_normal((32, 56, 56, 256), dtype=np.float32), 0)
@@ -33,8 +33,8 @@ def _batch() -> Comparison:
 
 
 def _variables() -> Comparison:
-    from tb_featuremap_plugin.stats.many import variable_rows
-    from tb_featuremap_plugin.stats.variable import Change, Variable
+    from tb_featuremap_plugin.measures.weights.many import variable_rows
+    from tb_featuremap_plugin.measures.weights.variable import Change, Variable
 
     previous = resnet50_weights()
     weights = stepped(previous)

@@ -27,9 +27,9 @@ def write(folder: Path, runs: int = RUNS, steps: int = STEPS) -> None:
 
 def _write_run(folder: Path, seed: int, steps: int, every: int) -> None:
     import tb_featuremap_plugin as fm
-    from tb_featuremap_plugin import metadata
-    from tb_featuremap_plugin.run_record import encode
-    from tb_featuremap_plugin.values import blob_value, table_value
+    from tb_featuremap_plugin.format import metadata
+    from tb_featuremap_plugin.format.run_record import encode
+    from tb_featuremap_plugin.format.values import blob_value, table_value
 
     rng = np.random.default_rng(seed)
     record = encode(_record())
@@ -52,8 +52,8 @@ def _write_run(folder: Path, seed: int, steps: int, every: int) -> None:
 
 def _record():
     import tb_featuremap_plugin as fm
-    from tb_featuremap_plugin.layer import RunRecord
-    from tb_featuremap_plugin.schema import LAYER_COLUMNS, VARIABLE_COLUMNS
+    from tb_featuremap_plugin.schema.columns import LAYER_COLUMNS, VARIABLE_COLUMNS
+    from tb_featuremap_plugin.schema.network import RunRecord
 
     rows = names()
     layers = tuple(fm.Layer(name, kind="conv2d", activation="relu", weights=(f"{name}/kernel",)) for name in rows)
@@ -77,7 +77,7 @@ def _pictures(rng: np.random.Generator) -> dict[str, np.ndarray]:
 
 
 def _tables(rng: np.random.Generator, step: int) -> tuple[np.ndarray, np.ndarray]:
-    from tb_featuremap_plugin.schema import LAYER_COLUMNS, VARIABLE_COLUMNS
+    from tb_featuremap_plugin.schema.columns import LAYER_COLUMNS, VARIABLE_COLUMNS
 
     return usual_numbers(rng, LAYERS, LAYER_COLUMNS, step), usual_numbers(rng, LAYERS, VARIABLE_COLUMNS, step)
 

@@ -131,11 +131,11 @@ def _write_numbers(folder: Path, steps: int, layers: int, runs: int) -> tuple[in
 
 def _write_run(folder: Path, steps: int, layers: int) -> None:
     import tb_featuremap_plugin as fm
-    from tb_featuremap_plugin import metadata
-    from tb_featuremap_plugin.layer import RunRecord
-    from tb_featuremap_plugin.run_record import encode
-    from tb_featuremap_plugin.schema import LAYER_COLUMNS, PROGRESS_COLUMNS, VARIABLE_COLUMNS
-    from tb_featuremap_plugin.values import blob_value, table_value
+    from tb_featuremap_plugin.format import metadata
+    from tb_featuremap_plugin.format.run_record import encode
+    from tb_featuremap_plugin.format.values import blob_value, table_value
+    from tb_featuremap_plugin.schema.columns import LAYER_COLUMNS, PROGRESS_COLUMNS, VARIABLE_COLUMNS
+    from tb_featuremap_plugin.schema.network import RunRecord
 
     rows = tuple(f"conv{index}" for index in range(layers))
     variables = tuple(f"{row}/kernel" for row in rows)

@@ -27,9 +27,9 @@ def comparisons() -> list[Comparison]:
 
 
 def _packed() -> Comparison:
-    from tb_featuremap_plugin import api
-    from tb_featuremap_plugin.reading.prompt import prompt
+    from tb_featuremap_plugin.reading.grpc_latency import low_latency
     from tb_featuremap_plugin.reading.queries import ProviderSource
+    from tb_featuremap_plugin.server import api
 
     folder = fresh("packed")
     _write_packed(folder / "run")
@@ -37,7 +37,7 @@ def _packed() -> Comparison:
     wait_for_tensors(provider, "featuremaps/variables", STEPS - 1)
 
     def read() -> None:
-        source = ProviderSource(prompt(provider), context(), "")
+        source = ProviderSource(low_latency(provider), context(), "")
         api.runs(source)
         api.table(source, "run", "variables")
 
@@ -48,11 +48,11 @@ def _packed() -> Comparison:
 
 def _write_packed(folder: Path) -> None:
     import tb_featuremap_plugin as fm
-    from tb_featuremap_plugin import metadata
-    from tb_featuremap_plugin.layer import RunRecord
-    from tb_featuremap_plugin.run_record import encode
-    from tb_featuremap_plugin.schema import VARIABLE_COLUMNS
-    from tb_featuremap_plugin.values import blob_value, table_value
+    from tb_featuremap_plugin.format import metadata
+    from tb_featuremap_plugin.format.run_record import encode
+    from tb_featuremap_plugin.format.values import blob_value, table_value
+    from tb_featuremap_plugin.schema.columns import VARIABLE_COLUMNS
+    from tb_featuremap_plugin.schema.network import RunRecord
 
     rows = tuple(f"layer{index}/kernel" for index in range(VARIABLES))
     record = encode(RunRecord(variable_rows=rows, variable_columns=VARIABLE_COLUMNS))

@@ -38,11 +38,11 @@ def _last_steps(provider) -> list[int]:
 
 
 def _questions(provider) -> dict[str, Callable[[], object]]:
-    from tb_featuremap_plugin import api
-    from tb_featuremap_plugin.reading.prompt import prompt
+    from tb_featuremap_plugin.reading.grpc_latency import low_latency
     from tb_featuremap_plugin.reading.queries import ProviderSource
+    from tb_featuremap_plugin.server import api
 
-    source = ProviderSource(prompt(provider), context(), "")
+    source = ProviderSource(low_latency(provider), context(), "")
     return {
         "listing": lambda: json.dumps(api.runs(source)),
         "table": lambda: api.table(source, "run0", "variables"),

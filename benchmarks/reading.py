@@ -98,9 +98,9 @@ def _list(provider) -> dict:
 
 
 def _listing(provider) -> Comparison:
-    from tb_featuremap_plugin import api
-    from tb_featuremap_plugin.reading.prompt import prompt
+    from tb_featuremap_plugin.reading.grpc_latency import low_latency
     from tb_featuremap_plugin.reading.queries import ProviderSource
+    from tb_featuremap_plugin.server import api
 
     def list_all() -> None:
         asking = context()
@@ -108,10 +108,10 @@ def _listing(provider) -> Comparison:
         provider.list_tensors(asking, experiment_id="", plugin_name="featuremaps_stats")
         provider.read_blob_sequences(asking, experiment_id="", plugin_name="featuremaps", downsample=10**6)
 
-    prompted = prompt(provider)
+    fast = low_latency(provider)
 
     def first_answer() -> None:
-        api.runs(ProviderSource(prompted, context(), ""))
+        api.runs(ProviderSource(fast, context(), ""))
 
     goal = Goal("first JSON of 1000 records, 200 MB, against the provider's own listing", OURS, LISTING, "wall", 1.5)
     return Comparison(

@@ -34,8 +34,8 @@ def comparisons() -> list[Comparison]:
 
 
 def _statistics(weights: dict[str, Float32], previous: dict[str, Float32]) -> Variant:
-    from tb_featuremap_plugin.stats.many import variable_rows
-    from tb_featuremap_plugin.stats.variable import Change, Variable
+    from tb_featuremap_plugin.measures.weights.many import variable_rows
+    from tb_featuremap_plugin.measures.weights.variable import Change, Variable
 
     def compute() -> None:
         variable_rows([Variable(value, Change(previous=previous[name], gap=1)) for name, value in weights.items()])
@@ -45,10 +45,10 @@ def _statistics(weights: dict[str, Float32], previous: dict[str, Float32]) -> Va
 
 def _ours(weights: dict[str, Float32], previous: dict[str, Float32]) -> Variant:
     import tb_featuremap_plugin as fm
-    from tb_featuremap_plugin import metadata
-    from tb_featuremap_plugin.stats.many import variable_rows
-    from tb_featuremap_plugin.stats.variable import Change, Variable
-    from tb_featuremap_plugin.values import table_value
+    from tb_featuremap_plugin.format import metadata
+    from tb_featuremap_plugin.format.values import table_value
+    from tb_featuremap_plugin.measures.weights.many import variable_rows
+    from tb_featuremap_plugin.measures.weights.variable import Change, Variable
 
     folder, step = fresh("ours"), iter(range(10**9))
     writer, growth = fm.Writer(folder), Growth(folder)

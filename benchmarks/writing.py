@@ -32,13 +32,13 @@ def comparisons() -> list[Comparison]:
 def _event(payload: bytes, step: int):
     from tensorboard.compat.proto.event_pb2 import Event
 
-    from tb_featuremap_plugin.values import summary
+    from tb_featuremap_plugin.format.values import summary
 
     return Event(step=step, wall_time=time.time(), summary=summary([_value(payload)]))
 
 
 def _value(payload: bytes):
-    from tb_featuremap_plugin.values import blob_value
+    from tb_featuremap_plugin.format.values import blob_value
 
     return blob_value("featuremaps/maps/noise", payload)
 

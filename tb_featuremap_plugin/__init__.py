@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     import tb_featuremap_plugin.integrations.keras as keras
     import tb_featuremap_plugin.integrations.torch as torch
     import tb_featuremap_plugin.summary as summary
-    from tb_featuremap_plugin.layer import Layer
     from tb_featuremap_plugin.monitor import Monitor
+    from tb_featuremap_plugin.schema.network import Layer
     from tb_featuremap_plugin.writer import Writer
 
 __all__ = ["Layer", "Monitor", "Writer", "__version__", "keras", "summary", "torch"]
 
 _MODULES = {"summary": "summary", "keras": "integrations.keras", "torch": "integrations.torch"}
-_CLASSES = {"Layer": "layer", "Monitor": "monitor", "Writer": "writer"}
+_CLASSES = {"Layer": "schema.network", "Monitor": "monitor", "Writer": "writer"}
 
 
 def __getattr__(name: str) -> object:

@@ -9,9 +9,11 @@ import operator
 
 from tensorboard.compat.proto.summary_pb2 import Summary
 
-from tb_featuremap_plugin import arrays, default_writer, values
-from tb_featuremap_plugin.calls import FeatureMapsCall, FiltersCall, WeightChangeCall
-from tb_featuremap_plugin.pictures import FilterOptions, MapOptions, Precision
+from tb_featuremap_plugin.arrays import tensors
+from tb_featuremap_plugin.format import values
+from tb_featuremap_plugin.images.pictures import FilterOptions, MapOptions, Precision
+from tb_featuremap_plugin.recording import tf_summary
+from tb_featuremap_plugin.recording.requests import FeatureMapsRequest, FiltersRequest, WeightChangeRequest
 
 __all__ = ["feature_maps", "feature_maps_pb", "filters", "filters_pb", "weight_change", "weight_change_pb"]
 
@@ -47,9 +49,9 @@ def feature_maps(
     options = MapOptions(layout, activation, max_images, max_channels, precision, description)
 
     def build(data: object, inputs: object | None) -> Summary:
-        return values.summary(FeatureMapsCall.check(name, data, inputs, options, arrays.to_numpy).build())
+        return values.summary(FeatureMapsRequest.check(name, data, inputs, options, tensors.to_numpy).build())
 
-    return default_writer.write(build, (data, inputs), step, "feature_maps")
+    return tf_summary.write(build, (data, inputs), step, "feature_maps")
 
 
 def filters(
@@ -79,9 +81,9 @@ def filters(
     options = FilterOptions(layout, layer, max_filters, description)
 
     def build(kernel: object, bias: object | None) -> Summary:
-        return values.summary(FiltersCall.check(name, kernel, bias, options, arrays.to_numpy).build())
+        return values.summary(FiltersRequest.check(name, kernel, bias, options, tensors.to_numpy).build())
 
-    return default_writer.write(build, (kernel, bias), step, "filters")
+    return tf_summary.write(build, (kernel, bias), step, "filters")
 
 
 def weight_change(
@@ -112,16 +114,16 @@ def weight_change(
     Raises:
         TypeError, ValueError, RuntimeError: as `feature_maps`.
     """
-    step = default_writer.current_step(step)
+    step = tf_summary.current_step(step)
     gap = _gap_between(step, previous_step)
 
     def build(value: object, previous: object, initial: object, previous_update: object, gradient: object, gap: object) -> Summary:
         others = {"previous": previous, "initial": initial, "previous_update": previous_update, "gradient": gradient}
-        steps = operator.index(arrays.to_numpy(gap, "previous_step").item())
-        call = WeightChangeCall.check(name, value, others, steps, layer, trainable, description, arrays.to_numpy)
+        steps = operator.index(tensors.to_numpy(gap, "previous_step").item())
+        call = WeightChangeRequest.check(name, value, others, steps, layer, trainable, description, tensors.to_numpy)
         return values.summary(call.build())
 
-    return default_writer.write(build, (value, previous, initial, previous_update, gradient, gap), step, "weight_change")
+    return tf_summary.write(build, (value, previous, initial, previous_update, gradient, gap), step, "weight_change")
 
 
 def _gap_between(step: object | None, previous_step: object | None) -> object:
@@ -163,7 +165,7 @@ def feature_maps_pb(
         ValueError: an argument is not allowed; the message says what is.
     """
     options = MapOptions(layout, activation, max_images, max_channels, precision, description)
-    return values.summary(FeatureMapsCall.check(name, data, inputs, options, arrays.to_numpy).build())
+    return values.summary(FeatureMapsRequest.check(name, data, inputs, options, tensors.to_numpy).build())
 
 
 def filters_pb(
@@ -193,7 +195,7 @@ def filters_pb(
         ValueError: an argument is not allowed; the message says what is.
     """
     options = FilterOptions(layout, layer, max_filters, description)
-    return values.summary(FiltersCall.check(name, kernel, bias, options, arrays.to_numpy).build())
+    return values.summary(FiltersRequest.check(name, kernel, bias, options, tensors.to_numpy).build())
 
 
 def weight_change_pb(
@@ -228,5 +230,5 @@ def weight_change_pb(
         ValueError: an argument is not allowed, or the shapes differ.
     """
     others = {"previous": previous, "initial": initial, "previous_update": previous_update, "gradient": gradient}
-    call = WeightChangeCall.check(name, value, others, gap, layer, trainable, description, arrays.to_numpy)
+    call = WeightChangeRequest.check(name, value, others, gap, layer, trainable, description, tensors.to_numpy)
     return values.summary(call.build())

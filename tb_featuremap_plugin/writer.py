@@ -17,14 +17,15 @@ from types import TracebackType
 
 from tensorboard.compat.proto.summary_pb2 import Summary
 
-from tb_featuremap_plugin import arrays, limits
-from tb_featuremap_plugin.calls import FeatureMapsCall, FiltersCall, WeightChangeCall
-from tb_featuremap_plugin.copies import Copies
-from tb_featuremap_plugin.pictures import FilterOptions, MapOptions, Precision
-from tb_featuremap_plugin.values import Value, encoded
-from tb_featuremap_plugin.writing import storage
-from tb_featuremap_plugin.writing.background import Background
-from tb_featuremap_plugin.writing.eventlog import EventLog
+from tb_featuremap_plugin.arrays import tensors
+from tb_featuremap_plugin.arrays.snapshot_pool import SnapshotPool
+from tb_featuremap_plugin.format.values import Value, encoded
+from tb_featuremap_plugin.images.pictures import FilterOptions, MapOptions, Precision
+from tb_featuremap_plugin.recording import storage
+from tb_featuremap_plugin.recording.background import Background
+from tb_featuremap_plugin.recording.eventlog import EventLog
+from tb_featuremap_plugin.recording.requests import FeatureMapsRequest, FiltersRequest, WeightChangeRequest
+from tb_featuremap_plugin.schema import limits
 
 Build = Callable[[], Sequence[Value | Summary.Value]]
 
@@ -71,7 +72,7 @@ class Writer:
         self._strict = strict
         self._log = EventLog(self.logdir, max_bytes)
         self._queue = Background(max_queue_bytes, _settle_of(weakref.ref(self)))
-        self._copies = Copies()
+        self._pool = SnapshotPool()
         self._ordinals: Counter[tuple[str, str]] = Counter()
         self._lock = threading.Lock()
         self._errors: list[BaseException] = []
@@ -102,7 +103,7 @@ class Writer:
         """
         options = MapOptions(layout, activation, max_images, max_channels, precision, description)
         checked = self._check_step(step)
-        call = FeatureMapsCall.check(name, data, inputs, options, self._copies.take)
+        call = FeatureMapsRequest.check(name, data, inputs, options, self._pool.take)
         ordinal = self.next_ordinal("maps", name)
         inputs_ordinal = None if inputs is None else self.next_ordinal("inputs", name)
         self._submit(checked, partial(self._build_maps, call, ordinal, inputs_ordinal), call.nbytes)
@@ -126,7 +127,7 @@ class Writer:
             ValueError: an argument is not allowed, or the writer is closed.
         """
         checked = self._check_step(step)
-        call = FiltersCall.check(name, kernel, bias, FilterOptions(layout, layer, max_filters, description), arrays.snapshot)
+        call = FiltersRequest.check(name, kernel, bias, FilterOptions(layout, layer, max_filters, description), tensors.snapshot)
         ordinal = self.next_ordinal("filters", name)
         self._submit(checked, partial(call.build, ordinal), call.nbytes)
 
@@ -156,8 +157,8 @@ class Writer:
         """
         checked = self._check_step(step)
         others = {"previous": previous, "initial": initial, "previous_update": previous_update, "gradient": gradient}
-        call = WeightChangeCall.check(
-            name, value, others, gap_between(checked, previous_step), layer, trainable, description, arrays.snapshot
+        call = WeightChangeRequest.check(
+            name, value, others, gap_between(checked, previous_step), layer, trainable, description, tensors.snapshot
         )
         ordinal = self.next_ordinal("variables", name)
         self._submit(checked, partial(call.build, ordinal), call.nbytes)
@@ -195,7 +196,7 @@ class Writer:
         if self._queue.closed:
             return
         if self._queue.close():
-            self._copies.clear()
+            self._pool.clear()
             self._run_safely(self._log.close)
         else:
             self._count_dropped(0, _STALLED)
@@ -221,12 +222,12 @@ class Writer:
             self._count_dropped(1, _SLOW)
         self._tell()
 
-    def _build_maps(self, call: FeatureMapsCall, ordinal: int, inputs_ordinal: int | None) -> list[Value]:
+    def _build_maps(self, call: FeatureMapsRequest, ordinal: int, inputs_ordinal: int | None) -> list[Value]:
         try:
             return call.build(ordinal, inputs_ordinal)
         finally:
             for snapshot in (call.data, call.inputs):
-                self._copies.give_back(snapshot)
+                self._pool.give_back(snapshot)
 
     def _write(self, step: int, build: Callable[[], Sequence[Value]]) -> None:
         self._run_safely(partial(self._append, step, build))
@@ -274,7 +275,7 @@ class Writer:
     def _after_fork(self) -> None:
         closed = self._queue.closed
         self._lock = threading.Lock()
-        self._copies = Copies()
+        self._pool = SnapshotPool()
         self._queue.reset()
         self._log.leave_to_parent()
         if closed:

@@ -68,7 +68,7 @@ def demo_logdir(repository: Path) -> Path:
 @pytest.fixture(scope="session")
 def clean_environment(tmp_path_factory: pytest.TempPathFactory):
     """A fresh environment with the wheel of this checkout and what it requires: no framework, no Node, no checkout."""
-    from tests import environments
+    from tests.support import environments
 
     folder = tmp_path_factory.mktemp("clean")
     wheel = environments.build("wheel", environments.copy_sources(folder / "sources"), folder)

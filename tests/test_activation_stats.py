@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tb_featuremap_plugin.schema import LAYER_COLUMNS
-from tb_featuremap_plugin.stats import activation as activations
-from tb_featuremap_plugin.stats.activation import CHANNEL_STATISTICS, join, measure, merge
-from tb_featuremap_plugin.stats.few import FewValues
-from tb_featuremap_plugin.stats.measured import channel_stats, describe, extremes, layer_row
-from tb_featuremap_plugin.widths import FEW
-from tests import oracles
+from tb_featuremap_plugin.arrays.short_rows import FEW
+from tb_featuremap_plugin.measures.activations import measure as activations
+from tb_featuremap_plugin.measures.activations.few import FewValues
+from tb_featuremap_plugin.measures.activations.measure import CHANNEL_STATISTICS, join, measure, merge
+from tb_featuremap_plugin.measures.activations.measured import channel_stats, describe, extremes, layer_row
+from tb_featuremap_plugin.schema.columns import LAYER_COLUMNS
+from tests.support import oracles
 
 PERCENTILES = {"p01": 1, "p05": 5, "p25": 25, "p50": 50, "p75": 75, "p95": 95, "p99": 99}
 

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from tb_featuremap_plugin.arrays import dtype_name, snapshot, to_numpy
+from tb_featuremap_plugin.arrays.tensors import dtype_name, snapshot, to_numpy
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "int8", "uint8", "int32", "int64", "bool"])
@@ -116,7 +116,7 @@ def test_jax():
 
 def test_no_framework_is_imported():
     code = (
-        "import sys, numpy, tb_featuremap_plugin as fm, tb_featuremap_plugin.arrays as arrays\n"
+        "import sys, numpy, tb_featuremap_plugin as fm, tb_featuremap_plugin.arrays.tensors as arrays\n"
         "import tb_featuremap_plugin.writer, tb_featuremap_plugin.summary\n"
         "arrays.to_numpy(numpy.ones(3), 'x')\n"
         "fm.summary.feature_maps_pb('a', numpy.ones((1, 2, 2, 3)))\n"

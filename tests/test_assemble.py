@@ -7,11 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tb_featuremap_plugin import limits, metadata, run_record, schema
-from tb_featuremap_plugin.layer import Layer, RunRecord
+from tb_featuremap_plugin.format import metadata, run_record
 from tb_featuremap_plugin.reading import assemble
-from tb_featuremap_plugin.reading.raw import Problems, RawRun, RawSeries, as_written
-from tb_featuremap_plugin.series import Problem
+from tb_featuremap_plugin.reading.raw_series import Problems, RawRun, RawSeries, as_written
+from tb_featuremap_plugin.reading.run import Problem
+from tb_featuremap_plugin.schema import limits
+from tb_featuremap_plugin.schema.columns import LAYER_COLUMNS
+from tb_featuremap_plugin.schema.network import Layer, RunRecord
 
 CONTENT = metadata.blob_metadata().plugin_data.content
 
@@ -97,14 +99,14 @@ def test_packed_and_single_rows_become_one_table():
     table = run.layers
     assert table.rows == ("conv1", "conv2", "late")
     assert table.steps.tolist() == [0, 1, 2]
-    assert table.columns == schema.LAYER_COLUMNS
+    assert table.columns == LAYER_COLUMNS
     np.testing.assert_array_equal(table.column("conv2", "ordinal"), [3, np.nan, 7])
     np.testing.assert_array_equal(table.column("late", "units"), [np.nan, 9, np.nan])
     np.testing.assert_array_equal(table.column("late", "nothing"), [np.nan] * 3)
 
 
 def test_a_single_row_leaves_the_packed_numbers_that_it_has_none_for():
-    record = RunRecord(layer_rows=("a", "b"), layer_columns=schema.LAYER_COLUMNS[:2])
+    record = RunRecord(layer_rows=("a", "b"), layer_columns=LAYER_COLUMNS[:2])
     packed, single = tensors((3, [[1, 2], [3, 4]])), tensors((3, [[np.nan, 9]]), start=1.0)
     run = assemble.run(run_of(record, tensor_series={"featuremaps/layers": packed, "featuremaps/layers/b": single}))
     assert run.layers.values[0, :, :2].tolist() == [[1, 2], [3, 9]]
@@ -113,7 +115,7 @@ def test_a_single_row_leaves_the_packed_numbers_that_it_has_none_for():
 def test_columns_are_matched_by_the_names_in_the_run_record():
     record = RunRecord(layer_rows=("conv1",), layer_columns=("rms", "from_the_future", "mean"))
     run = assemble.run(run_of(record, tensor_series={"featuremaps/layers": tensors((0, [[1, 2, 3]]))}))
-    assert run.layers.columns == (*schema.LAYER_COLUMNS, "from_the_future")
+    assert run.layers.columns == (*LAYER_COLUMNS, "from_the_future")
     assert [run.layers.column("conv1", name)[0] for name in ("rms", "from_the_future", "mean")] == [1, 2, 3]
     assert np.isnan(run.layers.column("conv1", "std")[0])
 
@@ -231,7 +233,7 @@ def test_problems_are_bounded_and_told_once():
 
 
 def test_a_series_too_large_to_hold_is_thinned_to_its_last_step(monkeypatch):
-    monkeypatch.setattr("tb_featuremap_plugin.limits.MAX_SERIES_CELLS", 10 * len(schema.LAYER_COLUMNS))
+    monkeypatch.setattr("tb_featuremap_plugin.schema.limits.MAX_SERIES_CELLS", 10 * len(LAYER_COLUMNS))
     series = tensors(*((step, np.full((1, 30), step)) for step in range(95)))
     run = assemble.run(run_of(RunRecord(layer_rows=("a",)), tensor_series={"featuremaps/layers": series}))
     assert len(run.layers.steps) <= 10

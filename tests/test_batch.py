@@ -8,10 +8,10 @@ from urllib.parse import quote
 
 import pytest
 
-from tb_featuremap_plugin import limits
-from tests import logdirs
-from tests.providers import LOADERS, loaded
-from tests.servers import PLUGIN, tensorboard
+from tb_featuremap_plugin.schema import limits
+from tests.support import logdirs
+from tests.support.providers import LOADERS, loaded
+from tests.support.servers import PLUGIN, tensorboard
 from tests.test_http import Recorder, ask, ask_raw, check_error, wsgi_client
 
 RUNS = ("asked/featuremaps", "mended/featuremaps")

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from tb_featuremap_plugin.reading.cache import Cache
-from tb_featuremap_plugin.series import PictureSeries
-from tb_featuremap_plugin.versions import PictureVersions
+from tb_featuremap_plugin.reading.run import PictureSeries
+from tb_featuremap_plugin.server.picture_versions import PictureVersions
 
 
 def test_the_values_used_last_are_kept():
@@ -117,8 +117,8 @@ def test_new_and_evicted_steps_keep_a_version_and_rewritten_ones_change_it():
 
 
 def test_forgotten_versions_never_come_back(monkeypatch):
-    monkeypatch.setattr("tb_featuremap_plugin.limits.MAX_REMEMBERED_SERIES", 2)
-    monkeypatch.setattr("tb_featuremap_plugin.limits.MAX_REMEMBERED_STEPS", 3)
+    monkeypatch.setattr("tb_featuremap_plugin.schema.limits.MAX_REMEMBERED_SERIES", 2)
+    monkeypatch.setattr("tb_featuremap_plugin.schema.limits.MAX_REMEMBERED_STEPS", 3)
     versions = PictureVersions("s")
     seen = [versions.version("", f"run{index % 3}", picture({index: 1.0})) for index in range(20)]
     assert len(set(seen)) > 10

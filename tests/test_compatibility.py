@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from tb_featuremap_plugin import record
+from tb_featuremap_plugin.format import record
 from tb_featuremap_plugin.reading.events import EventSource
-from tests.format_versions import FORMATS, VERSIONS, contents
-from tests.providers import LOADERS, loaded
+from tests.support.format_versions import FORMATS, VERSIONS, contents
+from tests.support.providers import LOADERS, loaded
 
 
 def assert_contains(found, expected, where: str = "") -> None:

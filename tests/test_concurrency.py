@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 import tb_featuremap_plugin as fm
-from tb_featuremap_plugin import record
+from tb_featuremap_plugin.format import record
 from tb_featuremap_plugin.reading.events import EventSource
-from tests import children, logdirs
-from tests.killing import assert_all_there
-from tests.providers import LOADERS, loaded
-from tests.same import assert_same_runs
-from tests.servers import PLUGIN, tensorboard
+from tests.support import children, logdirs
+from tests.support.killing import assert_all_there
+from tests.support.providers import LOADERS, loaded
+from tests.support.same import assert_same_runs
+from tests.support.servers import PLUGIN, tensorboard
 
 THREADS = 8
 KEEP_ALL = {"featuremaps": 0, "featuremaps_stats": 0}

@@ -10,9 +10,9 @@ import pytest
 
 import tb_featuremap_plugin as fm
 from tb_featuremap_plugin.reading.events import EventSource
-from tests import children
-from tests.killing import assert_all_there, write_until_killed
-from tests.providers import LOADERS, loaded
+from tests.support import children
+from tests.support.killing import assert_all_there, write_until_killed
+from tests.support.providers import LOADERS, loaded
 
 KILLS = 6
 

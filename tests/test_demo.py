@@ -13,10 +13,10 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tb_featuremap_plugin import record
 from tb_featuremap_plugin.demo.build import RUNS
+from tb_featuremap_plugin.format import record
 from tb_featuremap_plugin.reading.events import EventSource
-from tests.servers import PLUGIN, Server, tensorboard
+from tests.support.servers import PLUGIN, Server, tensorboard
 
 MEGABYTE = 1_000_000
 

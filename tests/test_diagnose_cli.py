@@ -9,10 +9,10 @@ import sys
 import pytest
 
 from tb_featuremap_plugin.cli.main import main
-from tb_featuremap_plugin.cli.prose import Paper, write_diagnosis
+from tb_featuremap_plugin.cli.terminal import Terminal, write_diagnosis
 from tb_featuremap_plugin.diagnosis import diagnose
-from tests.synthetic_runs import edit, flat_losses, healthy_run
-from tests.tiny_training import points, train
+from tests.support.synthetic_runs import edit, flat_losses, healthy_run
+from tests.support.tiny_training import points, train
 
 KEYS = {"rule", "severity", "target", "target_kind", "first_step", "last_step", "message", "evidence", "advice"}
 
@@ -105,9 +105,9 @@ def test_text_of_a_run_that_is_well(well, capsys):
 
 def test_text_fits_a_narrow_terminal_and_marks_in_colour():
     run = edit(healthy_run(losses=flat_losses()), "layers", "conv2", dead_units=1.0)
-    text = write_diagnosis(diagnose(run), Paper(60, coloured=True))
+    text = write_diagnosis(diagnose(run), Terminal(60, coloured=True))
     assert "\x1b[31mERROR   \x1b[0m" in text
-    plain = write_diagnosis(diagnose(run), Paper(60, coloured=False))
+    plain = write_diagnosis(diagnose(run), Terminal(60, coloured=False))
     assert [line for line in plain.splitlines() if len(line) > 60 and "[dead_units]" not in line and not line.startswith("Run")] == []
     assert "Also seen, likely because of it: flat loss" in plain
 

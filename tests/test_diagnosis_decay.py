@@ -6,8 +6,8 @@ import pytest
 
 from tb_featuremap_plugin.diagnosis import diagnose
 from tb_featuremap_plugin.reading.events import EventSource
-from tests.synthetic_runs import alarms, edit_kernels, falling_losses, flat_losses, found, healthy_run
-from tests.tiny_training import train
+from tests.support.synthetic_runs import alarms, edit_kernels, falling_losses, flat_losses, found, healthy_run
+from tests.support.tiny_training import train
 
 
 def diagnosed(folder, **options):

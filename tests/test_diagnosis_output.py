@@ -5,7 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.synthetic_runs import STEPS, alarms, edit, edit_layer, edit_record, falling_losses, flat_losses, found, healthy_run, losses
+from tests.support.synthetic_runs import (
+    STEPS,
+    alarms,
+    edit,
+    edit_layer,
+    edit_record,
+    falling_losses,
+    flat_losses,
+    found,
+    healthy_run,
+    losses,
+)
 
 
 def regression(run, activation="linear", loss="mse", **targets):

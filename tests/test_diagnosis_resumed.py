@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tests.synthetic_runs import STEPS, alarms, edit, edit_kernels, falling_losses, found, healthy_run, stuck_run
+from tests.support.synthetic_runs import STEPS, alarms, edit, edit_kernels, falling_losses, found, healthy_run, stuck_run
 
 RESUMED_AT = 160
 SINCE = np.where(STEPS >= RESUMED_AT, RESUMED_AT, 0)

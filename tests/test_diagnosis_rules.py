@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from tb_featuremap_plugin.diagnosis import all_rules, diagnose
-from tb_featuremap_plugin.layer import Layer, Probe
-from tests.synthetic_runs import STEPS, alarms, edit, edit_record, found, healthy_run, losses, stuck_run
+from tb_featuremap_plugin.schema.network import Layer, Probe
+from tests.support.synthetic_runs import STEPS, alarms, edit, edit_record, found, healthy_run, losses, stuck_run
 
 
 def test_a_run_that_learns_has_no_findings():

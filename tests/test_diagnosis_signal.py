@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tb_featuremap_plugin.diagnosis import diagnose
-from tests.synthetic_runs import (
+from tests.support.synthetic_runs import (
     HALFWAY,
     STEPS,
     STUCK,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.synthetic_runs import (
+from tests.support.synthetic_runs import (
     HALFWAY,
     STEPS,
     STUCK,

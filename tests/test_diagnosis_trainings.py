@@ -8,12 +8,12 @@ import json
 import numpy as np
 import pytest
 
-from tb_featuremap_plugin import api
 from tb_featuremap_plugin.diagnosis import diagnose, report
 from tb_featuremap_plugin.reading.events import EventSource
-from tests.servers import start_tensorboard
-from tests.synthetic_runs import edit, edit_layer, flat_losses, healthy_run, keep_steps
-from tests.tiny_training import Network, points, train
+from tb_featuremap_plugin.server import api
+from tests.support.servers import start_tensorboard
+from tests.support.synthetic_runs import edit, edit_layer, flat_losses, healthy_run, keep_steps
+from tests.support.tiny_training import Network, points, train
 
 FAULTS = {
     "unscaled_input": {"data": points(scale=200.0), "rate": 0.05},
@@ -120,7 +120,7 @@ def essence(run):
 
 
 def test_an_empty_run_says_nothing():
-    from tb_featuremap_plugin.series import Run
+    from tb_featuremap_plugin.reading.run import Run
 
     diagnosis = diagnose(Run("x", "x"))
     assert (diagnosis.findings, diagnosis.verdicts, diagnosis.steps) == ((), (), ())

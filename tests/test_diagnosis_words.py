@@ -7,9 +7,9 @@ import re
 import numpy as np
 import pytest
 
-from tb_featuremap_plugin.diagnosis import all_rules, diagnose, words
-from tb_featuremap_plugin.layer import Probe
-from tests.synthetic_runs import STEPS, edit, edit_kernels, edit_layer, edit_record, flat_losses, healthy_run, losses
+from tb_featuremap_plugin.diagnosis import all_rules, diagnose, phrases
+from tb_featuremap_plugin.schema.network import Probe
+from tests.support.synthetic_runs import STEPS, edit, edit_kernels, edit_layer, edit_record, flat_losses, healthy_run, losses
 
 STUCK = flat_losses()
 
@@ -109,7 +109,7 @@ def test_a_cross_entropy_that_rises_is_said_to_rise():
     ],
 )
 def test_numbers_are_rounded_to_what_matters(value, text):
-    assert words.number(value) == text
+    assert phrases.number(value) == text
 
 
 @pytest.mark.parametrize(
@@ -117,10 +117,10 @@ def test_numbers_are_rounded_to_what_matters(value, text):
     [(0.97, "97 %"), (0.00412, "0.41 %"), (1.0, "100 %"), (0.9999, "over 99 %"), (0.0, "0 %"), (1e-9, "less than 0.001 %"), (3.5, "350 %")],
 )
 def test_shares_are_never_rounded_to_all_or_nothing(share, text):
-    assert words.percent(share) == text
+    assert phrases.percent(share) == text
 
 
 def test_lists_of_names_stay_short():
-    assert words.names(["a"]) == "`a`"
-    assert words.names(["a", "b"]) == "`a` and `b`"
-    assert words.names(["a", "b", "c", "d", "e"]) == "`a`, `b`, `c` and 2 more"
+    assert phrases.names(["a"]) == "`a`"
+    assert phrases.names(["a", "b"]) == "`a` and `b`"
+    assert phrases.names(["a", "b", "c", "d", "e"]) == "`a`, `b`, `c` and 2 more"

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 import tb_featuremap_plugin as fm
-from tests.monitored import losses, picture, read_run
+from tests.support.monitored import losses, picture, read_run
 
-PROGRAMS = Path(__file__).parent / "programs"
+PROGRAMS = Path(__file__).parent / "support" / "programs"
 SECONDS = 300
 
 

@@ -71,7 +71,7 @@ def test_every_summary_function_and_argument_is_documented() -> None:
 def test_every_route_is_documented() -> None:
     from tensorboard.plugins.base_plugin import TBContext
 
-    from tb_featuremap_plugin.plugin import FeatureMapsPlugin
+    from tb_featuremap_plugin.server.plugin import FeatureMapsPlugin
 
     routes = FeatureMapsPlugin(TBContext(data_provider=object())).get_plugin_apps()
     assert not [route for route in routes if f"`{route}`" not in PAGES["http_api.md"]]
@@ -101,7 +101,7 @@ def test_every_rule_and_verdict_is_documented() -> None:
 
 
 def test_every_column_and_tag_is_in_the_format() -> None:
-    from tb_featuremap_plugin import metadata
+    from tb_featuremap_plugin.format import metadata
 
     tags = [value for name, value in vars(metadata).items() if name.endswith("_TAG")]
     assert tags

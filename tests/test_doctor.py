@@ -9,13 +9,14 @@ import pytest
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 
-from tb_featuremap_plugin import Monitor, Writer, metadata
+from tb_featuremap_plugin import Monitor, Writer
 from tb_featuremap_plugin.cli.main import main
 from tb_featuremap_plugin.doctor import check_up
 from tb_featuremap_plugin.doctor.remarks import on_run
-from tests.logdirs import EventLog
-from tests.synthetic_runs import edit, healthy_run
-from tests.tiny_training import train
+from tb_featuremap_plugin.format import metadata
+from tests.support.logdirs import EventLog
+from tests.support.synthetic_runs import edit, healthy_run
+from tests.support.tiny_training import train
 
 MAPS = np.zeros((1, 4, 4, 2), np.float32)
 
@@ -158,6 +159,6 @@ def test_the_command(tmp_path, capsys):
 
 @pytest.mark.parametrize("name", ["featuremaps", "featuremaps_stats"])
 def test_the_doctor_knows_the_plugin_names(name):
-    from tb_featuremap_plugin.doctor.survey import OURS
+    from tb_featuremap_plugin.doctor.scan import OURS
 
     assert name in OURS

@@ -15,7 +15,7 @@ from tensorboard.compat.proto.tensor_pb2 import TensorProto
 from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
 from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DT_STRING
 
-from tb_featuremap_plugin import eventfile, metadata, values, wire
+from tb_featuremap_plugin.format import eventfile, metadata, values, wire
 
 
 def test_tensorboard_reads_what_is_framed(tmp_path):

@@ -11,10 +11,11 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import SummaryMetadata
 from tensorboard.util import tensor_util
 
-from tb_featuremap_plugin import metadata, schema
+from tb_featuremap_plugin.format import metadata
 from tb_featuremap_plugin.reading import event_records
 from tb_featuremap_plugin.reading.events import EventSource
-from tests import logdirs
+from tb_featuremap_plugin.schema.columns import LAYER_COLUMNS
+from tests.support import logdirs
 
 
 def test_everything_of_a_run_is_read(tmp_path):
@@ -23,12 +24,12 @@ def test_everything_of_a_run_is_read(tmp_path):
     assert (run.name, run.title) == ("asked/featuremaps", "asked")
     assert [layer.name for layer in run.record.layers] == ["conv1", "conv2"]
     assert run.layers.rows == ("conv1", "conv2")
-    assert run.layers.columns == schema.LAYER_COLUMNS
+    assert run.layers.columns == LAYER_COLUMNS
     assert run.layers.steps.tolist() == [0, 1, 5]
     assert run.variables.rows == ("conv1/kernel", "conv2/kernel")
     expected = np.random.default_rng([5, int(logdirs.START_TIME)]).normal(size=(2, 30)).astype(np.float32)
     np.testing.assert_array_equal(run.layers.values[2], expected)
-    np.testing.assert_array_equal(run.layers.column("conv2", "mean")[2], expected[1, schema.LAYER_COLUMNS.index("mean")])
+    np.testing.assert_array_equal(run.layers.column("conv2", "mean")[2], expected[1, LAYER_COLUMNS.index("mean")])
     assert run.progress.column("run", "logged_steps").tolist() == [1, 2, 3]
     assert run.losses.steps.tolist() == [-1, 0, 1, 4, 5]
     assert run.losses.values.tolist() == [0, 1, 1.5, 5, 5.5]
@@ -112,7 +113,7 @@ def test_an_oversized_record_is_skipped_unread(tmp_path, monkeypatch):
     log.maps("conv1", 0)
     log.raw(logdirs.framed(b"x" * 5_000))
     log.maps("conv1", 1)
-    monkeypatch.setattr("tb_featuremap_plugin.limits.MAX_EVENT_BYTES", 4_000)
+    monkeypatch.setattr("tb_featuremap_plugin.schema.limits.MAX_EVENT_BYTES", 4_000)
     (run,) = EventSource(tmp_path).runs()
     assert run.pictures[0].steps.tolist() == [0, 1]
     assert any("5000 bytes" in problem.message for problem in run.problems)

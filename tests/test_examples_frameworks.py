@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.monitored import picture_names, read_run
+from tests.support.monitored import picture_names, read_run
 
 FOLDER = Path(__file__).parent.parent / "examples" / "frameworks"
 EXAMPLES = {

@@ -12,13 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from tb_featuremap_plugin import api, metadata, record
 from tb_featuremap_plugin.cli.main import main
+from tb_featuremap_plugin.export.answers import address
+from tb_featuremap_plugin.export.page import ANSWERS_ID
+from tb_featuremap_plugin.export.report import NothingToExportError, export
+from tb_featuremap_plugin.format import metadata, record
 from tb_featuremap_plugin.reading.events import EventSource
-from tb_featuremap_plugin.sharing.answers import address
-from tb_featuremap_plugin.sharing.page import ANSWERS_ID
-from tb_featuremap_plugin.sharing.report import NothingToExportError, export
-from tests import logdirs
+from tb_featuremap_plugin.server import api
+from tests.support import logdirs
 
 STEPS = [0, 1, 2, 5, 10, 20, 50, 100]
 HOSTILE = "</script><script>window.pwned = 1</script><!--"

@@ -11,14 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from tb_featuremap_plugin import api, record
 from tb_featuremap_plugin.cli.main import COMMANDS, main
-from tb_featuremap_plugin.errors import FormatError
+from tb_featuremap_plugin.export.parts import parse
+from tb_featuremap_plugin.format import record
 from tb_featuremap_plugin.reading.event_records import read_records
 from tb_featuremap_plugin.reading.events import EventSource
-from tb_featuremap_plugin.sharing.parts import parse
-from tests import logdirs, mutating
-from tests.providers import loaded
+from tb_featuremap_plugin.schema.errors import FormatError
+from tb_featuremap_plugin.server import api
+from tests.support import logdirs, mutating
+from tests.support.providers import loaded
 from tests.test_hostile_http import walk
 from tests.test_http import wsgi_client
 

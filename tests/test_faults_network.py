@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests import children, environments, logdirs
+from tests.support import children, environments, logdirs
 
 # Python tells a hook of every look-up of a name and every connection, whoever makes it.
 GUARD = """
@@ -19,7 +19,7 @@ sys.addaudithook(guard)
 """
 
 USE = """
-from tests.soaking import TinyLoop
+from tests.support.soaking import TinyLoop
 loop = TinyLoop()
 with fm.Monitor(sys.argv[1] + "/monitored", every=2) as monitor:
     for step in range(5): loop.step(monitor, step)
@@ -35,7 +35,7 @@ print("done")
 
 SERVE = """
 from pathlib import Path
-from tests.providers import loaded
+from tests.support.providers import loaded
 from tests.test_hostile_http import walk
 from tests.test_http import wsgi_client
 with loaded("python", Path(sys.argv[1])) as held:

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from tb_featuremap_plugin.reading.events import EventSource
-from tests import children
-from tests.killing import assert_all_there
+from tests.support import children
+from tests.support.killing import assert_all_there
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="resource limits and mounts are of POSIX systems")
 
@@ -72,7 +72,7 @@ def test_strict_raises_what_failed(tmp_path):
 
 MONITOR = """
 import json
-from tests.soaking import TinyLoop
+from tests.support.soaking import TinyLoop
 caught, loop, trained = catch_warnings(), TinyLoop(), 0
 with fm.Monitor(sys.argv[1], every=1) as monitor:
     for step in range(60):

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tb_featuremap_plugin import metadata
 from tb_featuremap_plugin.cli.main import main
-from tb_featuremap_plugin.printable import printable
-from tests import logdirs
+from tb_featuremap_plugin.format import metadata
+from tb_featuremap_plugin.reading.printable import printable
+from tests.support import logdirs
 
 HOSTILE = "\x1b]0;title\x07\x1b[2J\x1b[31mred\u202egnp.\r\x9b1m"
 

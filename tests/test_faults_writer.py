@@ -8,8 +8,8 @@ import os
 import pytest
 
 from tb_featuremap_plugin.reading.events import EventSource
-from tests import children
-from tests.killing import assert_all_there
+from tests.support import children
+from tests.support.killing import assert_all_there
 
 pytest.importorskip("fsspec")
 
@@ -17,7 +17,7 @@ HANGING = """
 import json, threading, time
 import fsspec
 from fsspec.implementations.memory import MemoryFileSystem
-from tb_featuremap_plugin.writing import background, storage
+from tb_featuremap_plugin.recording import background, storage
 
 background.WAIT_SECONDS = 0.3
 storage._gfile = lambda scheme: None  # TensorFlow, where it is, takes longer to import than this waits
@@ -70,7 +70,7 @@ print(json.dumps([writer.failed, len(caught)]))
 def test_a_strict_writer_that_fails_at_exit_does_not_keep_the_others_from_closing(tmp_path):
     program = """
 import time
-from tb_featuremap_plugin.values import blob_value
+from tb_featuremap_plugin.format.values import blob_value
 def slowly(step):
     time.sleep(0.02)
     return [blob_value("featuremaps/maps/late", b"%d" % step)]

@@ -7,7 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from tb_featuremap_plugin import errors, record
+from tb_featuremap_plugin.format import record
+from tb_featuremap_plugin.schema import errors
 from tests.golden import make
 
 GOOD = sorted(make.good())

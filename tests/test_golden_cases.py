@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests import golden_cases, golden_layers
+from tests.support import golden_cases, golden_layers
 
 
 @pytest.mark.tensorflow

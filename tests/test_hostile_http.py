@@ -13,13 +13,14 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from tensorboard.util import tensor_util
 
-from tb_featuremap_plugin import api, metadata
+from tb_featuremap_plugin.format import metadata
 from tb_featuremap_plugin.reading import assemble
 from tb_featuremap_plugin.reading.events import EventSource
-from tests import hostile, logdirs
-from tests.frames import read_frame
-from tests.providers import LOADERS, loaded
-from tests.servers import PLUGIN
+from tb_featuremap_plugin.server import api
+from tests.support import hostile, logdirs
+from tests.support.frames import read_frame
+from tests.support.providers import LOADERS, loaded
+from tests.support.servers import PLUGIN
 from tests.test_http import check_error, wsgi_client
 
 ROUTES = ("runs", "diagnosis", "table", "losses", "scalars", "picture", "channels")

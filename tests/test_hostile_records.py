@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from tb_featuremap_plugin import limits, record, run_record
-from tb_featuremap_plugin.errors import FormatError
-from tb_featuremap_plugin.layer import RunRecord
-from tests import hostile
+from tb_featuremap_plugin.format import record, run_record
+from tb_featuremap_plugin.schema import limits
+from tb_featuremap_plugin.schema.errors import FormatError
+from tb_featuremap_plugin.schema.network import RunRecord
+from tests.support import hostile
 
 
 def read_all(blob):

@@ -14,13 +14,13 @@ from tensorboard.plugins.base_plugin import TBContext
 from werkzeug.test import Client
 
 import tb_featuremap_plugin
-from tb_featuremap_plugin import schema
-from tb_featuremap_plugin.plugin import FeatureMapsPlugin
 from tb_featuremap_plugin.reading.events import EventSource
-from tests import logdirs
-from tests.frames import read_frame
-from tests.providers import LOADERS, loaded
-from tests.servers import PLUGIN, tensorboard
+from tb_featuremap_plugin.schema.columns import LAYER_COLUMNS
+from tb_featuremap_plugin.server.plugin import FeatureMapsPlugin
+from tests.support import logdirs
+from tests.support.frames import read_frame
+from tests.support.providers import LOADERS, loaded
+from tests.support.servers import PLUGIN, tensorboard
 
 RUN = "asked/featuremaps"
 BAD_STEPS = ("", "x", "1.0", "1e3", "+1", " 1", "0x1", "9" * 30, "%D9%A1", "NaN")
@@ -92,7 +92,7 @@ def test_a_table_is_what_was_logged(client, logdir):
     header, arrays = read_frame(ask(client, "table", run=RUN, table="layers").data)
     assert (header["kind"], header["run"], header["table"]) == ("table", RUN, "layers")
     assert header["rows"] == ["conv1", "conv2"]
-    assert header["columns"] == list(schema.LAYER_COLUMNS)
+    assert header["columns"] == list(LAYER_COLUMNS)
     np.testing.assert_array_equal(arrays["values"], expected.values)
     assert arrays["steps"].tolist() == [0, 1, 5]
     np.testing.assert_array_equal(arrays["wall_times"], expected.wall_times)

@@ -25,7 +25,7 @@ with fm.Monitor(sys.argv[1] + "/monitor") as monitor:
 """
 BACKEND = """
 from tensorboard.plugins.base_plugin import TBContext
-from tb_featuremap_plugin.loader import FeatureMapsLoader
+from tb_featuremap_plugin.server.loader import FeatureMapsLoader
 plugin = FeatureMapsLoader().load(TBContext(data_provider=object()))
 assert plugin.get_plugin_apps()
 """

@@ -9,7 +9,7 @@ jax = pytest.importorskip("jax")
 import jax.numpy as jnp  # noqa: E402
 
 import tb_featuremap_plugin as fm  # noqa: E402
-from tests.monitored import losses, numbers, picture_names, read_run  # noqa: E402
+from tests.support.monitored import losses, numbers, picture_names, read_run  # noqa: E402
 
 PROBE = jnp.asarray(np.random.default_rng(0).random((4, 8, 8, 1)), jnp.float32)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.monitored import numbers, picture_names, read_run
+from tests.support.monitored import numbers, picture_names, read_run
 
 keras = pytest.importorskip("keras")
 
@@ -34,7 +34,7 @@ def run_cases(backend: str, selection: str) -> None:
         "no:cacheprovider",
         "-o",
         "timeout=1200",
-        str(TESTS / "keras_cases.py"),
+        str(TESTS / "support" / "keras_cases.py"),
         "-k",
         selection,
     ]

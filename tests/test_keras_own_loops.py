@@ -9,8 +9,8 @@ keras = pytest.importorskip("keras")
 tf = pytest.importorskip("tensorflow")
 
 import tb_featuremap_plugin as fm  # noqa: E402
-from tests.keras_models import TARGETS, X  # noqa: E402
-from tests.monitored import losses, picture_names, read_run  # noqa: E402
+from tests.support.keras_models import TARGETS, X  # noqa: E402
+from tests.support.monitored import losses, picture_names, read_run  # noqa: E402
 
 pytestmark = [
     pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the steps are TensorFlow's"),

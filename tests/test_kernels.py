@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tb_featuremap_plugin import kernels
+from tb_featuremap_plugin.images import kernels
 
 
 def memory_orders(kernel):

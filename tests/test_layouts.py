@@ -7,8 +7,8 @@ import itertools
 import numpy as np
 import pytest
 
-from tb_featuremap_plugin import layouts
-from tb_featuremap_plugin.errors import LayoutError
+from tb_featuremap_plugin.arrays import layouts
+from tb_featuremap_plugin.schema.errors import LayoutError
 
 SIZES = {"N": 2, "C": 3, "O": 5, "I": 4, "M": 6, "D": 7, "H": 8, "W": 9}
 

@@ -10,7 +10,7 @@ from importlib import metadata
 import pytest
 from tensorboard.plugins.base_plugin import TBContext
 
-from tb_featuremap_plugin.loader import SAMPLES, FeatureMapsLoader
+from tb_featuremap_plugin.server.loader import SAMPLES, FeatureMapsLoader
 
 
 def test_the_entry_point_is_the_loader():
@@ -40,18 +40,18 @@ def test_unknown_flags_are_left_alone(flags):
 
 
 def test_a_plugin_that_cannot_be_made_is_a_warning(monkeypatch, caplog):
-    monkeypatch.setitem(sys.modules, "tb_featuremap_plugin.plugin", None)
+    monkeypatch.setitem(sys.modules, "tb_featuremap_plugin.server.plugin", None)
     assert FeatureMapsLoader().load(TBContext()) is None
     assert "could not be loaded" in caplog.text
 
 
 def test_loading_is_light_and_needs_no_tensorflow():
     code = (
-        "import sys; from tb_featuremap_plugin.loader import FeatureMapsLoader; loader = sorted(sys.modules);"
-        "from tb_featuremap_plugin import plugin, api;"
+        "import sys; from tb_featuremap_plugin.server.loader import FeatureMapsLoader; loader = sorted(sys.modules);"
+        "from tb_featuremap_plugin.server import plugin, api;"
         "from tb_featuremap_plugin.reading import events, queries;"
         "heavy = {'tensorflow', 'torch', 'jax', 'keras'};"
-        "print(sorted(heavy & set(sys.modules)), 'tb_featuremap_plugin.plugin' in loader, 'numpy' in loader)"
+        "print(sorted(heavy & set(sys.modules)), 'tb_featuremap_plugin.server.plugin' in loader, 'numpy' in loader)"
     )
     answer = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.split() == ["[]", "False", "False"]

@@ -12,14 +12,14 @@ import pytest
 
 import tb_featuremap_plugin as fm
 from tb_featuremap_plugin.reading.events import EventSource
-from tb_featuremap_plugin.writing import locks, storage
-from tests import children, windows_locks
-from tests.killing import assert_all_there
+from tb_featuremap_plugin.recording import locks, storage
+from tests.support import children, windows_locks
+from tests.support.killing import assert_all_there
 
 THREADS = 8
 AS_ON_WINDOWS = """
-from tb_featuremap_plugin.writing import locks
-from tests import windows_locks
+from tb_featuremap_plugin.recording import locks
+from tests.support import windows_locks
 locks.LOCKS = locks.WindowsLocks(windows_locks)
 """
 

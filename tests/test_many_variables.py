@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tb_featuremap_plugin.schema import VARIABLE_COLUMNS
-from tb_featuremap_plugin.stats.many import variable_rows
-from tb_featuremap_plugin.stats.variable import Change, Variable
-from tests import oracles
+from tb_featuremap_plugin.measures.weights.many import variable_rows
+from tb_featuremap_plugin.measures.weights.variable import Change, Variable
+from tb_featuremap_plugin.schema.columns import VARIABLE_COLUMNS
+from tests.support import oracles
 
 FROM_SUMS = {"mean", "radial", "cosine", "gradient_cosine"}
 

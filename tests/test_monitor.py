@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import tb_featuremap_plugin as fm
-from tests.monitored import layer_numbers, losses, numbers, picture, picture_names, picture_steps, pixels, progress, read_run
+from tests.support.monitored import layer_numbers, losses, numbers, picture, picture_names, picture_steps, pixels, progress, read_run
 
 PROBE = np.random.default_rng(1).random((6, 8, 8, 1)).astype(np.float32)
 

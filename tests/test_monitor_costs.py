@@ -12,7 +12,7 @@ import tb_featuremap_plugin as fm
 from tb_featuremap_plugin.monitor.budgets import FREE_RECORDS, TimeBudget, over_budget
 from tb_featuremap_plugin.monitor.losses import Losses, LossSummary
 from tb_featuremap_plugin.monitor.snapshots import Snapshots, change_of
-from tests.monitored import progress, read_run
+from tests.support.monitored import progress, read_run
 
 
 class Clock:

@@ -11,8 +11,8 @@ import pytest
 
 import tb_featuremap_plugin as fm
 from tb_featuremap_plugin.reading.events import EventSource
-from tests import children
-from tests.monitored import layer_numbers, numbers, picture_names, progress, read_run
+from tests.support import children
+from tests.support.monitored import layer_numbers, numbers, picture_names, progress, read_run
 
 X = np.ones((2, 4, 4, 1), np.float32)
 

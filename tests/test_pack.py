@@ -14,17 +14,17 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import SummaryMetadata
 from tensorboard.util import tensor_util
 
-from tb_featuremap_plugin import metadata
 from tb_featuremap_plugin.cli.main import main
+from tb_featuremap_plugin.export.archive import safe_part
+from tb_featuremap_plugin.export.pack import NOTE_NAME, TooSmallError, pack
+from tb_featuremap_plugin.export.plan import Weights, everything, plan
+from tb_featuremap_plugin.export.step_selection import choices, merged
+from tb_featuremap_plugin.format import metadata
 from tb_featuremap_plugin.reading.event_records import read_records
 from tb_featuremap_plugin.reading.events import EventSource
-from tb_featuremap_plugin.sharing.archive import safe_part
-from tb_featuremap_plugin.sharing.pack import NOTE_NAME, TooSmallError, pack
-from tb_featuremap_plugin.sharing.plan import Weights, everything, plan
-from tb_featuremap_plugin.sharing.spread import choices, merged
-from tests import logdirs
-from tests.providers import LOADERS, loaded
-from tests.same import assert_same_points, assert_same_runs, assert_same_table
+from tests.support import logdirs
+from tests.support.providers import LOADERS, loaded
+from tests.support.same import assert_same_points, assert_same_runs, assert_same_table
 
 STEPS = list(range(0, 400, 10))
 LARGE = 300_000

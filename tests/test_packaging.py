@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import environments
+from tests.support import environments
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def test_wheel_holds_every_module(names: set[str], repository: Path) -> None:
 def test_entry_points(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         text = next(archive.read(name).decode() for name in archive.namelist() if name.endswith("entry_points.txt"))
-    assert "featuremaps = tb_featuremap_plugin.loader:FeatureMapsLoader" in text
+    assert "featuremaps = tb_featuremap_plugin.server.loader:FeatureMapsLoader" in text
     assert "tb-featuremap = tb_featuremap_plugin.cli.main:main" in text
 
 

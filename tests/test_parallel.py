@@ -10,7 +10,7 @@ import pytest
 from tb_featuremap_plugin.cli.main import main
 from tb_featuremap_plugin.reading import parallel
 from tb_featuremap_plugin.reading.events import EventSource
-from tests import logdirs
+from tests.support import logdirs
 
 
 @pytest.fixture

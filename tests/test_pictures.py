@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tb_featuremap_plugin import pictures, record, tiles
-from tb_featuremap_plugin.errors import LayoutError
-from tb_featuremap_plugin.pictures import FilterOptions, MapOptions
-from tb_featuremap_plugin.stats.activation import measure, merge
-from tb_featuremap_plugin.stats.measured import describe
-from tests import oracles
+from tb_featuremap_plugin.format import record
+from tb_featuremap_plugin.images import pictures, tiles
+from tb_featuremap_plugin.images.pictures import FilterOptions, MapOptions
+from tb_featuremap_plugin.measures.activations.measure import measure, merge
+from tb_featuremap_plugin.measures.activations.measured import describe
+from tb_featuremap_plugin.schema.errors import LayoutError
+from tests.support import oracles
 
 
 def read(blob):

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from tensorboard.compat.proto.event_pb2 import Event
 
-from tb_featuremap_plugin import eventfile, metadata
+from tb_featuremap_plugin.format import eventfile, metadata
+from tb_featuremap_plugin.format.values import blob_value, table_value
 from tb_featuremap_plugin.reading import event_records, run_reader
 from tb_featuremap_plugin.reading.event_records import find_runs, read_records
 from tb_featuremap_plugin.reading.plain_events import PICTURE_HEADS, Pattern, TableHeads, find_tags, form_of, read_head, read_values
 from tb_featuremap_plugin.reading.run_reader import RunReader
-from tb_featuremap_plugin.values import blob_value, table_value
-from tests import logdirs, mutating
-from tests.tiny_training import train
+from tests.support import logdirs, mutating
+from tests.support.tiny_training import train
 
 TAG = "featuremaps/maps/conv1"
 

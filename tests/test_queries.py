@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from tensorboard.context import RequestContext
 from tensorboard.util import tensor_util
 
-from tb_featuremap_plugin import limits, metadata
+from tb_featuremap_plugin.format import metadata
 from tb_featuremap_plugin.reading.events import EventSource
 from tb_featuremap_plugin.reading.queries import Memory, ProviderSource
-from tests import logdirs
-from tests.providers import LOADERS, loaded
-from tests.same import assert_same_run, assert_same_runs
+from tb_featuremap_plugin.schema import limits
+from tests.support import logdirs
+from tests.support.providers import LOADERS, loaded
+from tests.support.same import assert_same_run, assert_same_runs
 
 both_loaders = pytest.mark.parametrize("loader", LOADERS)
 

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from tb_featuremap_plugin import errors, record
+from tb_featuremap_plugin.format import record
+from tb_featuremap_plugin.schema import errors
 
 ARRAYS = st.sampled_from(["uint8", "float16", "float32", "int32", "float64"]).flatmap(
     lambda dtype: arrays.arrays(dtype, arrays.array_shapes(min_dims=0, max_dims=5, min_side=0, max_side=4))

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 import tb_featuremap_plugin as fm
-from tb_featuremap_plugin import limits
-from tb_featuremap_plugin.layer import RunRecord
 from tb_featuremap_plugin.reading.events import EventSource
-from tb_featuremap_plugin.series import Source
-from tests import logdirs
-from tests.monitored import layer_numbers, numbers, picture, progress
-from tests.providers import LOADERS, loaded
+from tb_featuremap_plugin.reading.run import Source
+from tb_featuremap_plugin.schema import limits
+from tb_featuremap_plugin.schema.network import RunRecord
+from tests.support import logdirs
+from tests.support.monitored import layer_numbers, numbers, picture, progress
+from tests.support.providers import LOADERS, loaded
 
 RUN = "featuremaps"
 LAST = 21

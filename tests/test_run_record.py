@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tb_featuremap_plugin import record, run_record
-from tb_featuremap_plugin.errors import FormatError, NewerVersionError
-from tb_featuremap_plugin.layer import ROLES, Layer, Probe, RunRecord
+from tb_featuremap_plugin.format import record, run_record
+from tb_featuremap_plugin.schema.errors import FormatError, NewerVersionError
+from tb_featuremap_plugin.schema.network import ROLES, Layer, Probe, RunRecord
 
 names = st.text(max_size=20)
 name_lists = st.lists(names, max_size=3).map(tuple)
@@ -142,7 +142,7 @@ def test_a_later_version_is_said_to_be_one():
 
 
 def test_an_inflated_record_is_bounded(monkeypatch):
-    monkeypatch.setattr("tb_featuremap_plugin.limits.MAX_RUN_RECORD_BYTES", 1000)
+    monkeypatch.setattr("tb_featuremap_plugin.schema.limits.MAX_RUN_RECORD_BYTES", 1000)
     assert run_record.decode(run_record.encode(RunRecord())) == RunRecord()
     with pytest.raises(FormatError, match="1000"):
         run_record.decode(run_record.encode(RunRecord(notes=("x" * 1000,))))

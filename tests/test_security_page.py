@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tb_featuremap_plugin import limits
+from tb_featuremap_plugin.schema import limits
 
 
 def test_every_limit_is_explained(repository):

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import tb_featuremap_plugin as fm
-from tb_featuremap_plugin import record
-from tests.servers import PLUGIN, Server, tensorboard
+from tb_featuremap_plugin.format import record
+from tests.support.servers import PLUGIN, Server, tensorboard
 
 LOADERS = pytest.mark.parametrize("load_fast", [True, False], ids=["native", "python"])
 STEPS = 300

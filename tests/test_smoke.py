@@ -8,9 +8,9 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tb_featuremap_plugin import record
-from tests import environments
-from tests.servers import PLUGIN, Server, tensorboard
+from tb_featuremap_plugin.format import record
+from tests.support import environments
+from tests.support.servers import PLUGIN, Server, tensorboard
 
 pytestmark = pytest.mark.network
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tb_featuremap_plugin.reading.events import EventSource
-from tests.soaking import MEGABYTE, MONITOR, WRITER, WRITERS, assert_flat, report, size_of, soak
+from tests.support.soaking import MEGABYTE, MONITOR, WRITER, WRITERS, assert_flat, report, size_of, soak
 
 pytest.importorskip("psutil")
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import tb_featuremap_plugin as fm
-from tb_featuremap_plugin.writing import storage
+from tb_featuremap_plugin.recording import storage
 
 MAPS = np.random.default_rng(0).random((1, 4, 4, 3)).astype(np.float32)
 

@@ -7,9 +7,9 @@ import pytest
 from tensorboard.backend.event_processing import event_file_loader
 
 import tb_featuremap_plugin as fm
-from tb_featuremap_plugin.schema import LAYER_COLUMNS, VARIABLE_COLUMNS
-from tb_featuremap_plugin.stats.activation import layer_row, measure
-from tb_featuremap_plugin.stats.variable import Change, variable_row
+from tb_featuremap_plugin.measures.activations.measure import layer_row, measure
+from tb_featuremap_plugin.measures.weights.variable import Change, variable_row
+from tb_featuremap_plugin.schema.columns import LAYER_COLUMNS, VARIABLE_COLUMNS
 
 MAPS = np.random.default_rng(0).normal(0, 1, (2, 6, 6, 4)).astype(np.float32)
 KERNEL = np.random.default_rng(1).normal(0, 1, (3, 3, 4, 8)).astype(np.float32)

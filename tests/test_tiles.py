@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tb_featuremap_plugin import tiles
+from tb_featuremap_plugin.images import tiles
 
 
 def channels_last(maps):

@@ -12,7 +12,7 @@ from torch import nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
 
 import tb_featuremap_plugin as fm  # noqa: E402
-from tests.monitored import layer_numbers, losses, numbers, picture, picture_names, pixels, progress, read_run  # noqa: E402
+from tests.support.monitored import layer_numbers, losses, numbers, picture, picture_names, pixels, progress, read_run  # noqa: E402
 
 X = torch.from_numpy(np.random.default_rng(0).random((24, 2, 8, 8)).astype(np.float32))
 Y = torch.arange(24) % 3

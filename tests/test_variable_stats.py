@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tb_featuremap_plugin.layouts import canonical_kernel
-from tb_featuremap_plugin.schema import VARIABLE_COLUMNS
-from tb_featuremap_plugin.stats import few_entries
-from tb_featuremap_plugin.stats import sums as running_sums
-from tb_featuremap_plugin.stats import variable as variables
-from tb_featuremap_plugin.stats.variable import Change, variable_row
-from tb_featuremap_plugin.widths import FEW
-from tests import oracles
+from tb_featuremap_plugin.arrays.layouts import canonical_kernel
+from tb_featuremap_plugin.arrays.short_rows import FEW
+from tb_featuremap_plugin.measures.weights import accumulator as running_sums
+from tb_featuremap_plugin.measures.weights import few_entries
+from tb_featuremap_plugin.measures.weights import variable as variables
+from tb_featuremap_plugin.measures.weights.variable import Change, variable_row
+from tb_featuremap_plugin.schema.columns import VARIABLE_COLUMNS
+from tests.support import oracles
 
 PERCENTILES = {"p07": 7, "p16": 16, "p31": 31, "p50": 50, "p69": 69, "p84": 84, "p93": 93}
 OF_ARRAYS = set(VARIABLE_COLUMNS) - set(PERCENTILES)

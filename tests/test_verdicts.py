@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tb_featuremap_plugin.diagnosis import diagnose
-from tests.synthetic_runs import STEPS, edit, edit_layer, flat_losses, healthy_run
+from tests.support.synthetic_runs import STEPS, edit, edit_layer, flat_losses, healthy_run
 
 KERNEL = "fc/kernel"
 

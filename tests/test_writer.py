@@ -11,8 +11,9 @@ import pytest
 from tensorboard.backend.event_processing import event_file_loader
 
 import tb_featuremap_plugin as fm
-from tb_featuremap_plugin import copies, metadata, record, values
-from tb_featuremap_plugin.writing import background, eventlog
+from tb_featuremap_plugin.arrays import snapshot_pool
+from tb_featuremap_plugin.format import metadata, record, values
+from tb_featuremap_plugin.recording import background, eventlog
 
 MAPS = np.random.default_rng(0).normal(0, 1, (2, 6, 6, 4)).astype(np.float32)
 KERNEL = np.random.default_rng(1).normal(0, 1, (3, 3, 4, 8)).astype(np.float32)
@@ -57,7 +58,7 @@ def test_each_call_is_one_event_with_all_that_belongs_together(tmp_path):
 
 
 def fm_columns():
-    from tb_featuremap_plugin.schema import VARIABLE_COLUMNS
+    from tb_featuremap_plugin.schema.columns import VARIABLE_COLUMNS
 
     return VARIABLE_COLUMNS
 
@@ -245,7 +246,7 @@ def test_memory_that_is_used_again_mixes_up_no_records(tmp_path):
                 writer.feature_maps(name, buffer, step=step, precision="float32")
             if step % 4 == 3:
                 writer.flush()
-        assert 0 < writer._copies._kept <= len(buffers) * 4 * buffers["conv0"].nbytes
+        assert 0 < writer._pool._kept <= len(buffers) * 4 * buffers["conv0"].nbytes
     for event in events(tmp_path):
         for value in event.summary.value:
             kind, name, first = metadata.parse_picture_tag(value.tag) or (None, None, None)
@@ -253,11 +254,11 @@ def test_memory_that_is_used_again_mixes_up_no_records(tmp_path):
                 pixels = record.decode(value.tensor.string_val[0]).array("pixels")
                 np.testing.assert_array_equal(pixels, truth.pop((event.step, name)).transpose(0, 3, 1, 2))
     assert not truth
-    assert writer._copies._kept == 0
+    assert writer._pool._kept == 0
 
 
 def test_only_what_was_lent_is_taken_back():
-    lender, other = copies.Copies(), np.zeros(100_000, np.float32)
+    lender, other = snapshot_pool.SnapshotPool(), np.zeros(100_000, np.float32)
     taken = lender.take(other, "data")
     lender.give_back(other)
     lender.give_back(other[:10])

@@ -17,7 +17,7 @@ from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.browser import chromium
-from tests.servers import Server, tensorboard
+from tests.support.servers import Server, tensorboard
 
 ROOT = Path(__file__).parent.parent
 IMAGES = ROOT / "docs" / "images"

@@ -8,13 +8,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tb_featuremap_plugin.printable import printable
+from tb_featuremap_plugin.reading.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tb_featuremap_plugin.diagnosis import Diagnosis
-    from tb_featuremap_plugin.series import Run
+    from tb_featuremap_plugin.reading.run import Run
 
 _SEVERITIES = ("info", "warning", "error")
 
@@ -71,7 +71,7 @@ def _print_json(diagnoses: Sequence[Diagnosis]) -> None:
 
 
 def _print_text(diagnoses: Sequence[Diagnosis]) -> None:
-    from tb_featuremap_plugin.cli.prose import Paper, write_diagnosis
+    from tb_featuremap_plugin.cli.terminal import Terminal, write_diagnosis
 
-    paper = Paper.of_terminal()
-    print("\n\n".join(write_diagnosis(diagnosis, paper) for diagnosis in diagnoses))
+    terminal = Terminal.of_terminal()
+    print("\n\n".join(write_diagnosis(diagnosis, terminal) for diagnosis in diagnoses))

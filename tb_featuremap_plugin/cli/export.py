@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from tb_featuremap_plugin.cli.sharing import megabytes, print_notes, reason, summary
+from tb_featuremap_plugin.cli.sizes import megabytes, print_notes, reason, summary
 
 
 def add_parser(subparsers: Any) -> None:
@@ -27,8 +27,8 @@ def add_parser(subparsers: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Exports; the exit status is 0."""
     from tb_featuremap_plugin.cli.main import UsageError
+    from tb_featuremap_plugin.export.report import NothingToExportError, export
     from tb_featuremap_plugin.reading.events import EventSource
-    from tb_featuremap_plugin.sharing.report import NothingToExportError, export
 
     try:
         source = EventSource(arguments.logdir)

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tb_featuremap_plugin.cli.sharing import megabytes, print_notes, reason, summary
+from tb_featuremap_plugin.cli.sizes import megabytes, print_notes, reason, summary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,10 +28,10 @@ def add_parser(subparsers: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Packs; the exit status is 0."""
     from tb_featuremap_plugin.cli.main import UsageError
-    from tb_featuremap_plugin.sharing.pack import TooSmallError, pack
+    from tb_featuremap_plugin.export.pack import TooSmallError, pack
 
     try:
-        packed = pack(arguments.logdir, arguments.output, arguments.max_mb, _landmarks(arguments.logdir))
+        packed = pack(arguments.logdir, arguments.output, arguments.max_mb, _key_steps(arguments.logdir))
     except (OSError, TooSmallError) as error:
         raise UsageError(reason(error, arguments.logdir)) from error
     print(summary(arguments.output, packed.size, len(packed.notes)))
@@ -39,8 +39,8 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _landmarks(logdir: Path) -> Mapping[str, Sequence[int]]:
+def _key_steps(logdir: Path) -> Mapping[str, Sequence[int]]:
+    from tb_featuremap_plugin.export.key_steps import key_steps
     from tb_featuremap_plugin.reading.events import EventSource
-    from tb_featuremap_plugin.sharing.landmarks import landmarks
 
-    return landmarks(EventSource(logdir))
+    return key_steps(EventSource(logdir))

@@ -13,11 +13,11 @@ import numpy as np
 
 from tb_featuremap_plugin.diagnosis.findings import ALARMS, SEVERITIES, Chart, Diagnosis, Finding, Verdict
 from tb_featuremap_plugin.diagnosis.folding import fold
-from tb_featuremap_plugin.diagnosis.healthy import healthy_ranges
+from tb_featuremap_plugin.diagnosis.reference_ranges import healthy_ranges
 from tb_featuremap_plugin.diagnosis.rule import Rule, all_rules
-from tb_featuremap_plugin.diagnosis.study import Study
+from tb_featuremap_plugin.diagnosis.run_view import RunView
 from tb_featuremap_plugin.diagnosis.verdicts import verdicts
-from tb_featuremap_plugin.series import Run
+from tb_featuremap_plugin.reading.run import Run
 
 __all__ = ["ALARMS", "SEVERITIES", "Chart", "Diagnosis", "Finding", "Rule", "Verdict", "all_rules", "diagnose", "report"]
 
@@ -34,18 +34,18 @@ def diagnose(run: Run) -> Diagnosis:
         Findings, the headline first, and a verdict for each variable.
     """
     with np.errstate(all="ignore"):
-        return _diagnose(Study(run))
+        return _diagnose(RunView(run))
 
 
-def _diagnose(study: Study) -> Diagnosis:
-    found = [finding for rule in all_rules() for finding in rule.check(study)] if study.steps else []
+def _diagnose(view: RunView) -> Diagnosis:
+    found = [finding for rule in all_rules() for finding in rule.check(view)] if view.steps else []
     return Diagnosis(
-        run=study.run.name,
-        title=study.run.title,
-        steps=study.steps,
-        findings=fold((_with_layer(study, finding) for finding in found), all_rules()),
-        verdicts=verdicts(study),
-        looked_at=_looked_at(study),
+        run=view.run.name,
+        title=view.run.title,
+        steps=view.steps,
+        findings=fold((_with_layer(view, finding) for finding in found), all_rules()),
+        verdicts=verdicts(view),
+        looked_at=_looked_at(view),
     )
 
 
@@ -54,15 +54,15 @@ def report(runs: Iterable[Run]) -> dict[str, Any]:
     return {"version": REPORT_VERSION, "healthy": healthy_ranges(), "runs": [diagnose(run).to_dict() for run in runs]}
 
 
-def _with_layer(study: Study, finding: Finding) -> Finding:
+def _with_layer(view: RunView, finding: Finding) -> Finding:
     if finding.target_kind == "variable":
-        owner = next((variable.layer for variable in study.variables if variable.name == finding.target), None)
+        owner = next((variable.layer for variable in view.variables if variable.name == finding.target), None)
         return replace(finding, layer=owner.name if owner else None)
     return replace(finding, layer=finding.target if finding.target_kind in ("layer", "input") else None)
 
 
-def _looked_at(study: Study) -> dict[str, Any]:
-    layers, variables, steps = len(study.layers), sum(not variable.is_state for variable in study.variables), len(study.steps)
+def _looked_at(view: RunView) -> dict[str, Any]:
+    layers, variables, steps = len(view.layers), sum(not variable.is_state for variable in view.variables), len(view.steps)
     return {
         "layers": layers,
         "variables": variables,

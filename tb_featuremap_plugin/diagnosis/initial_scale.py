@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from tb_featuremap_plugin.diagnosis.study import Study, VariableView
-from tb_featuremap_plugin.diagnosis.words import number, times
+from tb_featuremap_plugin.diagnosis.phrases import number, times
+from tb_featuremap_plugin.diagnosis.run_view import RunView, VariableView
 
 FAR = 4.0
 """Factor to He's or Glorot's standard deviation from which on the initial scale is named as a cause. Initialisers in common use
@@ -57,7 +57,7 @@ def sentence(kernel: VariableView | None) -> str:
     )
 
 
-def worst_start(study: Study, *, large: bool) -> VariableView | None:
+def worst_start(view: RunView, *, large: bool) -> VariableView | None:
     """The hidden or output kernel that starts farthest off on one side; None if none is far off."""
-    far = [kernel for kernel in study.kernels if (starts_large(kernel) if large else starts_small(kernel))]
+    far = [kernel for kernel in view.kernels if (starts_large(kernel) if large else starts_small(kernel))]
     return (max if large else min)(far, key=scale_factor) if far else None

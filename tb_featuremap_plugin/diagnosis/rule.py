@@ -10,7 +10,7 @@ from functools import cache
 
 from tb_featuremap_plugin.diagnosis import rules as rules_package
 from tb_featuremap_plugin.diagnosis.findings import Finding
-from tb_featuremap_plugin.diagnosis.study import Study
+from tb_featuremap_plugin.diagnosis.run_view import RunView
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Rule:
 
     name: str
     rank: int
-    check: Callable[[Study], Iterable[Finding]]
+    check: Callable[[RunView], Iterable[Finding]]
     is_consequence: bool = True
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 
 from tb_featuremap_plugin.diagnosis.findings import Verdict
-from tb_featuremap_plugin.diagnosis.gates import LEARNED, judged_steps, learning
+from tb_featuremap_plugin.diagnosis.learning_progress import LEARNED, judged_steps, learning
+from tb_featuremap_plugin.diagnosis.phrases import number, percent
 from tb_featuremap_plugin.diagnosis.rules import lost_to_rounding, thrashing_weights, too_fast, too_slow, unchanged_weights
-from tb_featuremap_plugin.diagnosis.study import Study, VariableView, median
-from tb_featuremap_plugin.diagnosis.words import number, percent
+from tb_featuremap_plugin.diagnosis.run_view import RunView, VariableView, median
 
 CHANGING, SLOW, UNCHANGED, FROZEN, ROUNDED = "changing", "slow", "unchanged", "frozen", "lost_to_rounding"
 THRASHING, DECAYING, TOO_FAST, UNKNOWN = "thrashing", "decaying", "too_fast", "unknown"
@@ -29,13 +29,13 @@ _WORDS = {
 }
 
 
-def verdicts(study: Study) -> tuple[Verdict, ...]:
+def verdicts(view: RunView) -> tuple[Verdict, ...]:
     """One verdict for each variable but moving statistics and counters, in the order of the network."""
-    return tuple(_verdict(study, variable) for variable in study.variables if not variable.is_state)
+    return tuple(_verdict(view, variable) for variable in view.variables if not variable.is_state)
 
 
-def _verdict(study: Study, variable: VariableView) -> Verdict:
-    word, evidence = _word(study, variable), _evidence(study, variable)
+def _verdict(view: RunView, variable: VariableView) -> Verdict:
+    word, evidence = _word(view, variable), _evidence(view, variable)
     message = _WORDS[word].format(
         ratio=percent(evidence["update_ratio"]),
         lost=percent(evidence["lost_share"]),
@@ -45,8 +45,8 @@ def _verdict(study: Study, variable: VariableView) -> Verdict:
     return Verdict(variable.name, word, evidence, message if variable.is_kernel or word != CHANGING else "Changes.")
 
 
-def _evidence(study: Study, variable: VariableView) -> dict[str, float]:
-    row, window = variable.row, judged_steps(study, variable.row)
+def _evidence(view: RunView, variable: VariableView) -> dict[str, float]:
+    row, window = variable.row, judged_steps(view, variable.row)
     initial = row.last("initial_norm")
     radial = row.median("radial", window)
     return {
@@ -60,21 +60,21 @@ def _evidence(study: Study, variable: VariableView) -> dict[str, float]:
     }
 
 
-def _word(study: Study, variable: VariableView) -> str:
+def _word(view: RunView, variable: VariableView) -> str:
     row = variable.row
-    window = judged_steps(study, row)
+    window = judged_steps(view, row)
     ratio = row.median("update_ratio", window)
     if not variable.trainable:
         return FROZEN
     if math.isnan(ratio) and math.isnan(median(row("displacement"))):
         return UNKNOWN
     if _stands_still(variable, ratio):
-        return ROUNDED if lost_to_rounding.is_rounded(study, variable) else UNCHANGED
-    if lost_to_rounding.is_rounded(study, variable):
+        return ROUNDED if lost_to_rounding.is_rounded(view, variable) else UNCHANGED
+    if lost_to_rounding.is_rounded(view, variable):
         return ROUNDED
-    if variable.is_kernel and ratio > too_fast.USUAL_RATIO and learning(study).level != LEARNED:
+    if variable.is_kernel and ratio > too_fast.USUAL_RATIO and learning(view).level != LEARNED:
         return TOO_FAST
-    if variable.is_kernel and thrashing_weights.is_thrashing(study, variable):
+    if variable.is_kernel and thrashing_weights.is_thrashing(view, variable):
         return THRASHING
     if variable.is_kernel and row.median("radial", window) <= SHRINKING:
         return DECAYING

@@ -10,12 +10,12 @@ from pathlib import Path
 from tb_featuremap_plugin._version import __version__
 from tb_featuremap_plugin.doctor import remarks
 from tb_featuremap_plugin.doctor.remarks import Remark
-from tb_featuremap_plugin.doctor.survey import FileSurvey, survey
-from tb_featuremap_plugin.loader import SAMPLES
+from tb_featuremap_plugin.doctor.scan import FileScan, scan
 from tb_featuremap_plugin.reading import assemble
 from tb_featuremap_plugin.reading.event_records import RunFiles, find_runs
 from tb_featuremap_plugin.reading.events import EventSource
-from tb_featuremap_plugin.series import Run, Table
+from tb_featuremap_plugin.reading.run import Run, Table
+from tb_featuremap_plugin.server.loader import SAMPLES
 
 _ENTRY_POINTS = "tensorboard_plugins"
 _PACKAGE = __name__.partition(".")[0]
@@ -67,23 +67,23 @@ def check_up(logdir: Path) -> Checkup:
 
 
 def _check_run(files: RunFiles, run: Run | None) -> RunCheckup:
-    surveys = survey(files.files)
+    scans = scan(files.files)
     return RunCheckup(
         name=files.name,
         title=run.title if run else files.name,
         is_ours=run is not None,
         files=len(files.files),
-        remarks=tuple(_remarks(surveys, run)),
+        remarks=tuple(_remarks(scans, run)),
         summary=_summary(run) if run else "",
     )
 
 
-def _remarks(surveys: Sequence[FileSurvey], run: Run | None) -> Iterator[Remark]:
-    damaged = {sentence for one in surveys for sentence in one.damage}
-    yield from remarks.on_files(surveys)
+def _remarks(scans: Sequence[FileScan], run: Run | None) -> Iterator[Remark]:
+    damaged = {sentence for one in scans for sentence in one.damage}
+    yield from remarks.on_files(scans)
     if run is None:
         if not damaged:
-            yield remarks.on_foreign_files(surveys)
+            yield remarks.on_foreign_files(scans)
         return
     yield from (remark for remark in remarks.on_run(run, SAMPLES) if not any(sentence in remark.seen for sentence in damaged))
 

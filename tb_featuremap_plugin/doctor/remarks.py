@@ -1,4 +1,4 @@
-"""What surveys and runs say about an empty or thin tab, in words."""
+"""What scans and runs say about an empty or thin tab, in words."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tb_featuremap_plugin.doctor.survey import OURS, FileSurvey
-from tb_featuremap_plugin.series import Run
+from tb_featuremap_plugin.doctor.scan import OURS, FileScan
+from tb_featuremap_plugin.reading.run import Run
 
 OK, NOTE, WARNING, ERROR = "ok", "note", "warning", "error"
 
@@ -45,9 +45,9 @@ def on_empty_logdir(logdir: Path) -> Remark:
     )
 
 
-def on_foreign_files(surveys: Sequence[FileSurvey]) -> Remark:
+def on_foreign_files(scans: Sequence[FileScan]) -> Remark:
     """A run in which nothing is ours."""
-    plugins = sorted({plugin for survey in surveys for plugin in survey.series})
+    plugins = sorted({plugin for scan in scans for plugin in scan.series})
     if not plugins:
         return Remark(
             ERROR,
@@ -61,44 +61,44 @@ def on_foreign_files(surveys: Sequence[FileSurvey]) -> Remark:
     )
 
 
-def on_files(surveys: Sequence[FileSurvey]) -> Iterator[Remark]:
+def on_files(scans: Sequence[FileScan]) -> Iterator[Remark]:
     """Damage, cut-off files, steps that go back, several writers."""
-    for survey in surveys:
-        yield from _on_damage(survey)
-    backwards = sum((sum(survey.backwards.values()) for survey in surveys), 0)
+    for scan in scans:
+        yield from _on_damage(scan)
+    backwards = sum((sum(scan.backwards.values()) for scan in scans), 0)
     if backwards:
-        tags = sorted({tag for survey in surveys for tag in survey.backwards})
+        tags = sorted({tag for scan in scans for tag in scan.backwards})
         yield Remark(
             WARNING,
             f"Steps go back or repeat {backwards:,} times, in {_some(tags)}. Of points whose steps come again, only the latest are shown.",
             "Log each step once and in order; give every run a folder of its own",
         )
-    yield from _on_writers([survey for survey in surveys if survey.has_ours])
+    yield from _on_writers([scan for scan in scans if scan.has_ours])
 
 
-def _on_damage(survey: FileSurvey) -> Iterator[Remark]:
-    if survey.damage:
-        first, rest = survey.damage[0], len(survey.damage) - 1
+def _on_damage(scan: FileScan) -> Iterator[Remark]:
+    if scan.damage:
+        first, rest = scan.damage[0], len(scan.damage) - 1
         more = f" (and {rest:,} more)" if rest else ""
         yield Remark(
             ERROR,
-            f"{survey.path.name} is damaged: {first}{more}.",
+            f"{scan.path.name} is damaged: {first}{more}.",
             "Copy the file again from where it was written; whole records were read",
         )
-    elif survey.unread:
+    elif scan.unread:
         yield Remark(
             NOTE,
-            f"{survey.path.name} ends within a record ({survey.unread:,} bytes): it is being written right now, or the program was "
+            f"{scan.path.name} ends within a record ({scan.unread:,} bytes): it is being written right now, or the program was "
             "stopped there.",
         )
-    elif survey.size == 0:
-        yield Remark(WARNING, f"{survey.path.name} is empty.", "The program ended before anything was flushed, or the disk is full")
+    elif scan.size == 0:
+        yield Remark(WARNING, f"{scan.path.name} is empty.", "The program ended before anything was flushed, or the disk is full")
 
 
-def _on_writers(ours: Sequence[FileSurvey]) -> Iterator[Remark]:
+def _on_writers(ours: Sequence[FileScan]) -> Iterator[Remark]:
     if len(ours) < 2:
         return
-    ordered = sorted(ours, key=lambda survey: survey.first_time)
+    ordered = sorted(ours, key=lambda scan: scan.first_time)
     overlap = any(later.first_time < earlier.last_time for earlier, later in pairwise(ordered))
     if overlap:
         yield Remark(

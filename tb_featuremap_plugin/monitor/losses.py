@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tb_featuremap_plugin.arrays import to_numpy
+from tb_featuremap_plugin.arrays.tensors import to_numpy
 
 _MOST_PENDING = 8192
 """Losses kept as tensors; beyond, the older half is turned into numbers, whose computation ended long ago."""

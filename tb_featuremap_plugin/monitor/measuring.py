@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy.typing as npt
 
-from tb_featuremap_plugin.layouts import canonical_maps
-from tb_featuremap_plugin.monitor.arrangement import Arrangement
-from tb_featuremap_plugin.schema import INPUTS_ROW, TARGETS_ROW
-from tb_featuremap_plugin.stats.activation import ActivationPartial, measure
-from tb_featuremap_plugin.stats.measured import Measured, describe
+from tb_featuremap_plugin.arrays.layouts import canonical_maps
+from tb_featuremap_plugin.measures.activations.measure import ActivationAccumulator, measure
+from tb_featuremap_plugin.measures.activations.measured import Measured, describe
+from tb_featuremap_plugin.monitor.layer_layouts import LayerLayouts
+from tb_featuremap_plugin.schema.columns import INPUTS_ROW, TARGETS_ROW
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -21,22 +21,22 @@ def rows_of_batch(inputs: Arrays, targets: Arrays) -> dict[str, npt.NDArray[Any]
     return {**_rows(INPUTS_ROW, inputs), **_rows(TARGETS_ROW, targets)}
 
 
-def measured(arrangement: Arrangement, name: str, array: npt.NDArray[Any], activation: str | None) -> Measured:
+def measured(layouts: LayerLayouts, name: str, array: npt.NDArray[Any], activation: str | None) -> Measured:
     """Statistics of one row of the layers' table.
 
     Args:
-        arrangement: says the layout.
+        layouts: says the layout.
         name: of the row.
         array: as logged.
         activation: the layer's; None if unknown.
     """
-    shaped, layout = arrangement.maps(name, array)
+    shaped, layout = layouts.maps(name, array)
     return describe(canonical_maps(shaped, layout), activation)
 
 
-def mergeable(arrangement: Arrangement, name: str, array: npt.NDArray[Any], activation: str | None) -> ActivationPartial:
+def mergeable(layouts: LayerLayouts, name: str, array: npt.NDArray[Any], activation: str | None) -> ActivationAccumulator:
     """As `measured`, with what joining over workers needs."""
-    shaped, layout = arrangement.maps(name, array)
+    shaped, layout = layouts.maps(name, array)
     return measure(canonical_maps(shaped, layout), activation, mergeable=True)
 
 

@@ -8,9 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
-from tb_featuremap_plugin.layer import Layer
 from tb_featuremap_plugin.monitor.budgets import TimeBudget
-from tb_featuremap_plugin.monitor.call import Call
 from tb_featuremap_plugin.monitor.losses import Losses
 from tb_featuremap_plugin.monitor.options import (
     Options,
@@ -25,7 +23,9 @@ from tb_featuremap_plugin.monitor.pytrees import Tree
 from tb_featuremap_plugin.monitor.recorder import Recorder, Training
 from tb_featuremap_plugin.monitor.schedule import Plan, Schedule
 from tb_featuremap_plugin.monitor.snapshots import Snapshots
+from tb_featuremap_plugin.monitor.step_arguments import StepArguments
 from tb_featuremap_plugin.monitor.workers import Alone, Workers, first_says
+from tb_featuremap_plugin.schema.network import Layer
 from tb_featuremap_plugin.writer import Writer
 
 
@@ -106,7 +106,7 @@ class Monitor:
             lambda: Writer(_folder(logdir, run_name), strict=strict), options, training, layers, self._budget, self._workers
         )
         self._last_step: int | None = None
-        self._unrecorded: Call | None = None
+        self._unrecorded: StepArguments | None = None
         self._warned = False
         self._closed = False
 
@@ -142,7 +142,7 @@ class Monitor:
             learning_rate: of this step, a number, a tensor or a callable that returns one.
         """
         try:
-            self._log(check_step(step), Call(inputs, targets, activations, weights, gradients, learning_rate), loss)
+            self._log(check_step(step), StepArguments(inputs, targets, activations, weights, gradients, learning_rate), loss)
         except Exception as error:  # whatever it is: training goes on
             self._report(error)
 
@@ -201,7 +201,7 @@ class Monitor:
             wanted = first_says(self._workers, self._budget.allows())
         return wanted
 
-    def _log(self, step: int, call: Call, loss: Any) -> None:
+    def _log(self, step: int, call: StepArguments, loss: Any) -> None:
         if self._closed:
             raise ValueError(f"step {step} was logged after close()")
         if self._last_step is not None and step <= self._last_step:
@@ -217,7 +217,7 @@ class Monitor:
         if reads:
             self._read(step, call, due)
 
-    def _read(self, step: int, call: Call, due: bool) -> None:
+    def _read(self, step: int, call: StepArguments, due: bool) -> None:
         with self._budget.holding():
             self._recorder.raise_problem()
             reads = self._snapshots.add(step, self._recorder.read_weights(call.weights))

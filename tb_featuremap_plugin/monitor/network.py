@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from tb_featuremap_plugin.layer import Layer
+from tb_featuremap_plugin.schema.network import Layer
 
 _STATE_NAMES = frozenset({"moving_mean", "moving_variance", "running_mean", "running_var", "num_batches_tracked"})
 """How frameworks call the moving statistics of a normalisation."""

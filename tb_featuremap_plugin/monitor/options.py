@@ -8,9 +8,9 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tb_featuremap_plugin.layer import Layer
-from tb_featuremap_plugin.layouts import FEATURE_MAP_LAYOUTS, kernel_axes
-from tb_featuremap_plugin.monitor.arrangement import OTHERS
+from tb_featuremap_plugin.arrays.layouts import FEATURE_MAP_LAYOUTS, kernel_axes
+from tb_featuremap_plugin.monitor.layer_layouts import OTHERS
+from tb_featuremap_plugin.schema.network import Layer
 
 PRECISIONS = ("uint8", "float16", "float32")
 DATA_FORMATS = ("channels_last", "channels_first")

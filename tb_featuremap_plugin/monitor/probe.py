@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tb_featuremap_plugin.layer import Probe
+from tb_featuremap_plugin.schema.network import Probe
 
 MOST_PROBES = 100
 """Changes of the probe that the run record lists; a loop that logs another batch each time would fill it."""

@@ -8,14 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from tb_featuremap_plugin.monitor.losses import LossSummary
-from tb_featuremap_plugin.schema import PROGRESS_COLUMNS
+from tb_featuremap_plugin.schema.columns import PROGRESS_COLUMNS
 
 NAN = float("nan")
 
 
 @dataclass(frozen=True)
 class Progress:
-    """One column of `schema.PROGRESS_COLUMNS` each."""
+    """One column of `PROGRESS_COLUMNS` each."""
 
     logged_steps: float
     seen_steps: float

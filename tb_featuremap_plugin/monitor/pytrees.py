@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 
-from tb_featuremap_plugin.arrays import has
+from tb_featuremap_plugin.arrays.tensors import has
 
 Tree: TypeAlias = Mapping[str, Any] | list[Any] | tuple[Any, ...] | Callable[[], Any] | Any
 """An array, {name: array}, anything nested of these, or a callable that returns one."""

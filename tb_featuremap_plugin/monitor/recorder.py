@@ -9,26 +9,26 @@ from typing import Any
 
 import numpy.typing as npt
 
-from tb_featuremap_plugin.arrays import dtype_name
-from tb_featuremap_plugin.layer import Layer, RunRecord
-from tb_featuremap_plugin.monitor.arrangement import Arrangement
+from tb_featuremap_plugin.arrays.tensors import dtype_name
+from tb_featuremap_plugin.measures.activations.joining import join
+from tb_featuremap_plugin.measures.activations.measure import ActivationAccumulator
 from tb_featuremap_plugin.monitor.budgets import TimeBudget
-from tb_featuremap_plugin.monitor.call import SINGLE_ACTIVATION, SINGLE_INPUT, SINGLE_TARGET, Call, flat, snapshots
+from tb_featuremap_plugin.monitor.layer_layouts import LayerLayouts
 from tb_featuremap_plugin.monitor.losses import Losses, as_number
-from tb_featuremap_plugin.monitor.maker import RecordMaker
 from tb_featuremap_plugin.monitor.measuring import mergeable, rows_of_batch
 from tb_featuremap_plugin.monitor.network import Network, Rows
 from tb_featuremap_plugin.monitor.options import Options, check_training
 from tb_featuremap_plugin.monitor.probe import ProbeLog
 from tb_featuremap_plugin.monitor.progress import Progress, loss_columns
 from tb_featuremap_plugin.monitor.pytrees import Tree, resolve
+from tb_featuremap_plugin.monitor.record_builder import RecordBuilder
 from tb_featuremap_plugin.monitor.snapshots import First, Read
 from tb_featuremap_plugin.monitor.software import software_in_use
+from tb_featuremap_plugin.monitor.step_arguments import SINGLE_ACTIVATION, SINGLE_INPUT, SINGLE_TARGET, StepArguments, flat, snapshots
 from tb_featuremap_plugin.monitor.step_data import StepData
 from tb_featuremap_plugin.monitor.workers import Workers
-from tb_featuremap_plugin.schema import LAYER_COLUMNS, PROGRESS_COLUMNS, VARIABLE_COLUMNS
-from tb_featuremap_plugin.stats.activation import ActivationPartial
-from tb_featuremap_plugin.stats.joining import join
+from tb_featuremap_plugin.schema.columns import LAYER_COLUMNS, PROGRESS_COLUMNS, VARIABLE_COLUMNS
+from tb_featuremap_plugin.schema.network import Layer, RunRecord
 from tb_featuremap_plugin.writer import Writer
 
 Array = npt.NDArray[Any]
@@ -75,8 +75,8 @@ class Recorder:
         self._training = training
         self._budget = budget
         self._workers = workers
-        self._maker = RecordMaker(options, budget)
-        self._arrangement = Arrangement(options.layouts)
+        self._builder = RecordBuilder(options, budget)
+        self._layouts = LayerLayouts(options.layouts)
         self._network = Network(layers)
         self._layer_rows, self._variable_rows = Rows(), Rows()
         self._probe = ProbeLog()
@@ -101,7 +101,7 @@ class Recorder:
         self._dtypes.update((name, dtype_name(tensor)) for name, tensor in tensors.items() if name not in self._dtypes)
         return snapshots(tensors, "weights")
 
-    def record(self, step: int, call: Call, reads: tuple[Read, ...], first: Mapping[str, First], losses: Losses) -> None:
+    def record(self, step: int, call: StepArguments, reads: tuple[Read, ...], first: Mapping[str, First], losses: Losses) -> None:
         """Takes the arrays of a due step and queues its record."""
         started = self._budget.clock()
         batch = _Batch.take(call)
@@ -129,13 +129,13 @@ class Recorder:
             losses=losses.take(step),
             progress=self._progress(step, losses, call, started),
         )
-        self._writer.submit(step, lambda: self._maker.make(data), data.nbytes)
+        self._writer.submit(step, lambda: self._builder.make(data), data.nbytes)
         self._warn_of_probe(step, changed)
 
     def raise_problem(self) -> None:
         """Raises what went wrong behind the loop since the last call, if anything did."""
-        if self._maker.problems:
-            problem, self._maker.problems = self._maker.problems[0], []
+        if self._builder.problems:
+            problem, self._builder.problems = self._builder.problems[0], []
             raise problem
 
     def flush(self) -> None:
@@ -152,14 +152,14 @@ class Recorder:
             self._lost_before += writer.dropped + writer.failed
         self.raise_problem()
 
-    def _join(self, batch: _Batch) -> dict[str, ActivationPartial]:
+    def _join(self, batch: _Batch) -> dict[str, ActivationAccumulator]:
         """Statistics over all workers by row; none for a single process, whose statistics are made behind the loop."""
         if self._workers.size == 1:
             return {}
         joined = {}
         for row, array in {**rows_of_batch(batch.inputs, batch.targets), **batch.activations}.items():
             layer = self._network.layer(row)
-            share = mergeable(self._arrangement, row, array, layer.activation if layer else None)
+            share = mergeable(self._layouts, row, array, layer.activation if layer else None)
             joined[row] = join(share, self._workers.all_reduce)
         return joined
 
@@ -194,7 +194,7 @@ class Recorder:
             versions=software_in_use(),
         )
 
-    def _progress(self, step: int, losses: Losses, call: Call, started: float) -> Progress:
+    def _progress(self, step: int, losses: Losses, call: StepArguments, started: float) -> Progress:
         self._logged_steps += 1
         self._first_step = step if self._first_step is None else self._first_step
         rate = resolve(call.learning_rate)
@@ -231,7 +231,7 @@ class _Batch:
     activations: Mapping[str, Array]
 
     @classmethod
-    def take(cls, call: Call) -> _Batch:
+    def take(cls, call: StepArguments) -> _Batch:
         """Copies of what the call was given."""
         return cls(
             snapshots(flat(call.inputs, "inputs", SINGLE_INPUT), "inputs"),

@@ -11,8 +11,8 @@ from tensorboard.compat.proto.tensor_pb2 import TensorProto
 from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
 from tensorboard.compat.proto.types_pb2 import DT_FLOAT
 
-from tb_featuremap_plugin.schema import LAYER_COLUMNS, VARIABLE_COLUMNS
-from tb_featuremap_plugin.values import Value, encoded
+from tb_featuremap_plugin.format.values import Value, encoded
+from tb_featuremap_plugin.schema.columns import LAYER_COLUMNS, VARIABLE_COLUMNS
 
 LAYER_HEADLINES = ("std", "dead_units", "input_share")
 VARIABLE_HEADLINES = ("norm", "update_ratio", "gradient_norm")

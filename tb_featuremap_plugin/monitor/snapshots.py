@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tb_featuremap_plugin.stats.variable import Change
+from tb_featuremap_plugin.measures.weights.variable import Change
 
 Array = npt.NDArray[Any]
 Arrays = Mapping[str, Array]

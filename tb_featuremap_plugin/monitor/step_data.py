@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tb_featuremap_plugin.layer import RunRecord
+from tb_featuremap_plugin.measures.activations.measure import ActivationAccumulator
 from tb_featuremap_plugin.monitor.network import Network
 from tb_featuremap_plugin.monitor.progress import Progress
 from tb_featuremap_plugin.monitor.snapshots import First, Read
-from tb_featuremap_plugin.stats.activation import ActivationPartial
+from tb_featuremap_plugin.schema.network import RunRecord
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -33,7 +33,7 @@ class StepData:
         first: the first weights, by name.
         joined: statistics over all workers, by row; empty for a single process.
         ordinals: how often each row has been logged, this time included.
-        losses: float32 [n, 2] of `schema.LOSS_COLUMNS`; None if there are none.
+        losses: float32 [n, 2] of `LOSS_COLUMNS`; None if there are none.
     """
 
     step: int
@@ -47,7 +47,7 @@ class StepData:
     probe_changed: bool = False
     reads: tuple[Read, ...] = ()
     first: Mapping[str, First] = field(default_factory=dict)
-    joined: Mapping[str, ActivationPartial] = field(default_factory=dict)
+    joined: Mapping[str, ActivationAccumulator] = field(default_factory=dict)
     ordinals: Mapping[str, int] = field(default_factory=dict)
     losses: npt.NDArray[np.float32] | None = None
 

@@ -15,12 +15,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from tb_featuremap_plugin import limits, metadata, run_record, schema
-from tb_featuremap_plugin.errors import FormatError
-from tb_featuremap_plugin.layer import RunRecord
-from tb_featuremap_plugin.reading import sessions, tables
-from tb_featuremap_plugin.reading.raw import Problems, RawRun, RawSeries
-from tb_featuremap_plugin.series import Float64, Int64, Outline, PictureSeries, Points, Run, Table
+from tb_featuremap_plugin.format import metadata, run_record
+from tb_featuremap_plugin.reading import resumed_runs, tables
+from tb_featuremap_plugin.reading.raw_series import Problems, RawRun, RawSeries
+from tb_featuremap_plugin.reading.run import Float64, Int64, Outline, PictureSeries, Points, Run, Table
+from tb_featuremap_plugin.schema import limits
+from tb_featuremap_plugin.schema.columns import LAYER_COLUMNS, PROGRESS_COLUMNS, VARIABLE_COLUMNS
+from tb_featuremap_plugin.schema.errors import FormatError
+from tb_featuremap_plugin.schema.network import RunRecord
 
 MONITOR_RUN = "featuremaps"
 """The folder into which a Monitor writes unless told otherwise; such a run is shown under its parent's name."""
@@ -105,7 +107,7 @@ def standing_records(series: RawSeries | None, starts: RawSeries | None) -> list
         return []
     kept = surviving(series, starts)
     begun = [starts.steps[index] for index in surviving(starts, None)] if starts else []
-    found = sessions.last_of_each([series.steps[index] for index in kept], begun)
+    found = resumed_runs.last_of_each([series.steps[index] for index in kept], begun)
     return [(step, kept[index]) for step, index in found[-limits.MAX_SESSIONS :]]
 
 
@@ -248,7 +250,7 @@ def _is_in_order(series: RawSeries, starts: RawSeries | None) -> bool:
 
 
 def _table(raw: RawRun, tag: str, records: Sequence[_Record], problems: Problems) -> Table | None:
-    columns = schema.LAYER_COLUMNS if tag == metadata.LAYERS_TAG else schema.VARIABLE_COLUMNS
+    columns = LAYER_COLUMNS if tag == metadata.LAYERS_TAG else VARIABLE_COLUMNS
     packed = raw.tensors.get(tag)
     parts = [] if packed is None or packed.values is None else list(_packed_parts(tag, packed, columns, records, problems))
     parts.extend(tables.Part(row, raw.tensors[row], (name,), columns) for row, name in _single_rows(raw.tensors, tag))
@@ -259,7 +261,7 @@ def _packed_parts(
     tag: str, packed: RawSeries, columns: Sequence[str], records: Sequence[_Record], problems: Problems
 ) -> Iterator[tables.Part]:
     """What each session wrote, with the rows as it named them; the latest first, whose order of the rows is the table's."""
-    pieces = sessions.split(packed, [until for until, _ in records if until is not None])
+    pieces = resumed_runs.split(packed, [until for until, _ in records if until is not None])
     for piece, (_, record) in reversed(list(zip(pieces, records, strict=True))):
         rows, stored_columns = _stored_names(tag, record)
         if rows and piece.steps:
@@ -296,9 +298,9 @@ def _progress(raw: RawRun, record: RunRecord | None, problems: Problems) -> Tabl
     packed = raw.tensors.get(metadata.PROGRESS_TAG)
     if packed is None or packed.values is None:
         return None
-    columns = (record.progress_columns if record else ()) or schema.PROGRESS_COLUMNS
-    table = tables.join([tables.Part(metadata.PROGRESS_TAG, packed, ("run",), columns)], schema.PROGRESS_COLUMNS, problems)
-    return None if table is None else sessions.added_up(table)
+    columns = (record.progress_columns if record else ()) or PROGRESS_COLUMNS
+    table = tables.join([tables.Part(metadata.PROGRESS_TAG, packed, ("run",), columns)], PROGRESS_COLUMNS, problems)
+    return None if table is None else resumed_runs.added_up(table)
 
 
 def _logged_steps(progress: Table | None) -> int | None:

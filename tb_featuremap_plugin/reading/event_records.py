@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 
-from tb_featuremap_plugin import eventfile, limits
+from tb_featuremap_plugin.format import eventfile
+from tb_featuremap_plugin.schema import limits
 
 _HEAD = struct.Struct("<QI")
 _CHECKSUM = struct.Struct("<I")

@@ -16,8 +16,9 @@ from tensorboard.compat.proto.summary_pb2 import (
 )
 from tensorboard.compat.proto.tensor_pb2 import TensorProto
 
-from tb_featuremap_plugin import limits, metadata
-from tb_featuremap_plugin.reading.raw import Array
+from tb_featuremap_plugin.format import metadata
+from tb_featuremap_plugin.reading.raw_series import Array
+from tb_featuremap_plugin.schema import limits
 
 SCALARS = "scalars"
 OURS = (metadata.PLUGIN_NAME, metadata.STATS_PLUGIN_NAME)

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from tb_featuremap_plugin import metadata
+from tb_featuremap_plugin.format import metadata
 from tb_featuremap_plugin.reading import assemble
 from tb_featuremap_plugin.reading.event_records import find_runs
+from tb_featuremap_plugin.reading.run import MissingError, Outline, Points, Run
 from tb_featuremap_plugin.reading.run_reader import RunReader
-from tb_featuremap_plugin.series import MissingError, Outline, Points, Run
 
 T = TypeVar("T")
 

@@ -13,8 +13,8 @@ from typing import TypeVar
 
 from tb_featuremap_plugin.reading import assemble
 from tb_featuremap_plugin.reading.event_records import RunFiles, find_runs
+from tb_featuremap_plugin.reading.run import Run
 from tb_featuremap_plugin.reading.run_reader import RunReader
-from tb_featuremap_plugin.series import Run
 
 T = TypeVar("T")
 

@@ -17,8 +17,8 @@ from tensorboard.compat.proto.tensor_pb2 import TensorProto
 from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
 from tensorboard.compat.proto.types_pb2 import DT_FLOAT
 
-from tb_featuremap_plugin.reading.raw import Array
-from tb_featuremap_plugin.wire import opening
+from tb_featuremap_plugin.format.wire import opening
+from tb_featuremap_plugin.reading.raw_series import Array
 
 # Keys of fields, see `wire`.
 _WALL_TIME, _STEP, _SUMMARY = 0x09, 0x10, 0x2A  # of an Event

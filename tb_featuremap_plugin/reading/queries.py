@@ -1,7 +1,7 @@
 """Runs from TensorBoard's data provider: the native data server, the Python loader and any other are equals.
 
-Each call has its price (see `prompt`), so a request makes few of them and makes those at once. What is kept between requests is keyed by
-all that it depends on, and used only after a call with the caller's own context has listed or read it.
+Each call has its price (see `grpc_latency`), so a request makes few of them and makes those at once. What is kept between requests is
+keyed by all that it depends on, and used only after a call with the caller's own context has listed or read it.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ import numpy as np
 from tensorboard import errors
 from tensorboard.data.provider import BlobSequenceTimeSeries, DataProvider, RunTagFilter
 
-from tb_featuremap_plugin import limits, metadata
+from tb_featuremap_plugin.format import metadata
 from tb_featuremap_plugin.reading import assemble
 from tb_featuremap_plugin.reading.cache import Cache
-from tb_featuremap_plugin.reading.raw import Problems, RawRun, RawSeries, as_written
-from tb_featuremap_plugin.series import MissingError, Outline, Points, Run
+from tb_featuremap_plugin.reading.raw_series import Problems, RawRun, RawSeries, as_written
+from tb_featuremap_plugin.reading.run import MissingError, Outline, Points, Run
+from tb_featuremap_plugin.schema import limits
 
 T = TypeVar("T")
 

@@ -10,14 +10,14 @@ from google.protobuf.message import DecodeError
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
 
-from tb_featuremap_plugin import metadata
+from tb_featuremap_plugin.format import metadata
 from tb_featuremap_plugin.reading import assemble
 from tb_featuremap_plugin.reading.event_records import Block, RunFiles, read_blocks, read_record
 from tb_featuremap_plugin.reading.event_values import OURS, SCALARS, content, is_read, known_metadata
 from tb_featuremap_plugin.reading.plain_events import PICTURE_HEADS, Pattern, find_tags, form_of, read_head, read_values
-from tb_featuremap_plugin.reading.raw import Problems, RawRun, RawSeries
+from tb_featuremap_plugin.reading.raw_series import Problems, RawRun, RawSeries
+from tb_featuremap_plugin.reading.run import Points
 from tb_featuremap_plugin.reading.run_series import Events, Layout, Series, Times, point
-from tb_featuremap_plugin.series import Points
 
 
 class RunReader:

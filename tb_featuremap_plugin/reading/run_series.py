@@ -10,8 +10,8 @@ from typing import TypeAlias
 import numpy as np
 
 from tb_featuremap_plugin.reading.plain_events import Form, Pattern, TableHeads
-from tb_featuremap_plugin.reading.raw import Array
-from tb_featuremap_plugin.series import Int64
+from tb_featuremap_plugin.reading.raw_series import Array
+from tb_featuremap_plugin.reading.run import Int64
 
 _PLACE_BITS = 32
 """The place is in so many of a point's bits, the event in those above."""

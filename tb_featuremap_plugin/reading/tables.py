@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tb_featuremap_plugin import limits
-from tb_featuremap_plugin.reading.raw import Array, Problems, RawSeries
-from tb_featuremap_plugin.series import Float32, Points, Table
+from tb_featuremap_plugin.reading.raw_series import Array, Problems, RawSeries
+from tb_featuremap_plugin.reading.run import Float32, Points, Table
+from tb_featuremap_plugin.schema import limits
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.browser import chromium
-from tests.servers import Server, start_tensorboard
+from tests.support.servers import Server, start_tensorboard
 
 try:
     from playwright import sync_api

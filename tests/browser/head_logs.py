@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from tb_featuremap_plugin import metadata, pictures
-from tb_featuremap_plugin.layer import Layer, RunRecord
-from tb_featuremap_plugin.pictures import FilterOptions, MapOptions
+from tb_featuremap_plugin.format import metadata
+from tb_featuremap_plugin.images import pictures
+from tb_featuremap_plugin.images.pictures import FilterOptions, MapOptions
+from tb_featuremap_plugin.schema.network import Layer, RunRecord
 from tests.browser.picture_logs import convolve
-from tests.logdirs import EventLog
+from tests.support.logdirs import EventLog
 
 DEAD = 2
 SIZE = (6, 5)

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from tb_featuremap_plugin import metadata, pictures
-from tb_featuremap_plugin.layer import Layer, RunRecord
-from tb_featuremap_plugin.pictures import FilterOptions, MapOptions
-from tests.logdirs import EventLog
+from tb_featuremap_plugin.format import metadata
+from tb_featuremap_plugin.images import pictures
+from tb_featuremap_plugin.images.pictures import FilterOptions, MapOptions
+from tb_featuremap_plugin.schema.network import Layer, RunRecord
+from tests.support.logdirs import EventLog
 
 RUNS = 8
 STEPS = 200

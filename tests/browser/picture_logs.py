@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from tb_featuremap_plugin import metadata, pictures, record
-from tb_featuremap_plugin.layer import Layer, RunRecord
-from tb_featuremap_plugin.pictures import FilterOptions, MapOptions
-from tests.logdirs import EventLog
+from tb_featuremap_plugin.format import metadata, record
+from tb_featuremap_plugin.images import pictures
+from tb_featuremap_plugin.images.pictures import FilterOptions, MapOptions
+from tb_featuremap_plugin.schema.network import Layer, RunRecord
+from tests.support.logdirs import EventLog
 
 STEPS = (0, 5, 10)
 SIZE = (10, 9)

@@ -8,10 +8,10 @@ import urllib.parse
 import numpy as np
 import pytest
 
-from tb_featuremap_plugin import metadata
 from tb_featuremap_plugin.cli.main import main
-from tb_featuremap_plugin.sharing.answers import address
-from tests import logdirs
+from tb_featuremap_plugin.export.answers import address
+from tb_featuremap_plugin.format import metadata
+from tests.support import logdirs
 
 TABS = ["Overview", "Feature maps", "Filters", "Weight change"]
 HOSTILE = "</script><img src=x onerror='window.pwned = 1'><!--"

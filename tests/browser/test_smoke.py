@@ -9,7 +9,7 @@ from urllib.parse import quote
 import numpy as np
 import pytest
 
-from tb_featuremap_plugin import record
+from tb_featuremap_plugin.format import record
 from tb_featuremap_plugin.reading.events import EventSource
 
 RUN = "digits/featuremaps"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import tb_featuremap_plugin as fm
-from tests.soaking import MEGABYTE, TinyLoop
+from tests.support.soaking import MEGABYTE, TinyLoop
 
 psutil = pytest.importorskip("psutil")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 import tb_featuremap_plugin as fm
-from tests.logdirs import EventLog
+from tests.support.logdirs import EventLog
 
 STEPS = 61
 EVERY = 5

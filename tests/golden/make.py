@@ -11,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from tb_featuremap_plugin import pictures, record, run_record, tiles
-from tb_featuremap_plugin.layer import Layer, Probe, RunRecord
-from tb_featuremap_plugin.pictures import FilterOptions, MapOptions
+from tb_featuremap_plugin.format import record, run_record
+from tb_featuremap_plugin.images import pictures, tiles
+from tb_featuremap_plugin.images.pictures import FilterOptions, MapOptions
+from tb_featuremap_plugin.schema.network import Layer, Probe, RunRecord
 
 FOLDER = Path(__file__).parent
 

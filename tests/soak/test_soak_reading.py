@@ -9,9 +9,9 @@ import time
 import psutil
 import pytest
 
-from tests import children
-from tests.servers import PLUGIN, tensorboard
-from tests.soaking import MEGABYTE
+from tests.support import children
+from tests.support.servers import PLUGIN, tensorboard
+from tests.support.soaking import MEGABYTE
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(7200)]
 

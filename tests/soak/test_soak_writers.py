@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tb_featuremap_plugin.reading.events import EventSource
-from tests import children
-from tests.killing import assert_all_there, write_until_killed
-from tests.soaking import MEGABYTE, MONITOR, WRITER, WRITERS, assert_flat, report, size_of, soak
+from tests.support import children
+from tests.support.killing import assert_all_there, write_until_killed
+from tests.support.soaking import MEGABYTE, MONITOR, WRITER, WRITERS, assert_flat, report, size_of, soak
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(7200)]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from tb_featuremap_plugin.diagnosis.findings import ERROR, WARNING, Finding
-from tb_featuremap_plugin.diagnosis.gates import LEARNED, STUCK, learning
-from tb_featuremap_plugin.diagnosis.healthy import chart
 from tb_featuremap_plugin.diagnosis.initial_scale import he_std, scale_factor, sentence
+from tb_featuremap_plugin.diagnosis.learning_progress import LEARNED, STUCK, learning
+from tb_featuremap_plugin.diagnosis.phrases import names, percent
+from tb_featuremap_plugin.diagnosis.reference_ranges import chart
 from tb_featuremap_plugin.diagnosis.rule import Rule
-from tb_featuremap_plugin.diagnosis.study import Study, VariableView
-from tb_featuremap_plugin.diagnosis.words import names, percent
+from tb_featuremap_plugin.diagnosis.run_view import RunView, VariableView
 
 EQUAL_UNITS = 1e-4
 """Deviation of units from their mean over the mean absolute weight. Random initialisers give more than 0.1."""
@@ -23,50 +23,50 @@ FAR_SCALE = 10.0
 multiplies the signal by its L-th power. Over 94 runs that learn it stays within 3."""
 
 
-def check(study: Study) -> Iterable[Finding]:
+def check(view: RunView) -> Iterable[Finding]:
     """Reports the first kernel of each kind of bad start."""
-    inner = list(_hidden_kernels(study))
-    zero = [kernel for kernel in inner if kernel.row.first("initial_norm") <= ZERO_NORM and not _harmless_zero(study, kernel)]
+    inner = list(_hidden_kernels(view))
+    zero = [kernel for kernel in inner if kernel.row.first("initial_norm") <= ZERO_NORM and not _harmless_zero(view, kernel)]
     equal = [kernel for kernel in inner if kernel.row.first("initial_norm") > ZERO_NORM and kernel.row.first("unit_spread") < EQUAL_UNITS]
     if zero:
-        yield _zero(study, zero)
+        yield _zero(view, zero)
     if equal:
-        yield _equal(study, equal)
+        yield _equal(view, equal)
     if not zero and not equal:
-        yield from _off_scale(study)
+        yield from _off_scale(view)
 
 
-def _hidden_kernels(study: Study) -> Iterator[VariableView]:
+def _hidden_kernels(view: RunView) -> Iterator[VariableView]:
     """All kernels but those of the last layer, which may well start at zero: its units get different gradients all the same.
 
     Of a training that was resumed, nobody knows how it started.
     """
-    last = study.kernels[-1].layer if study.kernels else None
-    for kernel in study.kernels:
+    last = view.kernels[-1].layer if view.kernels else None
+    for kernel in view.kernels:
         is_last = kernel.layer is not None and last is not None and kernel.layer.name == last.name
         if kernel.start_is_known and not is_last:
             yield kernel
 
 
-def _harmless_zero(study: Study, kernel: VariableView) -> bool:
+def _harmless_zero(view: RunView, kernel: VariableView) -> bool:
     """A zero start is deliberate in some residual branches: it is harmless where the kernel grows and its units come apart."""
     grows = kernel.row.last("norm") > ZERO_NORM
-    return grows and (learning(study).level == LEARNED or kernel.row.last("unit_spread") > EQUAL_UNITS) and not _layer_is_constant(kernel)
+    return grows and (learning(view).level == LEARNED or kernel.row.last("unit_spread") > EQUAL_UNITS) and not _layer_is_constant(kernel)
 
 
 def _layer_is_constant(kernel: VariableView) -> bool:
     return kernel.layer is not None and kernel.layer.row.last("constant_units") >= 1
 
 
-def _zero(study: Study, kernels: list[VariableView]) -> Finding:
+def _zero(view: RunView, kernels: list[VariableView]) -> Finding:
     first = kernels[0]
     return Finding(
         rule="bad_init",
         severity=ERROR,
         target=_target(first),
         target_kind=_target_kind(first),
-        first_step=study.steps[0],
-        last_step=study.last_step,
+        first_step=view.steps[0],
+        last_step=view.last_step,
         title=f"{first.name} starts at zero",
         message=(
             f"Every weight of {names([kernel.name for kernel in kernels])} is 0 from the start. The layer then gives the same answer for "
@@ -79,7 +79,7 @@ def _zero(study: Study, kernels: list[VariableView]) -> Finding:
     )
 
 
-def _equal(study: Study, kernels: list[VariableView]) -> Finding:
+def _equal(view: RunView, kernels: list[VariableView]) -> Finding:
     first = kernels[0]
     spread = first.row.first("unit_spread")
     return Finding(
@@ -87,8 +87,8 @@ def _equal(study: Study, kernels: list[VariableView]) -> Finding:
         severity=ERROR,
         target=_target(first),
         target_kind=_target_kind(first),
-        first_step=study.steps[0],
-        last_step=study.last_step,
+        first_step=view.steps[0],
+        last_step=view.last_step,
         title=f"All units of {_target(first)} start equal",
         message=(
             f"All units of {names([kernel.name for kernel in kernels])} start with the same weights (they differ by {percent(spread)} of "
@@ -103,17 +103,17 @@ def _equal(study: Study, kernels: list[VariableView]) -> Finding:
     )
 
 
-def _off_scale(study: Study) -> Iterator[Finding]:
-    if learning(study).level != STUCK:
+def _off_scale(view: RunView) -> Iterator[Finding]:
+    if learning(view).level != STUCK:
         return
-    for kernel in study.kernels:
+    for kernel in view.kernels:
         factor = scale_factor(kernel)
         if factor > 0 and not 1 / FAR_SCALE < factor < FAR_SCALE and not kernel.starts_at_zero:
-            yield _far(study, kernel, factor)
+            yield _far(view, kernel, factor)
             return
 
 
-def _far(study: Study, kernel: VariableView, factor: float) -> Finding:
+def _far(view: RunView, kernel: VariableView, factor: float) -> Finding:
     usual = he_std(kernel.row.first("fan_in"))
     size = "large" if factor > 1 else "small"
     effect = "drives the layers after it to their limits" if factor > 1 else "lets the signal and the gradient fade from layer to layer"
@@ -122,8 +122,8 @@ def _far(study: Study, kernel: VariableView, factor: float) -> Finding:
         severity=WARNING,
         target=_target(kernel),
         target_kind=_target_kind(kernel),
-        first_step=study.steps[0],
-        last_step=study.last_step,
+        first_step=view.steps[0],
+        last_step=view.last_step,
         rank=_TOO_LARGE_RANK if factor > 1 else _TOO_SMALL_RANK,
         title=f"{kernel.name} starts far too {size}",
         message=f"{sentence(kernel)} That {effect}, and so far the loss has not fallen.",

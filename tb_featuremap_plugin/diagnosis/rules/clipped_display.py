@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tb_featuremap_plugin.diagnosis.findings import INFO, Finding
-from tb_featuremap_plugin.diagnosis.healthy import chart
+from tb_featuremap_plugin.diagnosis.phrases import number, percent
+from tb_featuremap_plugin.diagnosis.reference_ranges import chart
 from tb_featuremap_plugin.diagnosis.rule import Rule
-from tb_featuremap_plugin.diagnosis.study import LayerView, Study
-from tb_featuremap_plugin.diagnosis.words import number, percent
+from tb_featuremap_plugin.diagnosis.run_view import LayerView, RunView
 
 WHITE = 0.8
 """Share of the positive values that lie above 1, from which on a picture drawn from 0 to 1 shows little but white."""
@@ -20,15 +20,15 @@ VISIBLE = 0.1
 """Share of all values above 1 that must be there for a picture to look white."""
 
 
-def check(study: Study) -> Iterable[Finding]:
+def check(view: RunView) -> Iterable[Finding]:
     """Reports the first layer whose feature maps a fixed 0..1 range would show white, or else the one it would show blackest."""
-    maps = [layer for layer in study.layers if "conv" in layer.kind]
+    maps = [layer for layer in view.layers if "conv" in layer.kind]
     white = next((layer for layer in maps if _white(layer) > WHITE), None)
     black = max(maps, key=lambda layer: layer.row.last("below_zero"), default=None)
     if white is not None:
-        yield _finding(study, white, "above_one", f"{percent(_white(white))} of its positive values are above 1", "white")
+        yield _finding(view, white, "above_one", f"{percent(_white(white))} of its positive values are above 1", "white")
     elif black is not None and black.row.last("below_zero") > BLACK:
-        yield _finding(study, black, "below_zero", f"{percent(black.row.last('below_zero'))} of its values are below 0", "black")
+        yield _finding(view, black, "below_zero", f"{percent(black.row.last('below_zero'))} of its values are below 0", "black")
 
 
 def _white(layer: LayerView) -> float:
@@ -36,14 +36,14 @@ def _white(layer: LayerView) -> float:
     return above / positive if above > VISIBLE and positive > 0 else 0.0
 
 
-def _finding(study: Study, layer: LayerView, column: str, seen: str, colour: str) -> Finding:
+def _finding(view: RunView, layer: LayerView, column: str, seen: str, colour: str) -> Finding:
     return Finding(
         rule="clipped_display",
         severity=INFO,
         target=layer.name,
         target_kind="layer",
-        first_step=study.steps[0],
-        last_step=study.last_step,
+        first_step=view.steps[0],
+        last_step=view.last_step,
         title=f"Pictures of {layer.name} with a fixed range are {colour}",
         message=(
             f"`{layer.name}` puts out {number(layer.row.last('min'))} to {number(layer.row.last('max'))}, and {seen}. "

@@ -8,11 +8,11 @@ from collections.abc import Iterable
 import numpy as np
 
 from tb_featuremap_plugin.diagnosis.findings import ERROR, Finding
-from tb_featuremap_plugin.diagnosis.gates import stays
-from tb_featuremap_plugin.diagnosis.healthy import chart
+from tb_featuremap_plugin.diagnosis.learning_progress import stays
+from tb_featuremap_plugin.diagnosis.phrases import number, percent, since
+from tb_featuremap_plugin.diagnosis.reference_ranges import chart
 from tb_featuremap_plugin.diagnosis.rule import Rule
-from tb_featuremap_plugin.diagnosis.study import LayerView, Mask, Study
-from tb_featuremap_plugin.diagnosis.words import number, percent, since
+from tb_featuremap_plugin.diagnosis.run_view import LayerView, Mask, RunView
 
 CONSTANT = 1e-3
 """Input share of the output, throughout the second half of the run. 95 % of 94 runs that learn stay above 0.13, all above 0.04."""
@@ -22,32 +22,32 @@ TARGET_SHARE = 0.01
 by their nature."""
 
 
-def check(study: Study) -> Iterable[Finding]:
+def check(view: RunView) -> Iterable[Finding]:
     """Judges the output layer over the second half of the run. Inputs that are all the same are no such case."""
-    output = study.output
-    if output is None or study.inputs.last("constant_units") >= 1:
+    output = view.output
+    if output is None or view.inputs.last("constant_units") >= 1:
         return
-    constant = _constant(study, output)
+    constant = _constant(view, output)
     known = output.row.logged("input_share")
-    late = known & (output.row.steps >= study.last_step / 2) & (output.row.steps > 0)
+    late = known & (output.row.steps >= view.last_step / 2) & (output.row.steps > 0)
     if late.any() and constant[late].all():
-        yield _finding(study, output, constant, known)
+        yield _finding(view, output, constant, known)
 
 
-def _constant(study: Study, output: LayerView) -> Mask:
+def _constant(view: RunView, output: LayerView) -> Mask:
     share = output.row("input_share")
     spread = share * output.row("rms")
-    target_spread = study.targets.last("std")
+    target_spread = view.targets.last("std")
     limit = TARGET_SHARE * target_spread if target_spread > 0 else math.inf
     constant: Mask = (output.row("rms") == 0) | ((share < CONSTANT) & ~(spread > limit))
     return constant
 
 
-def _finding(study: Study, output: LayerView, constant: Mask, known: Mask) -> Finding:
+def _finding(view: RunView, output: LayerView, constant: Mask, known: Mask) -> Finding:
     at = stays(constant, known)
-    first = int(output.row.steps[at]) if at is not None else study.steps[0]
+    first = int(output.row.steps[at]) if at is not None else view.steps[0]
     share = output.row.last("input_share")
-    _, losses = study.loss_curve
+    _, losses = view.loss_curve
     finite = losses[np.isfinite(losses)]
     falls = len(finite) > 1 and finite[-1] < finite[0]
     loss = "The loss may fall all the same, down to" if falls else "The loss cannot fall below"
@@ -57,13 +57,13 @@ def _finding(study: Study, output: LayerView, constant: Mask, known: Mask) -> Fi
         target=output.name,
         target_kind="layer",
         first_step=first,
-        last_step=study.last_step,
+        last_step=view.last_step,
         title="The model gives the same answer for every input",
         message=(
             f"Only {percent(share)} of what `{output.name}` puts out depends on the input {since(first)}: every probe input gets the "
             "same answer. "
             f"{loss} what the best constant answer gives"
-            f"{_chance(study)}."
+            f"{_chance(view)}."
         ),
         evidence={"input_share": share, "healthy_min": 0.13},
         advice=(
@@ -74,8 +74,8 @@ def _finding(study: Study, output: LayerView, constant: Mask, known: Mask) -> Fi
     )
 
 
-def _chance(study: Study) -> str:
-    return f" (here about {number(study.chance_loss)})" if math.isfinite(study.chance_loss) else ""
+def _chance(view: RunView) -> str:
+    return f" (here about {number(view.chance_loss)})" if math.isfinite(view.chance_loss) else ""
 
 
 RULE = Rule("constant_output", 62, check)

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 import numpy as np
 
 from tb_featuremap_plugin.diagnosis.findings import ERROR, INFO, WARNING, Finding
-from tb_featuremap_plugin.diagnosis.gates import LEARNED, learning, stays
-from tb_featuremap_plugin.diagnosis.healthy import chart
+from tb_featuremap_plugin.diagnosis.learning_progress import LEARNED, learning, stays
+from tb_featuremap_plugin.diagnosis.phrases import names, percent, since
+from tb_featuremap_plugin.diagnosis.reference_ranges import chart
 from tb_featuremap_plugin.diagnosis.rule import Rule
-from tb_featuremap_plugin.diagnosis.study import LayerView, Study
-from tb_featuremap_plugin.diagnosis.words import names, percent, since
+from tb_featuremap_plugin.diagnosis.run_view import LayerView, RunView
 
 NOTABLE = 0.5
 """Share of dead units that is worth a note. 95 % of 94 runs that learn stay below 0.48."""
@@ -30,15 +30,15 @@ _RECENT = 3
 _RELU = ("relu", "relu6")
 
 
-def check(study: Study) -> Iterable[Finding]:
+def check(view: RunView) -> Iterable[Finding]:
     """Reports the first layer with the most telling share of dead units, and names the others."""
-    dead = [layer for layer in study.hidden if _can_die(layer) and layer.row.last("dead_units", _RECENT) > NOTABLE]
+    dead = [layer for layer in view.hidden if _can_die(layer) and layer.row.last("dead_units", _RECENT) > NOTABLE]
     if not dead:
         return
     worst = max(_share(layer) for layer in dead)
     limit = next((limit for limit in (ALMOST_ALL, MANY, NOTABLE) if worst > limit), NOTABLE)
     first = next(layer for layer in dead if _share(layer) > limit)
-    yield _finding(study, first, [layer.name for layer in dead if layer is not first], _severity(study, worst))
+    yield _finding(view, first, [layer.name for layer in dead if layer is not first], _severity(view, worst))
 
 
 def _can_die(layer: LayerView) -> bool:
@@ -49,8 +49,8 @@ def _share(layer: LayerView) -> float:
     return layer.row.last("dead_units", _RECENT)
 
 
-def _severity(study: Study, share: float) -> str:
-    gate = learning(study)
+def _severity(view: RunView, share: float) -> str:
+    gate = learning(view)
     if gate.level == LEARNED:
         return INFO
     if share > ALMOST_ALL:
@@ -58,10 +58,10 @@ def _severity(study: Study, share: float) -> str:
     return WARNING if gate.is_poor and share > MANY else INFO
 
 
-def _finding(study: Study, layer: LayerView, others: list[str], severity: str) -> Finding:
+def _finding(view: RunView, layer: LayerView, others: list[str], severity: str) -> Finding:
     curve, share = layer.row("dead_units"), _share(layer)
     at = stays(curve > min(share, ALMOST_ALL) * 0.9, layer.row.logged("dead_units"))
-    first = int(layer.row.steps[at]) if at is not None else study.steps[0]
+    first = int(layer.row.steps[at]) if at is not None else view.steps[0]
     also = f" The same holds, less so or further on, for {names(others)}." if others else ""
     return Finding(
         rule="dead_units",
@@ -69,13 +69,13 @@ def _finding(study: Study, layer: LayerView, others: list[str], severity: str) -
         target=layer.name,
         target_kind="layer",
         first_step=first,
-        last_step=study.last_step,
+        last_step=view.last_step,
         rank=_NOTHING_PASSES_RANK if share > ALMOST_ALL else None,
         title=f"{percent(share)} of the units of {layer.name} are dead",
         message=(
             f"{percent(share)} of the {layer.row.last('units'):.0f} units of `{layer.name}` have been zero for every probe input "
             f"{since(first)}. "
-            f"A ReLU unit that is never active gets no gradient and cannot recover.{also} {_meaning(study, severity, share, first)}"
+            f"A ReLU unit that is never active gets no gradient and cannot recover.{also} {_meaning(view, severity, share, first)}"
         ),
         evidence={
             "dead_units": share,
@@ -85,7 +85,7 @@ def _finding(study: Study, layer: LayerView, others: list[str], severity: str) -
         },
         advice=(
             "Start biases at 0 and use he_normal"
-            if first <= study.steps[0]
+            if first <= view.steps[0]
             else "Divide the learning rate by 10: large steps push units below zero for good",
             "Use leaky_relu or elu instead of relu",
             "Check that the input is scaled to about -1..1",
@@ -94,12 +94,12 @@ def _finding(study: Study, layer: LayerView, others: list[str], severity: str) -
     )
 
 
-def _meaning(study: Study, severity: str, share: float, first: int) -> str:
-    if severity == INFO and learning(study).level == LEARNED:
+def _meaning(view: RunView, severity: str, share: float, first: int) -> str:
+    if severity == INFO and learning(view).level == LEARNED:
         return "The loss has fallen well all the same, so this costs capacity and little else."
     if share > ALMOST_ALL:
         return "Nothing passes such a layer: what comes after it gets the same values for every input."
-    return "They began so at initialisation." if first <= study.steps[0] else "They died during training."
+    return "They began so at initialisation." if first <= view.steps[0] else "They died during training."
 
 
 RULE = Rule("dead_units", 50, check)

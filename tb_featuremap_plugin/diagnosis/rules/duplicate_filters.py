@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tb_featuremap_plugin.diagnosis.findings import INFO, Finding
-from tb_featuremap_plugin.diagnosis.healthy import chart
+from tb_featuremap_plugin.diagnosis.phrases import percent, since
+from tb_featuremap_plugin.diagnosis.reference_ranges import chart
 from tb_featuremap_plugin.diagnosis.rule import Rule
-from tb_featuremap_plugin.diagnosis.study import Study, VariableView
-from tb_featuremap_plugin.diagnosis.words import percent, since
+from tb_featuremap_plugin.diagnosis.run_view import RunView, VariableView
 
 MANY = 0.5
 """Share of filters with a cosine above 0.99 to an earlier one."""
@@ -19,12 +19,12 @@ MIN_INPUTS = 9
 MIN_UNITS = 4
 
 
-def check(study: Study) -> Iterable[Finding]:
+def check(view: RunView) -> Iterable[Finding]:
     """Reports the first kernel that is mostly copies."""
-    for kernel in study.kernels:
+    for kernel in view.kernels:
         share = kernel.row.last("duplicates")
         if share > MANY and kernel.row.first("fan_in") >= MIN_INPUTS and _units(kernel) >= MIN_UNITS:
-            yield _finding(study, kernel, share)
+            yield _finding(view, kernel, share)
             return
 
 
@@ -32,7 +32,7 @@ def _units(kernel: VariableView) -> float:
     return kernel.row.first("size") / kernel.row.first("fan_in")
 
 
-def _finding(study: Study, kernel: VariableView, share: float) -> Finding:
+def _finding(view: RunView, kernel: VariableView, share: float) -> Finding:
     row = kernel.row
     first = int(row.steps[row("duplicates") > MANY][0])
     return Finding(
@@ -41,7 +41,7 @@ def _finding(study: Study, kernel: VariableView, share: float) -> Finding:
         target=kernel.name,
         target_kind="variable",
         first_step=first,
-        last_step=study.last_step,
+        last_step=view.last_step,
         title=f"{percent(share)} of the filters of {kernel.name} are copies",
         message=(
             f"{percent(share)} of the filters of `{kernel.name}` point the same way as an earlier one {since(first)} (cosine above 0.99). "

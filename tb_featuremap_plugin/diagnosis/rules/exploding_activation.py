@@ -8,12 +8,12 @@ from collections.abc import Iterable
 import numpy as np
 
 from tb_featuremap_plugin.diagnosis.findings import ERROR, WARNING, Finding
-from tb_featuremap_plugin.diagnosis.gates import LEARNED, learning
-from tb_featuremap_plugin.diagnosis.healthy import chart
 from tb_featuremap_plugin.diagnosis.initial_scale import sentence, worst_start
+from tb_featuremap_plugin.diagnosis.learning_progress import LEARNED, learning
+from tb_featuremap_plugin.diagnosis.phrases import number, step, times
+from tb_featuremap_plugin.diagnosis.reference_ranges import chart
 from tb_featuremap_plugin.diagnosis.rule import Rule
-from tb_featuremap_plugin.diagnosis.study import LayerView, Study
-from tb_featuremap_plugin.diagnosis.words import number, step, times
+from tb_featuremap_plugin.diagnosis.run_view import LayerView, RunView
 
 START_FACTOR = 30.0
 """Spread of a layer at the start over that of the input (or 1). Over 94 runs that learn it stays below 1.7."""
@@ -26,24 +26,24 @@ _GROWTH_RANK = 51
 """Growth during training is mostly the work of steps that are too large."""
 
 
-def check(study: Study) -> Iterable[Finding]:
+def check(view: RunView) -> Iterable[Finding]:
     """Reports the first layer over the limit at the start; else the first that grew over it."""
-    limit = START_FACTOR * max(1.0, _finite(study.inputs.first("std")))
-    for layer in study.layers:
+    limit = START_FACTOR * max(1.0, _finite(view.inputs.first("std")))
+    for layer in view.layers:
         if layer.row.first("std") > limit:
-            yield _at_start(study, layer)
+            yield _at_start(view, layer)
             return
-    if learning(study).level != LEARNED:
-        yield from _growth(study)
+    if learning(view).level != LEARNED:
+        yield from _growth(view)
 
 
 def _finite(value: float) -> float:
     return value if math.isfinite(value) else 0.0
 
 
-def _at_start(study: Study, layer: LayerView) -> Finding:
-    std, source = layer.row.first("std"), study.inputs.first("std")
-    culprit = worst_start(study, large=True) or study.kernel_of(layer)
+def _at_start(view: RunView, layer: LayerView) -> Finding:
+    std, source = layer.row.first("std"), view.inputs.first("std")
+    culprit = worst_start(view, large=True) or view.kernel_of(layer)
     cause = sentence(culprit)
     who = f" (`{culprit.name}`)" if culprit and cause else ""
     exponential = " Its exponential activation turns moderate sums into huge values." if layer.activation == "exponential" else ""
@@ -52,8 +52,8 @@ def _at_start(study: Study, layer: LayerView) -> Finding:
         severity=ERROR,
         target=layer.name,
         target_kind="layer",
-        first_step=study.steps[0],
-        last_step=study.last_step,
+        first_step=view.steps[0],
+        last_step=view.last_step,
         title=f"The signal explodes at {layer.name}",
         message=(
             f"From the start, what `{layer.name}` puts out has a spread (standard deviation) of {number(std)}, while the input's is "
@@ -72,24 +72,24 @@ def _at_start(study: Study, layer: LayerView) -> Finding:
     )
 
 
-def _growth(study: Study) -> Iterable[Finding]:
-    for layer in study.layers:
+def _growth(view: RunView) -> Iterable[Finding]:
+    for layer in view.layers:
         size = np.fmax(np.abs(layer.row("max")), np.abs(layer.row("min")))
         start = size[~np.isnan(size)][:1]
         over = np.flatnonzero((size > LARGEST) & (size > GROWTH * start)) if len(start) else np.zeros(0, np.intp)
         if len(over) and start[0] > 0:
-            yield _grown(study, layer, float(start[0]), float(np.nanmax(size)), int(layer.row.steps[over[0]]))
+            yield _grown(view, layer, float(start[0]), float(np.nanmax(size)), int(layer.row.steps[over[0]]))
             return
 
 
-def _grown(study: Study, layer: LayerView, start: float, largest: float, since: int) -> Finding:
+def _grown(view: RunView, layer: LayerView, start: float, largest: float, since: int) -> Finding:
     return Finding(
         rule="exploding_activation",
         severity=WARNING,
         target=layer.name,
         target_kind="layer",
         first_step=since,
-        last_step=study.last_step,
+        last_step=view.last_step,
         rank=_GROWTH_RANK,
         title=f"The values of {layer.name} grow out of bounds",
         message=(

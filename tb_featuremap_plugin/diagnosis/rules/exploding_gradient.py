@@ -6,20 +6,20 @@ import math
 from collections.abc import Iterable
 
 from tb_featuremap_plugin.diagnosis.findings import WARNING, Finding
-from tb_featuremap_plugin.diagnosis.gates import LEARNED, early, learning
-from tb_featuremap_plugin.diagnosis.healthy import chart
+from tb_featuremap_plugin.diagnosis.learning_progress import LEARNED, early, learning
+from tb_featuremap_plugin.diagnosis.phrases import number
+from tb_featuremap_plugin.diagnosis.reference_ranges import chart
 from tb_featuremap_plugin.diagnosis.rule import Rule
-from tb_featuremap_plugin.diagnosis.study import Study
-from tb_featuremap_plugin.diagnosis.words import number
+from tb_featuremap_plugin.diagnosis.run_view import RunView
 
 LARGEST = 1e3
 """Median gradient norm of a kernel, per unit of a first loss above 1. Runs that learn stay below 113."""
 
 
-def check(study: Study) -> Iterable[Finding]:
+def check(view: RunView) -> Iterable[Finding]:
     """Judges the kernel with the largest median gradient."""
-    gate = learning(study)
-    norms = [(kernel.row.median("gradient_norm", early(study, kernel.row)), kernel) for kernel in study.kernels]
+    gate = learning(view)
+    norms = [(kernel.row.median("gradient_norm", early(view, kernel.row)), kernel) for kernel in view.kernels]
     known = [(norm, kernel) for norm, kernel in norms if not math.isnan(norm)]
     if not known or gate.level == LEARNED:
         return
@@ -32,8 +32,8 @@ def check(study: Study) -> Iterable[Finding]:
         severity=WARNING,
         target=kernel.name,
         target_kind="variable",
-        first_step=study.steps[0],
-        last_step=study.last_step,
+        first_step=view.steps[0],
+        last_step=view.last_step,
         title=f"The gradient of {kernel.name} is huge",
         message=(
             f"The gradient of `{kernel.name}` has a typical norm of {number(norm)} over the first half of the run; below about 100 is "

@@ -8,11 +8,11 @@ from collections.abc import Iterable
 import numpy as np
 
 from tb_featuremap_plugin.diagnosis.findings import INFO, WARNING, Finding
-from tb_featuremap_plugin.diagnosis.gates import LEARNED, STUCK, STUCK_SHARE, Learning, learning
-from tb_featuremap_plugin.diagnosis.healthy import chart
+from tb_featuremap_plugin.diagnosis.learning_progress import LEARNED, STUCK, STUCK_SHARE, Learning, learning
+from tb_featuremap_plugin.diagnosis.phrases import number, percent, times
+from tb_featuremap_plugin.diagnosis.reference_ranges import chart
 from tb_featuremap_plugin.diagnosis.rule import Rule
-from tb_featuremap_plugin.diagnosis.study import Study, VariableView, median
-from tb_featuremap_plugin.diagnosis.words import number, percent, times
+from tb_featuremap_plugin.diagnosis.run_view import RunView, VariableView, median
 
 FLAT = 0.98
 """What is left of the first losses, at least, for a loss to be called flat."""
@@ -30,15 +30,15 @@ _BEFORE_LOST_SIGNALS = 34
 """Small weights are why a signal is lost then, and why an answer is the same for every input."""
 
 
-def check(study: Study) -> Iterable[Finding]:
+def check(view: RunView) -> Iterable[Finding]:
     """Compares the latest losses with the first, and with chance."""
-    steps, losses = study.loss_curve
-    gate = learning(study)
+    steps, losses = view.loss_curve
+    gate = learning(view)
     if len(losses) < MIN_LOSSES or not gate.start > 0:
         return
-    left = _left_of_kernels(study)
+    left = _left_of_kernels(view)
     if left < WITHERED and _stays_near_chance(gate):
-        yield _withered(study, gate, left)
+        yield _withered(view, gate, left)
         return
     if not gate.end >= FLAT * gate.start:
         return
@@ -47,7 +47,7 @@ def check(study: Study) -> Iterable[Finding]:
     yield Finding(
         rule="flat_loss",
         severity=INFO,
-        target=study.run.title,
+        target=view.run.title,
         target_kind="run",
         first_step=int(steps[0]),
         last_step=int(steps[-1]),
@@ -70,9 +70,9 @@ def _stays_near_chance(gate: Learning) -> bool:
     return gate.level == STUCK and not fell and not gate.end < min(STUCK_SHARE * gate.chance, RISEN * gate.start)
 
 
-def _left_of_kernels(study: Study) -> float:
+def _left_of_kernels(view: RunView) -> float:
     """Norm of the trainable kernels over that at the start, in the median; NaN if unknown."""
-    kernels = [kernel for kernel in study.kernels if kernel.start_is_known and not kernel.starts_at_zero]
+    kernels = [kernel for kernel in view.kernels if kernel.start_is_known and not kernel.starts_at_zero]
     return median(np.array([_left(kernel) for kernel in kernels]))
 
 
@@ -82,19 +82,19 @@ def _left(kernel: VariableView) -> float:
     return kernel.row.last("norm") / initial if initial > 0 else math.nan
 
 
-def _withered(study: Study, gate: Learning, left: float) -> Finding:
-    kernel = min((kernel for kernel in study.kernels if not math.isnan(_left(kernel))), key=_left)
+def _withered(view: RunView, gate: Learning, left: float) -> Finding:
+    kernel = min((kernel for kernel in view.kernels if not math.isnan(_left(kernel))), key=_left)
     return Finding(
         rule="flat_loss",
         severity=WARNING,
-        target=study.run.title,
+        target=view.run.title,
         target_kind="run",
-        first_step=study.steps[0],
-        last_step=study.last_step,
+        first_step=view.steps[0],
+        last_step=view.last_step,
         title="The weights shrink, and the loss does not fall",
         message=(
             f"The weights of the layers are left with {percent(left)} of their size at the start, in the median, and `{kernel.name}` "
-            f"shrank most. {_seen(gate, study.last_step)} Weight decay, or an L2 penalty on the weights, takes away more than "
+            f"shrank most. {_seen(gate, view.last_step)} Weight decay, or an L2 penalty on the weights, takes away more than "
             "learning gives back, until little of the signal is left."
         ),
         evidence={"left_of_kernels": left, "healthy_min": WITHERED, "first_losses": gate.start, "latest_losses": gate.end},

@@ -7,15 +7,15 @@ from collections.abc import Iterable
 import numpy as np
 
 from tb_featuremap_plugin.diagnosis.findings import WARNING, Finding
-from tb_featuremap_plugin.diagnosis.healthy import chart
+from tb_featuremap_plugin.diagnosis.phrases import names, percent, since
+from tb_featuremap_plugin.diagnosis.reference_ranges import chart
 from tb_featuremap_plugin.diagnosis.rule import Rule
-from tb_featuremap_plugin.diagnosis.study import Curve, Study, VariableView
-from tb_featuremap_plugin.diagnosis.words import names, percent, since
+from tb_featuremap_plugin.diagnosis.run_view import Curve, RunView, VariableView
 
 
-def check(study: Study) -> Iterable[Finding]:
+def check(view: RunView) -> Iterable[Finding]:
     """Reports weights (not moving statistics) of frozen layers that changed at all."""
-    moving = [variable for variable in study.variables if _is_frozen(variable) and (_way_while_frozen(variable) > 0).any()]
+    moving = [variable for variable in view.variables if _is_frozen(variable) and (_way_while_frozen(variable) > 0).any()]
     if not moving:
         return
     first = moving[0]
@@ -28,7 +28,7 @@ def check(study: Study) -> Iterable[Finding]:
         target=first.name,
         target_kind="variable",
         first_step=start,
-        last_step=study.last_step,
+        last_step=view.last_step,
         title=f"{first.name} is frozen but moves",
         message=(
             f"{names([variable.name for variable in moving])} belong to a layer that is marked as not trainable, and yet they changed "

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tb_featuremap_plugin.diagnosis.findings import INFO, WARNING, Finding
-from tb_featuremap_plugin.diagnosis.gates import LEARNED, enough, judged_steps, learning
-from tb_featuremap_plugin.diagnosis.healthy import chart
+from tb_featuremap_plugin.diagnosis.learning_progress import LEARNED, enough, judged_steps, learning
+from tb_featuremap_plugin.diagnosis.phrases import names, number, percent
+from tb_featuremap_plugin.diagnosis.reference_ranges import chart
 from tb_featuremap_plugin.diagnosis.rule import Rule
-from tb_featuremap_plugin.diagnosis.study import Study, VariableView
-from tb_featuremap_plugin.diagnosis.words import names, number, percent
+from tb_featuremap_plugin.diagnosis.run_view import RunView, VariableView
 
 MOST = 0.5
 """Share of the entries with a gradient that a step leaves bitwise as they were. In float32 runs that learn it stays below 0.01."""
@@ -22,34 +22,34 @@ NO_GRADIENT = 1e-10
 changes in float32, no step was made: the learning rate is 0, or the optimizer does not know the variable."""
 
 
-def is_rounded(study: Study, variable: VariableView) -> bool:
+def is_rounded(view: RunView, variable: VariableView) -> bool:
     """Whether most of a variable's updates are lost to rounding."""
-    window = judged_steps(study, variable.row)
+    window = judged_steps(view, variable.row)
     lost = variable.row("lost")[window]
     if not enough(lost) or not variable.row.median("lost", window) > MOST:
         return False
-    if study.progress.last("learning_rate") == 0:
+    if view.progress.last("learning_rate") == 0:
         return False
     coarse = variable.row.first("epsilon") > COARSE
     partly = variable.row.median("changed", window) > 0 and variable.row.median("gradient_mean_abs", window) > NO_GRADIENT
     return coarse or partly
 
 
-def check(study: Study) -> Iterable[Finding]:
+def check(view: RunView) -> Iterable[Finding]:
     """Reports all kernels whose updates are mostly lost, in one finding."""
-    rounded = [kernel for kernel in study.kernels if is_rounded(study, kernel)]
+    rounded = [kernel for kernel in view.kernels if is_rounded(view, kernel)]
     if not rounded:
         return
     first = rounded[0]
-    lost = first.row.median("lost", judged_steps(study, first.row))
-    dtype = study.record.variable_dtypes.get(first.name, "its number type")
+    lost = first.row.median("lost", judged_steps(view, first.row))
+    dtype = view.record.variable_dtypes.get(first.name, "its number type")
     yield Finding(
         rule="lost_to_rounding",
-        severity=INFO if learning(study).level == LEARNED and first.row.first("epsilon") < COARSE else WARNING,
+        severity=INFO if learning(view).level == LEARNED and first.row.first("epsilon") < COARSE else WARNING,
         target=first.name,
         target_kind="variable",
-        first_step=study.steps[0],
-        last_step=study.last_step,
+        first_step=view.steps[0],
+        last_step=view.last_step,
         title=f"Updates of {first.name} are lost to rounding",
         message=(
             f"From the start, {percent(lost)} of the entries of {names([kernel.name for kernel in rounded])} that have a gradient stay "

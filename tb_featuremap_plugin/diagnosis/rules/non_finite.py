@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from tb_featuremap_plugin.diagnosis.findings import ERROR, Finding
-from tb_featuremap_plugin.diagnosis.healthy import chart
+from tb_featuremap_plugin.diagnosis.phrases import number, step
+from tb_featuremap_plugin.diagnosis.reference_ranges import chart
 from tb_featuremap_plugin.diagnosis.rule import Rule
-from tb_featuremap_plugin.diagnosis.study import Curve, LayerView, Row, Study
-from tb_featuremap_plugin.diagnosis.words import number, step
-from tb_featuremap_plugin.series import Table
+from tb_featuremap_plugin.diagnosis.run_view import Curve, LayerView, Row, RunView
+from tb_featuremap_plugin.reading.run import Table
 
 COUNTS = ("nan", "pos_inf", "neg_inf")
 """Any count above 0: none of 94 runs that learn has one."""
@@ -34,33 +34,33 @@ class _Place:
     count: float
 
 
-def check(study: Study) -> Iterable[Finding]:
+def check(view: RunView) -> Iterable[Finding]:
     """Finds the first broken number, by step and then by depth."""
-    places = sorted([*_in_layers(study), *_in_variables(study)], key=lambda place: (place.step, place.depth))
-    loss_step = _first_broken_loss(study)
-    if loss_step is not None and _loss_broke_by_itself(study, loss_step, places):
-        yield _loss_finding(study, loss_step)
+    places = sorted([*_in_layers(view), *_in_variables(view)], key=lambda place: (place.step, place.depth))
+    loss_step = _first_broken_loss(view)
+    if loss_step is not None and _loss_broke_by_itself(view, loss_step, places):
+        yield _loss_finding(view, loss_step)
     elif places:
-        yield _finding(study, places[0], loss_step)
+        yield _finding(view, places[0], loss_step)
     elif loss_step is not None:
-        yield _loss_finding(study, loss_step)
+        yield _loss_finding(view, loss_step)
 
 
-def _in_layers(study: Study) -> Iterator[_Place]:
-    if not _any(study.run.layers, COUNTS):
+def _in_layers(view: RunView) -> Iterator[_Place]:
+    if not _any(view.run.layers, COUNTS):
         return
-    for layer in study.layers:
+    for layer in view.layers:
         count = _count(layer.row, COUNTS)
         if count.any():
             at = int(np.argmax(count > 0))
             yield _Place(int(layer.row.steps[at]), 2 * layer.depth, layer.name, "layer", "`{0}` puts out {1} values that", float(count[at]))
 
 
-def _in_variables(study: Study) -> Iterator[_Place]:
-    if not _any(study.run.variables, (*COUNTS, "gradient_nonfinite")):
+def _in_variables(view: RunView) -> Iterator[_Place]:
+    if not _any(view.run.variables, (*COUNTS, "gradient_nonfinite")):
         return
-    for variable in study.variables:
-        depth = variable.layer.depth if variable.layer else len(study.layers)
+    for variable in view.variables:
+        depth = variable.layer.depth if variable.layer else len(view.layers)
         for columns, what in (
             (COUNTS, "`{0}` has {1} weights that"),
             (("gradient_nonfinite",), "the gradient of `{0}` has {1} entries that"),
@@ -84,23 +84,23 @@ def _count(row: Row, columns: Iterable[str]) -> Curve:
     return total
 
 
-def _first_broken_loss(study: Study) -> int | None:
-    steps, losses = study.loss_curve
+def _first_broken_loss(view: RunView) -> int | None:
+    steps, losses = view.loss_curve
     broken = np.flatnonzero(~np.isfinite(losses))
     seen = [int(steps[broken[0]])] if len(broken) else []
-    remembered = study.progress.last("first_nonfinite_loss_step")
+    remembered = view.progress.last("first_nonfinite_loss_step")
     return min([*seen, *([int(remembered)] if math.isfinite(remembered) else [])], default=None)
 
 
-def _loss_broke_by_itself(study: Study, loss_step: int, places: list[_Place]) -> bool:
+def _loss_broke_by_itself(view: RunView, loss_step: int, places: list[_Place]) -> bool:
     """Whether every layer still had modest, finite values when the loss broke: then it was a log or a division inside the loss."""
     if places and places[0].step < loss_step:
         return False
-    sizes = [_size_before(layer, loss_step) for layer in study.layers]
-    steps, losses = study.loss_curve
+    sizes = [_size_before(layer, loss_step) for layer in view.layers]
+    steps, losses = view.loss_curve
     before = losses[steps < loss_step]
     calm = len(before) == 0 or bool(np.all(np.abs(before[np.isfinite(before)]) < MODEST))
-    recent = max((int(s) for s in study.steps if s < loss_step), default=0)
+    recent = max((int(s) for s in view.steps if s < loss_step), default=0)
     return calm and bool(sizes) and max(sizes) < MODEST and loss_step - recent <= max(_NEAR_STEPS, loss_step // 4)
 
 
@@ -115,16 +115,16 @@ def _size_before(layer: LayerView, loss_step: int) -> float:
     return float(known[-1]) if len(known) else 0.0
 
 
-def _loss_finding(study: Study, loss_step: int) -> Finding:
-    output = study.output
-    target, kind = (output.name, "layer") if output else (study.run.title, "run")
+def _loss_finding(view: RunView, loss_step: int) -> Finding:
+    output = view.output
+    target, kind = (output.name, "layer") if output else (view.run.title, "run")
     return Finding(
         rule="non_finite",
         severity=ERROR,
         target=target,
         target_kind=kind,
         first_step=loss_step,
-        last_step=study.last_step,
+        last_step=view.last_step,
         title="The loss itself becomes NaN",
         message=(
             f"The loss is not a number from {step(loss_step)} on, while every layer still gave finite, modest values just before. "
@@ -142,7 +142,7 @@ def _loss_finding(study: Study, loss_step: int) -> Finding:
     )
 
 
-def _finding(study: Study, place: _Place, loss_step: int | None) -> Finding:
+def _finding(view: RunView, place: _Place, loss_step: int | None) -> Finding:
     loss = f" The loss is not a number from {step(loss_step)} on." if loss_step is not None else ""
     return Finding(
         rule="non_finite",
@@ -150,7 +150,7 @@ def _finding(study: Study, place: _Place, loss_step: int | None) -> Finding:
         target=place.target,
         target_kind=place.kind,
         first_step=min(place.step, loss_step) if loss_step is not None else place.step,
-        last_step=study.last_step,
+        last_step=view.last_step,
         title=f"NaN or infinity at {place.target}",
         message=(
             f"At {step(place.step)}, {place.what.format(place.target, number(place.count))} are NaN or infinite; no layer before it "

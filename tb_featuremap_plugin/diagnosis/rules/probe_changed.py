@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from itertools import pairwise
 
 from tb_featuremap_plugin.diagnosis.findings import INFO, Finding
+from tb_featuremap_plugin.diagnosis.phrases import step
 from tb_featuremap_plugin.diagnosis.rule import Rule
-from tb_featuremap_plugin.diagnosis.study import Study
-from tb_featuremap_plugin.diagnosis.words import step
+from tb_featuremap_plugin.diagnosis.run_view import RunView
 
 
-def check(study: Study) -> Iterable[Finding]:
+def check(view: RunView) -> Iterable[Finding]:
     """Looks at the digests in the run record."""
-    probes = study.record.probes
+    probes = view.record.probes
     changes = [later for earlier, later in pairwise(probes) if later.digest != earlier.digest]
     if not changes:
         return
@@ -21,10 +21,10 @@ def check(study: Study) -> Iterable[Finding]:
     yield Finding(
         rule="probe_changed",
         severity=INFO,
-        target=study.run.title,
+        target=view.run.title,
         target_kind="run",
         first_step=changes[0].step,
-        last_step=study.last_step,
+        last_step=view.last_step,
         title="The probe inputs changed",
         message=(
             f"The inputs that feature maps are computed from changed {times}, first at {step(changes[0].step)}. "

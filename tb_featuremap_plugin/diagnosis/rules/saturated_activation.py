@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tb_featuremap_plugin.diagnosis.findings import ERROR, INFO, WARNING, Finding
-from tb_featuremap_plugin.diagnosis.gates import LEARNED, learning, stays
-from tb_featuremap_plugin.diagnosis.healthy import chart
 from tb_featuremap_plugin.diagnosis.initial_scale import sentence, starts_large
+from tb_featuremap_plugin.diagnosis.learning_progress import LEARNED, learning, stays
+from tb_featuremap_plugin.diagnosis.phrases import percent, since
+from tb_featuremap_plugin.diagnosis.reference_ranges import chart
 from tb_featuremap_plugin.diagnosis.rule import Rule
-from tb_featuremap_plugin.diagnosis.study import LayerView, Study
-from tb_featuremap_plugin.diagnosis.words import percent, since
+from tb_featuremap_plugin.diagnosis.run_view import LayerView, RunView
 
 MOST = 0.5
 """Share of values within 2.5 % of the limits. 95 % of 94 runs that learn stay below 0.39 in hidden layers, a few reach 0.64."""
@@ -19,11 +19,11 @@ ALMOST_ALL = 0.9
 _SQUASHING = ("sigmoid", "hardsigmoid", "tanh", "softsign", "hardtanh")
 
 
-def check(study: Study) -> Iterable[Finding]:
+def check(view: RunView) -> Iterable[Finding]:
     """Reports the first hidden layer that is saturated over most of the run."""
-    for layer in study.hidden:
+    for layer in view.hidden:
         if layer.activation in _SQUASHING and _share(layer) > MOST:
-            yield _finding(study, layer)
+            yield _finding(view, layer)
             return
 
 
@@ -31,8 +31,8 @@ def _share(layer: LayerView) -> float:
     return layer.row.median("saturated", layer.row.logged("saturated"))
 
 
-def _severity(study: Study, layer: LayerView) -> str:
-    gate = learning(study)
+def _severity(view: RunView, layer: LayerView) -> str:
+    gate = learning(view)
     if gate.level == LEARNED:
         return INFO
     if gate.is_poor and _share(layer) > ALMOST_ALL:
@@ -40,18 +40,18 @@ def _severity(study: Study, layer: LayerView) -> str:
     return WARNING if gate.is_poor or _share(layer) > ALMOST_ALL else INFO
 
 
-def _finding(study: Study, layer: LayerView) -> Finding:
-    share, kernel = _share(layer), study.kernel_of(layer)
+def _finding(view: RunView, layer: LayerView) -> Finding:
+    share, kernel = _share(layer), view.kernel_of(layer)
     at = stays(layer.row("saturated") > MOST, layer.row.logged("saturated"))
-    first = int(layer.row.steps[at]) if at is not None else study.steps[0]
+    first = int(layer.row.steps[at]) if at is not None else view.steps[0]
     cause = f" {sentence(kernel)}" if starts_large(kernel) else ""
     return Finding(
         rule="saturated_activation",
-        severity=_severity(study, layer),
+        severity=_severity(view, layer),
         target=layer.name,
         target_kind="layer",
         first_step=first,
-        last_step=study.last_step,
+        last_step=view.last_step,
         title=f"{layer.name} is saturated",
         message=(
             f"{percent(share)} of what `{layer.name}` puts out sits at the limits of its {layer.activation} {since(first)}. "

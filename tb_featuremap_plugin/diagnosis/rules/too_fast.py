@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from tb_featuremap_plugin.diagnosis.findings import ERROR, WARNING, Finding
-from tb_featuremap_plugin.diagnosis.gates import LEARNED, STUCK, early, learning, single_steps, stays
-from tb_featuremap_plugin.diagnosis.healthy import chart
+from tb_featuremap_plugin.diagnosis.learning_progress import LEARNED, STUCK, early, learning, single_steps, stays
+from tb_featuremap_plugin.diagnosis.phrases import number, percent, step, times
+from tb_featuremap_plugin.diagnosis.reference_ranges import chart
 from tb_featuremap_plugin.diagnosis.rule import Rule
-from tb_featuremap_plugin.diagnosis.study import Curve, LayerView, Study, VariableView, median
-from tb_featuremap_plugin.diagnosis.words import number, percent, step, times
+from tb_featuremap_plugin.diagnosis.run_view import Curve, LayerView, RunView, VariableView, median
 
 USUAL_RATIO = 0.1
 """Median update-to-weight ratio of the fastest kernel. 95 % of 94 runs that learn stay below 0.065."""
@@ -51,26 +51,26 @@ class _Speed:
     jump_step: int
 
 
-def check(study: Study) -> Iterable[Finding]:
+def check(view: RunView) -> Iterable[Finding]:
     """Judges the fastest kernel and the largest loss."""
-    speed = _speed(study)
-    level = learning(study).level
+    speed = _speed(view)
+    level = learning(view).level
     jumps = speed.jump > (STUCK_JUMP if level == STUCK else JUMP)
     fast = speed.ratio > (STUCK_RATIO if level == STUCK else USUAL_RATIO) and level != LEARNED
     leaps = speed.largest > WHOLE and level != LEARNED
     if jumps or fast or leaps:
-        yield _finding(study, speed, jumps=jumps)
+        yield _finding(view, speed, jumps=jumps)
     elif level == STUCK:
-        yield from _killing(study)
+        yield from _killing(view)
 
 
-def _speed(study: Study) -> _Speed:
-    ratios = [(kernel, _ratios(kernel)) for kernel in study.kernels]
-    medians = [(median(curve[early(study, kernel.row)]), kernel) for kernel, curve in ratios]
+def _speed(view: RunView) -> _Speed:
+    ratios = [(kernel, _ratios(kernel)) for kernel in view.kernels]
+    medians = [(median(curve[early(view, kernel.row)]), kernel) for kernel, curve in ratios]
     peaks = [(*_largest(kernel, curve), kernel) for kernel, curve in ratios]
     ratio, fastest = max(medians, key=lambda found: _sort_key(found[0]), default=(math.nan, None))
     largest, at, leaper = max(peaks, key=lambda found: found[0], default=(0.0, 0, None))
-    jump, jump_step = _jump(study)
+    jump, jump_step = _jump(view)
     return _Speed(leaper if largest > WHOLE and not ratio > USUAL_RATIO else fastest, ratio, largest, at, jump, jump_step)
 
 
@@ -98,25 +98,25 @@ def _largest(kernel: VariableView, ratios: Curve) -> tuple[float, int]:
 _FIRST_STEPS = 1
 
 
-def _jump(study: Study) -> tuple[float, int]:
+def _jump(view: RunView) -> tuple[float, int]:
     """The largest loss over the loss at the start, and when; losses around zero or below have no such ratio."""
-    steps, losses = study.loss_curve
+    steps, losses = view.loss_curve
     known = np.isfinite(losses)
     if not known.any():
         return math.nan, 0
     values, steps = losses[known], steps[known]
-    start = max(values[0], study.chance_loss) if study.chance_loss > 0 else values[0]
+    start = max(values[0], view.chance_loss) if view.chance_loss > 0 else values[0]
     at = int(np.argmax(values))
     return (float(values[at] / start), int(steps[at])) if start > 0 else (math.nan, 0)
 
 
-def _killing(study: Study) -> Iterator[Finding]:
+def _killing(view: RunView) -> Iterator[Finding]:
     """A layer that was alive at the start and lost all its units, with a step before that which was large enough to do it."""
-    for layer in study.hidden:
+    for layer in view.hidden:
         death = _death(layer)
-        kernel, ratio, at = _leap_before(study, death) if death is not None else (None, 0.0, 0)
+        kernel, ratio, at = _leap_before(view, death) if death is not None else (None, 0.0, 0)
         if kernel is not None and ratio > KILLING:
-            yield _killed(study, layer, kernel, ratio, at)
+            yield _killed(view, layer, kernel, ratio, at)
             return
 
 
@@ -128,10 +128,10 @@ def _death(layer: LayerView) -> int | None:
     return int(layer.row.steps[at]) if alive and at is not None else None
 
 
-def _leap_before(study: Study, death: int) -> tuple[VariableView | None, float, int]:
+def _leap_before(view: RunView, death: int) -> tuple[VariableView | None, float, int]:
     """The largest single step up to a death, the first update too."""
     best: tuple[VariableView | None, float, int] = (None, 0.0, 0)
-    for kernel in study.kernels:
+    for kernel in view.kernels:
         ratios = np.where(kernel.row.steps <= death, _ratios(kernel), np.nan)
         if not np.all(np.isnan(ratios)) and np.nanmax(ratios) > best[1]:
             at = int(np.nanargmax(ratios))
@@ -139,14 +139,14 @@ def _leap_before(study: Study, death: int) -> tuple[VariableView | None, float, 
     return best
 
 
-def _killed(study: Study, layer: LayerView, kernel: VariableView, ratio: float, at: int) -> Finding:
+def _killed(view: RunView, layer: LayerView, kernel: VariableView, ratio: float, at: int) -> Finding:
     return Finding(
         rule="too_fast",
         severity=ERROR,
         target=kernel.name,
         target_kind="variable",
         first_step=at,
-        last_step=study.last_step,
+        last_step=view.last_step,
         title="The steps are too large",
         message=(
             f"`{kernel.name}` changed by {percent(ratio)} of its size in the single {step(at)} (0.1 % to 5 % is usual), "
@@ -159,19 +159,19 @@ def _killed(study: Study, layer: LayerView, kernel: VariableView, ratio: float, 
     )
 
 
-def _finding(study: Study, speed: _Speed, *, jumps: bool) -> Finding:
+def _finding(view: RunView, speed: _Speed, *, jumps: bool) -> Finding:
     kernel = speed.kernel
-    target, kind = (kernel.name, "variable") if kernel else (study.run.title, "run")
+    target, kind = (kernel.name, "variable") if kernel else (view.run.title, "run")
     first = min(
-        [found for found, shown in ((speed.largest_step, speed.largest > WHOLE), (speed.jump_step, jumps)) if shown], default=study.steps[0]
+        [found for found, shown in ((speed.largest_step, speed.largest > WHOLE), (speed.jump_step, jumps)) if shown], default=view.steps[0]
     )
     return Finding(
         rule="too_fast",
-        severity=ERROR if learning(study).level == STUCK else WARNING,
+        severity=ERROR if learning(view).level == STUCK else WARNING,
         target=target,
         target_kind=kind,
         first_step=first,
-        last_step=study.last_step,
+        last_step=view.last_step,
         title="The steps are too large",
         message=f"{_seen(speed, jumps=jumps)} Steps of that size overshoot: the loss goes up and down instead of falling, and units die.",
         evidence={"update_ratio": speed.ratio, "largest_update_ratio": speed.largest, "loss_jump": speed.jump, "healthy_max": 0.065},

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from tb_featuremap_plugin.diagnosis.findings import WARNING, Finding
-from tb_featuremap_plugin.diagnosis.gates import LEARNED, STUCK, enough, judged_steps, learning
-from tb_featuremap_plugin.diagnosis.healthy import chart
+from tb_featuremap_plugin.diagnosis.learning_progress import LEARNED, STUCK, enough, judged_steps, learning
+from tb_featuremap_plugin.diagnosis.phrases import number, percent, rough
+from tb_featuremap_plugin.diagnosis.reference_ranges import chart
 from tb_featuremap_plugin.diagnosis.rule import Rule
-from tb_featuremap_plugin.diagnosis.study import Curve, Study, VariableView, bare, median
-from tb_featuremap_plugin.diagnosis.words import number, percent, rough
+from tb_featuremap_plugin.diagnosis.run_view import Curve, RunView, VariableView, bare, median
 
 SLOW = 3e-4
 """Median update-to-weight ratio of the fastest kernel. In 94 runs that learn it is 0.0019 and more; the usual rule of thumb is 1e-3."""
@@ -36,33 +36,33 @@ _TARGET_RATIO = 3e-3
 _QUARTERS = 4
 
 
-def check(study: Study) -> Iterable[Finding]:
+def check(view: RunView) -> Iterable[Finding]:
     """Judges the fastest kernel of a run that has not learned yet."""
-    gate = learning(study)
-    speeds = [(_ratio(study, kernel), kernel) for kernel in study.kernels if _judged(study, kernel)]
+    gate = learning(view)
+    speeds = [(_ratio(view, kernel), kernel) for kernel in view.kernels if _judged(view, kernel)]
     if gate.level == LEARNED or not speeds:
         return
     ratio, kernel = max(speeds, key=lambda pair: pair[0])
-    limit = _line_limit(study) if gate.is_poor else RULE_OF_THUMB
-    if ratio > 0 and (ratio < SLOW or (ratio < limit and _falls_in_a_line(study)) or (ratio < SHALLOW and _long_stuck(study))):
-        yield _finding(study, kernel, ratio)
+    limit = _line_limit(view) if gate.is_poor else RULE_OF_THUMB
+    if ratio > 0 and (ratio < SLOW or (ratio < limit and _falls_in_a_line(view)) or (ratio < SHALLOW and _long_stuck(view))):
+        yield _finding(view, kernel, ratio)
 
 
-def _line_limit(study: Study) -> float:
-    return FAR_TO_GO if len(study.loss_curve[1]) >= VERY_LONG else SHALLOW
+def _line_limit(view: RunView) -> float:
+    return FAR_TO_GO if len(view.loss_curve[1]) >= VERY_LONG else SHALLOW
 
 
-def _judged(study: Study, kernel: VariableView) -> bool:
-    return enough(kernel.row("update_ratio")[judged_steps(study, kernel.row)])
+def _judged(view: RunView, kernel: VariableView) -> bool:
+    return enough(kernel.row("update_ratio")[judged_steps(view, kernel.row)])
 
 
-def _ratio(study: Study, kernel: VariableView) -> float:
-    return kernel.row.median("update_ratio", judged_steps(study, kernel.row))
+def _ratio(view: RunView, kernel: VariableView) -> float:
+    return kernel.row.median("update_ratio", judged_steps(view, kernel.row))
 
 
-def _falls_in_a_line(study: Study) -> bool:
+def _falls_in_a_line(view: RunView) -> bool:
     """Whether the loss falls in each quarter of the run about as much: there is far to go, and no plateau."""
-    _, losses = study.loss_curve
+    _, losses = view.loss_curve
     if len(losses) < _QUARTERS * 5 or not np.all(np.isfinite(losses)):
         return False
     means = np.array([_level(part) for part in np.array_split(losses, _QUARTERS)])
@@ -70,15 +70,15 @@ def _falls_in_a_line(study: Study) -> bool:
     return bool(np.all(falls > 0) and falls.min() > falls.max() / 5)
 
 
-def _long_stuck(study: Study) -> bool:
-    return learning(study).level == STUCK and len(study.loss_curve[1]) >= LONG
+def _long_stuck(view: RunView) -> bool:
+    return learning(view).level == STUCK and len(view.loss_curve[1]) >= LONG
 
 
 def _level(losses: Curve) -> float:
     return median(losses) if len(losses) < _QUARTERS else float(np.mean(losses))
 
 
-def _finding(study: Study, kernel: VariableView, ratio: float) -> Finding:
+def _finding(view: RunView, kernel: VariableView, ratio: float) -> Finding:
     steps = math.ceil(0.1 / ratio)
     factor = number(10.0 ** math.ceil(math.log10(_TARGET_RATIO / ratio) - 0.3)) if ratio < _TARGET_RATIO else "3"
     return Finding(
@@ -86,8 +86,8 @@ def _finding(study: Study, kernel: VariableView, ratio: float) -> Finding:
         severity=WARNING,
         target=kernel.name,
         target_kind="variable",
-        first_step=study.steps[0],
-        last_step=study.last_step,
+        first_step=view.steps[0],
+        last_step=view.last_step,
         title="The steps are too small",
         message=(
             f"From the start, even the fastest kernel, `{kernel.name}`, changes by only {percent(ratio)} of its size a step (0.1 % to 5 "
@@ -98,14 +98,14 @@ def _finding(study: Study, kernel: VariableView, ratio: float) -> Finding:
             "That is no broken gradient: the learning rate is too small for weights of this size."
         ),
         evidence={"update_ratio": ratio, "healthy_min": 0.0019, "steps_for_a_tenth": steps},
-        advice=(f"Multiply the learning rate by {factor}", *_alternatives(study)),
+        advice=(f"Multiply the learning rate by {factor}", *_alternatives(view)),
         chart=chart("variables", kernel.name, "update_ratio"),
     )
 
 
-def _alternatives(study: Study) -> Iterator[str]:
+def _alternatives(view: RunView) -> Iterator[str]:
     yield "Or start with smaller weights (he_normal)"
-    if bare(study.record.optimizer).startswith("sgd"):
+    if bare(view.record.optimizer).startswith("sgd"):
         yield "Or use Adam in place of plain gradient descent"
 
 

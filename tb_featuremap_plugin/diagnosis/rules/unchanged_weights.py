@@ -5,30 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tb_featuremap_plugin.diagnosis.findings import ERROR, INFO, WARNING, Finding
-from tb_featuremap_plugin.diagnosis.gates import LEARNED, LEARNING, enough, judged_steps, learning
-from tb_featuremap_plugin.diagnosis.healthy import chart
+from tb_featuremap_plugin.diagnosis.learning_progress import LEARNED, LEARNING, enough, judged_steps, learning
+from tb_featuremap_plugin.diagnosis.phrases import names, number
+from tb_featuremap_plugin.diagnosis.reference_ranges import chart
 from tb_featuremap_plugin.diagnosis.rule import Rule
-from tb_featuremap_plugin.diagnosis.study import Study, VariableView
-from tb_featuremap_plugin.diagnosis.words import names, number
+from tb_featuremap_plugin.diagnosis.run_view import RunView, VariableView
 
 STILL = 1e-7
 """Median update-to-weight ratio of single steps. The slowest kernels of 94 runs that learn stay above 4.9e-4; float32 cannot
 hold steps much below 6e-8 of a weight."""
 
 
-def check(study: Study) -> Iterable[Finding]:
+def check(view: RunView) -> Iterable[Finding]:
     """Reports kernels that stand still, the last in depth first: what stops it lies at or behind it."""
-    still = [kernel for kernel in study.kernels if _is_still(study, kernel)]
-    level = learning(study).level
+    still = [kernel for kernel in view.kernels if _is_still(view, kernel)]
+    level = learning(view).level
     never = [kernel for kernel in still if _never_moved(kernel)]
     if level == LEARNED and not never:
         return
     if still:
-        yield _finding(study, still, _severity(level, never))
+        yield _finding(view, still, _severity(level, never))
 
 
-def _is_still(study: Study, kernel: VariableView) -> bool:
-    window = judged_steps(study, kernel.row)
+def _is_still(view: RunView, kernel: VariableView) -> bool:
+    window = judged_steps(view, kernel.row)
     return enough(kernel.row("update_ratio")[window]) and kernel.row.median("update_ratio", window) < STILL
 
 
@@ -44,18 +44,18 @@ def _severity(level: str, never: list[VariableView]) -> str:
     return ERROR
 
 
-def _finding(study: Study, still: list[VariableView], severity: str) -> Finding:
+def _finding(view: RunView, still: list[VariableView], severity: str) -> Finding:
     worst = still[-1]
-    ratio = worst.row.median("update_ratio", judged_steps(study, worst.row))
-    gradient = worst.row.last("gradient_norm", len(study.steps))
+    ratio = worst.row.median("update_ratio", judged_steps(view, worst.row))
+    gradient = worst.row.last("gradient_norm", len(view.steps))
     seen = {True: "no gradient reaches it", False: f"its gradient has a norm of {number(gradient)}"}[gradient == 0] if gradient >= 0 else ""
     return Finding(
         rule="unchanged_weights",
         severity=severity,
         target=worst.name,
         target_kind="variable",
-        first_step=study.steps[0],
-        last_step=study.last_step,
+        first_step=view.steps[0],
+        last_step=view.last_step,
         title=f"{worst.name} does not change",
         message=(
             f"{names([kernel.name for kernel in still])} {'is' if len(still) == 1 else 'are'} trainable but {_how_still(still, ratio)} "

@@ -8,11 +8,11 @@ from collections.abc import Iterable
 import numpy as np
 
 from tb_featuremap_plugin.diagnosis.findings import ERROR, WARNING, Finding
-from tb_featuremap_plugin.diagnosis.gates import LEARNED, learning
-from tb_featuremap_plugin.diagnosis.healthy import chart
+from tb_featuremap_plugin.diagnosis.learning_progress import LEARNED, learning
+from tb_featuremap_plugin.diagnosis.phrases import number
+from tb_featuremap_plugin.diagnosis.reference_ranges import chart
 from tb_featuremap_plugin.diagnosis.rule import Rule
-from tb_featuremap_plugin.diagnosis.study import LayerView, Row, Study
-from tb_featuremap_plugin.diagnosis.words import number
+from tb_featuremap_plugin.diagnosis.run_view import LayerView, Row, RunView
 
 LARGEST = 20.0
 """Largest absolute value that the first kernel should get. Standardised data reach 12 over 94 runs that learn; raw pixels reach 255."""
@@ -21,35 +21,35 @@ SMALLEST = 0.01
 """Largest absolute value below which the input hardly exists, as after dividing by 255 twice (0.004)."""
 
 
-def check(study: Study) -> Iterable[Finding]:
+def check(view: RunView) -> Iterable[Finding]:
     """Judges what the first kernel layer receives, unless something in front of it rescales."""
-    layer = study.first_kernel_layer
-    if layer is None or study.normalized_before(layer):
+    layer = view.first_kernel_layer
+    if layer is None or view.normalized_before(layer):
         return
-    received = _received(study, layer)
+    received = _received(view, layer)
     low, high = received.first("min"), received.first("max")
     largest = max(abs(low), abs(high))
     if math.isfinite(largest) and largest > LARGEST:
-        yield _too_large(study, layer, low, high)
+        yield _too_large(view, layer, low, high)
     elif 0 < largest < SMALLEST:
-        yield _too_small(study, layer, low, high)
+        yield _too_small(view, layer, low, high)
 
 
-def _received(study: Study, layer: LayerView) -> Row:
-    row = study.before(layer)
-    return row if np.isfinite(row.first("max")) else study.inputs
+def _received(view: RunView, layer: LayerView) -> Row:
+    row = view.before(layer)
+    return row if np.isfinite(row.first("max")) else view.inputs
 
 
-def _too_large(study: Study, layer: LayerView, low: float, high: float) -> Finding:
+def _too_large(view: RunView, layer: LayerView, low: float, high: float) -> Finding:
     std = layer.row.first("std")
     effect = f" Its outputs start with a spread of {number(std)}, where about 0.1 to 2 is usual." if std > 2 else ""
     return Finding(
         rule="unscaled_input",
-        severity=WARNING if learning(study).level == LEARNED else ERROR,
+        severity=WARNING if learning(view).level == LEARNED else ERROR,
         target=layer.name,
         target_kind="input",
-        first_step=study.steps[0],
-        last_step=study.last_step,
+        first_step=view.steps[0],
+        last_step=view.last_step,
         title=f"The input runs from {number(low)} to {number(high)}",
         message=(
             f"`{layer.name}`, the first layer with weights, receives values from {number(low)} to {number(high)} from the start. "
@@ -66,14 +66,14 @@ def _too_large(study: Study, layer: LayerView, low: float, high: float) -> Findi
     )
 
 
-def _too_small(study: Study, layer: LayerView, low: float, high: float) -> Finding:
+def _too_small(view: RunView, layer: LayerView, low: float, high: float) -> Finding:
     return Finding(
         rule="unscaled_input",
         severity=WARNING,
         target=layer.name,
         target_kind="input",
-        first_step=study.steps[0],
-        last_step=study.last_step,
+        first_step=view.steps[0],
+        last_step=view.last_step,
         title=f"The input is almost zero: {number(low)} to {number(high)}",
         message=(
             f"`{layer.name}`, the first layer with weights, receives values from {number(low)} to {number(high)} from the start, where "

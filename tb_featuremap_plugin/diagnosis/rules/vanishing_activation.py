@@ -6,12 +6,12 @@ import math
 from collections.abc import Iterable
 
 from tb_featuremap_plugin.diagnosis.findings import ERROR, INFO, WARNING, Finding
-from tb_featuremap_plugin.diagnosis.gates import LEARNED, LEARNING, learning
-from tb_featuremap_plugin.diagnosis.healthy import chart
 from tb_featuremap_plugin.diagnosis.initial_scale import sentence, starts_small
+from tb_featuremap_plugin.diagnosis.learning_progress import LEARNED, LEARNING, learning
+from tb_featuremap_plugin.diagnosis.phrases import number, percent
+from tb_featuremap_plugin.diagnosis.reference_ranges import chart
 from tb_featuremap_plugin.diagnosis.rule import Rule
-from tb_featuremap_plugin.diagnosis.study import LayerView, Study
-from tb_featuremap_plugin.diagnosis.words import number, percent
+from tb_featuremap_plugin.diagnosis.run_view import LayerView, RunView
 
 LOST = 1e-3
 """Input share below which a layer no longer hands its input on. 95 % of 94 runs that learn stay above 0.018 at the start."""
@@ -27,23 +27,23 @@ _BACKWARD_RANK = 54
 """Behind `vanishing_gradient` where squashing activations lose the signal: there the gradient says it better."""
 
 
-def check(study: Study) -> Iterable[Finding]:
+def check(view: RunView) -> Iterable[Finding]:
     """Reports the first layer at which the signal is lost at the start."""
-    gate = learning(study)
+    gate = learning(view)
     if gate.level == LEARNED:
         return
-    for layer in study.layers:
-        if _is_lost(study, layer):
-            yield _finding(study, _culprit(study, layer), INFO if gate.level == LEARNING and not gate.is_poor else _severity(layer))
+    for layer in view.layers:
+        if _is_lost(view, layer):
+            yield _finding(view, _culprit(view, layer), INFO if gate.level == LEARNING and not gate.is_poor else _severity(layer))
             return
 
 
-def _culprit(study: Study, lost: LayerView) -> LayerView:
+def _culprit(view: RunView, lost: LayerView) -> LayerView:
     """The layer at which the signal is lost; where squashing activations lose it step by step, the one that takes most."""
-    squashing = [layer for layer in study.layers[: lost.depth] if layer.activation in _SQUASHING and _share(layer) > 0]
-    if starts_small(study.kernel_of(lost)) or not squashing:
+    squashing = [layer for layer in view.layers[: lost.depth] if layer.activation in _SQUASHING and _share(layer) > 0]
+    if starts_small(view.kernel_of(lost)) or not squashing:
         return lost
-    return min([*squashing, lost], key=lambda layer: _share(layer) / _share_before(study, layer))
+    return min([*squashing, lost], key=lambda layer: _share(layer) / _share_before(view, layer))
 
 
 def _severity(layer: LayerView) -> str:
@@ -54,18 +54,18 @@ def _share(layer: LayerView) -> float:
     return layer.row.first("input_share")
 
 
-def _share_before(study: Study, layer: LayerView) -> float:
-    share = study.before(layer).first("input_share")
-    return study.inputs.first("input_share") if math.isnan(share) else share
+def _share_before(view: RunView, layer: LayerView) -> float:
+    share = view.before(layer).first("input_share")
+    return view.inputs.first("input_share") if math.isnan(share) else share
 
 
-def _is_lost(study: Study, layer: LayerView) -> bool:
-    share, before = _share(layer), _share_before(study, layer)
+def _is_lost(view: RunView, layer: LayerView) -> bool:
+    share, before = _share(layer), _share_before(view, layer)
     if not 0 < share < FADING or not layer.row.first("rms") > 0 or _answers_one_thing(layer):
         return False
     if share < LOST:
         return not before < LOST
-    return share < FADING_DROP * before and starts_small(study.kernel_of(layer))
+    return share < FADING_DROP * before and starts_small(view.kernel_of(layer))
 
 
 def _answers_one_thing(layer: LayerView) -> bool:
@@ -73,20 +73,20 @@ def _answers_one_thing(layer: LayerView) -> bool:
     return layer.activation == "softmax" and layer.row.first("units") <= 1
 
 
-def _finding(study: Study, layer: LayerView, severity: str) -> Finding:
-    share, before = _share(layer), _share_before(study, layer)
-    kernel = study.kernel_of(layer)
-    chance = study.chance_loss
+def _finding(view: RunView, layer: LayerView, severity: str) -> Finding:
+    share, before = _share(layer), _share_before(view, layer)
+    kernel = view.kernel_of(layer)
+    chance = view.chance_loss
     stays = f" The loss stays near {number(chance)}, which is what guessing gives." if math.isfinite(chance) and severity != INFO else ""
     squashed = layer.activation in _SQUASHING and not starts_small(kernel)
-    cause = sentence(kernel) or _stack_sentence(study, layer)
+    cause = sentence(kernel) or _stack_sentence(view, layer)
     return Finding(
         rule="vanishing_activation",
         severity=severity,
         target=layer.name,
         target_kind="layer",
-        first_step=study.steps[0],
-        last_step=study.last_step,
+        first_step=view.steps[0],
+        last_step=view.last_step,
         rank=_BACKWARD_RANK if squashed else None,
         title=f"The signal is lost at {layer.name}",
         message=(
@@ -109,11 +109,11 @@ def _finding(study: Study, layer: LayerView, severity: str) -> Finding:
     )
 
 
-def _stack_sentence(study: Study, layer: LayerView) -> str:
-    small = [other.name for other in study.layers[: layer.depth] if starts_small(study.kernel_of(other))]
+def _stack_sentence(view: RunView, layer: LayerView) -> str:
+    small = [other.name for other in view.layers[: layer.depth] if starts_small(view.kernel_of(other))]
     if small:
         return f"Weights that start far too small in the layers before it, such as `{small[0]}`, make it fade step by step."
-    if _share(layer) < _MOST_LOST_HERE * _share_before(study, layer):
+    if _share(layer) < _MOST_LOST_HERE * _share_before(view, layer):
         return "Most of it is lost in this layer."
     return "Each layer before it passes on less than it gets."
 

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from tb_featuremap_plugin.diagnosis.findings import ERROR, INFO, Finding
-from tb_featuremap_plugin.diagnosis.gates import LEARNED, LEARNING, early, judged_steps, learning
-from tb_featuremap_plugin.diagnosis.healthy import chart
 from tb_featuremap_plugin.diagnosis.initial_scale import sentence, starts_small
+from tb_featuremap_plugin.diagnosis.learning_progress import LEARNED, LEARNING, early, judged_steps, learning
+from tb_featuremap_plugin.diagnosis.phrases import number, percent
+from tb_featuremap_plugin.diagnosis.reference_ranges import chart
 from tb_featuremap_plugin.diagnosis.rule import Rule
-from tb_featuremap_plugin.diagnosis.study import Study, VariableView
-from tb_featuremap_plugin.diagnosis.words import number, percent
+from tb_featuremap_plugin.diagnosis.run_view import RunView, VariableView
 
 LOST = 1e-3
 """Gradient norm of the first kernel over the largest of any kernel. 95 % of 94 runs that learn stay above 0.15, the lowest is 0.012."""
@@ -49,33 +49,33 @@ class _Profile:
         return self.kernels[drops.index(min(drops))]
 
 
-def check(study: Study) -> Iterable[Finding]:
+def check(view: RunView) -> Iterable[Finding]:
     """Compares the first trainable kernel's gradient with the largest of any kernel."""
-    profile, gate = _profile(study), learning(study)
+    profile, gate = _profile(view), learning(view)
     if profile is None or gate.level == LEARNED:
         return
-    ratio = profile.kernels[0].row.median("update_ratio", judged_steps(study, profile.kernels[0].row))
+    ratio = profile.kernels[0].row.median("update_ratio", judged_steps(view, profile.kernels[0].row))
     fading = profile.share < FADING and ratio < STILL
-    squashed = gate.is_poor and profile.share < SQUASHED and len(_squashing(study)) >= _STACK
+    squashed = gate.is_poor and profile.share < SQUASHED and len(_squashing(view)) >= _STACK
     if profile.share < LOST or fading or squashed:
-        yield _finding(study, profile, ratio, INFO if gate.level == LEARNING and not gate.is_poor else ERROR)
+        yield _finding(view, profile, ratio, INFO if gate.level == LEARNING and not gate.is_poor else ERROR)
 
 
-def _profile(study: Study) -> _Profile | None:
-    kernels = study.kernels
+def _profile(view: RunView) -> _Profile | None:
+    kernels = view.kernels
     if len(kernels) < 2:
         return None
-    norms = [kernel.row.median("gradient_norm", early(study, kernel.row)) for kernel in kernels]
+    norms = [kernel.row.median("gradient_norm", early(view, kernel.row)) for kernel in kernels]
     inferred = all(math.isnan(norm) for norm in norms)
-    if inferred and any(word in (study.record.optimizer or "").lower() for word in _LINEAR_IN_GRADIENT):
-        norms = [kernel.row.median("update_norm", judged_steps(study, kernel.row)) for kernel in kernels]
+    if inferred and any(word in (view.record.optimizer or "").lower() for word in _LINEAR_IN_GRADIENT):
+        norms = [kernel.row.median("update_norm", judged_steps(view, kernel.row)) for kernel in kernels]
     known = [(kernel, norm) for kernel, norm in zip(kernels, norms, strict=True) if not math.isnan(norm)]
     if len(known) < 2 or known[0][0] is not kernels[0]:
         return None
     return _Profile([kernel for kernel, _ in known], [norm for _, norm in known], inferred)
 
 
-def _finding(study: Study, profile: _Profile, ratio: float, severity: str) -> Finding:
+def _finding(view: RunView, profile: _Profile, ratio: float, severity: str) -> Finding:
     first, last = profile.kernels[0], profile.kernels[-1]
     steepest = profile.steepest()
     target, kind = (first.layer.name, "layer") if first.layer else (first.name, "variable")
@@ -86,14 +86,14 @@ def _finding(study: Study, profile: _Profile, ratio: float, severity: str) -> Fi
         severity=severity,
         target=target,
         target_kind=kind,
-        first_step=study.steps[0],
-        last_step=study.last_step,
+        first_step=view.steps[0],
+        last_step=view.last_step,
         title=f"The gradient hardly reaches {target}",
         message=(
             f"From the start, {how}the gradient shrinks from {number(profile.norms[-1])} at `{last.name}` to {number(profile.norms[0])} "
             f"at `{first.name}`, "
             f"most of all at `{steepest.name}`. `{first.name}` gets {percent(profile.share)} of the largest gradient{moves}: "
-            f"the first layers cannot learn. {_cause(study, profile)}"
+            f"the first layers cannot learn. {_cause(view, profile)}"
         ),
         evidence={
             "gradient_share": profile.share,
@@ -107,21 +107,21 @@ def _finding(study: Study, profile: _Profile, ratio: float, severity: str) -> Fi
             "Put BatchNorm between the layers, or add skip connections",
             "Keep softmax for the output: inside the network it divides every gradient by the number of units",
         )
-        if _squashing(study)
+        if _squashing(view)
         else ("Use he_normal", "Put BatchNorm between the layers, or add skip connections"),
         chart=chart("variables", first.name, "gradient_norm"),
     )
 
 
-def _squashing(study: Study) -> list[str]:
-    return [layer.name for layer in study.hidden if layer.activation in _SQUASHING]
+def _squashing(view: RunView) -> list[str]:
+    return [layer.name for layer in view.hidden if layer.activation in _SQUASHING]
 
 
-def _cause(study: Study, profile: _Profile) -> str:
+def _cause(view: RunView, profile: _Profile) -> str:
     small = next((kernel for kernel in profile.kernels if starts_small(kernel)), None)
     if small is not None:
         return f"{sentence(small)} (`{small.name}`)"
-    squashing = _squashing(study)
+    squashing = _squashing(view)
     if squashing:
         return f"Each sigmoid, tanh or softmax on the way makes it smaller: there are {len(squashing)} hidden ones here."
     return "Layers that put out nothing, or almost the same for every input, stop it on its way."

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from tb_featuremap_plugin.diagnosis.findings import ERROR, WARNING, Finding
-from tb_featuremap_plugin.diagnosis.gates import LEARNED, STUCK, learning
-from tb_featuremap_plugin.diagnosis.healthy import chart
-from tb_featuremap_plugin.diagnosis.losses import BINARY, CATEGORICAL, HINGE, OTHER, REGRESSION, SPARSE
+from tb_featuremap_plugin.diagnosis.learning_progress import LEARNED, STUCK, learning
+from tb_featuremap_plugin.diagnosis.phrases import number, percent
+from tb_featuremap_plugin.diagnosis.reference_ranges import chart
 from tb_featuremap_plugin.diagnosis.rule import Rule
-from tb_featuremap_plugin.diagnosis.study import LayerView, Study
-from tb_featuremap_plugin.diagnosis.words import number, percent
+from tb_featuremap_plugin.diagnosis.run_view import LayerView, RunView
+from tb_featuremap_plugin.schema.losses import BINARY, CATEGORICAL, HINGE, OTHER, REGRESSION, SPARSE
 
 TOLERANCE = 0.02
 """Share of the range by which 5 % of the targets must lie outside what the output can reach."""
@@ -42,9 +42,9 @@ _NO_PROBABILITIES = (
 _UNSUITABLE_RANK = 66
 
 
-def check(study: Study) -> Iterable[Finding]:
+def check(view: RunView) -> Iterable[Finding]:
     """Tries each kind of mismatch; the first that holds is reported."""
-    output = study.output
+    output = view.output
     if output is None:
         return
     tests = (
@@ -60,7 +60,7 @@ def check(study: Study) -> Iterable[Finding]:
         _cut_off,
         _squared_classes,
     )
-    found = next((finding for test in tests for finding in test(study, output)), None)
+    found = next((finding for test in tests for finding in test(view, output)), None)
     if found is not None:
         yield found
 
@@ -70,15 +70,15 @@ def _units(output: LayerView) -> float:
 
 
 def _finding(
-    study: Study, output: LayerView, title: str, message: str, advice: tuple[str, ...], severity: str = ERROR, **evidence: float
+    view: RunView, output: LayerView, title: str, message: str, advice: tuple[str, ...], severity: str = ERROR, **evidence: float
 ) -> Finding:
     return Finding(
         rule="wrong_output",
         severity=severity,
         target=output.name,
         target_kind="layer",
-        first_step=study.steps[0],
-        last_step=study.last_step,
+        first_step=view.steps[0],
+        last_step=view.last_step,
         title=title,
         message=message,
         evidence=evidence,
@@ -87,10 +87,10 @@ def _finding(
     )
 
 
-def _one_unit_softmax(study: Study, output: LayerView) -> Iterator[Finding]:
+def _one_unit_softmax(view: RunView, output: LayerView) -> Iterator[Finding]:
     if output.activation == "softmax" and _units(output) == 1:
         yield _finding(
-            study,
+            view,
             output,
             "A softmax over a single unit is always 1",
             f"`{output.name}` applies softmax to one unit. Softmax makes its units sum to 1, so a single one is 1 for every input from "
@@ -101,31 +101,31 @@ def _one_unit_softmax(study: Study, output: LayerView) -> Iterator[Finding]:
         )
 
 
-def _one_class(study: Study, output: LayerView) -> Iterator[Finding]:
-    if study.loss.family in (CATEGORICAL, SPARSE) and _units(output) == 1 and output.row.last("samples") > 1:
+def _one_class(view: RunView, output: LayerView) -> Iterator[Finding]:
+    if view.loss.family in (CATEGORICAL, SPARSE) and _units(output) == 1 and output.row.last("samples") > 1:
         yield _finding(
-            study,
+            view,
             output,
             "Cross-entropy over classes needs one unit a class",
-            f"`{output.name}` has a single unit, but the loss ({study.loss.name}) compares classes. Over one class every answer is "
+            f"`{output.name}` has a single unit, but the loss ({view.loss.name}) compares classes. Over one class every answer is "
             "right, so the loss and its gradient are 0 or meaningless from the start.",
             ("Use binary cross-entropy with one sigmoid unit", "Or give the last layer one unit a class"),
             units=1,
         )
 
 
-def _twice(study: Study, output: LayerView) -> Iterator[Finding]:
-    loss = study.loss
+def _twice(view: RunView, output: LayerView) -> Iterator[Finding]:
+    loss = view.loss
     categorical = loss.family in (CATEGORICAL, SPARSE) and output.activation == "softmax"
     binary = loss.family == BINARY and output.activation in ("sigmoid", "hardsigmoid")
     if not loss.takes_logits or not (categorical or binary):
         return
-    floor = _softmax_floor(_units(output)) if categorical else _sigmoid_floor(study.targets.last("mean"))
-    latest = learning(study).end
+    floor = _softmax_floor(_units(output)) if categorical else _sigmoid_floor(view.targets.last("mean"))
+    latest = learning(view).end
     if latest < floor * (1 - TOLERANCE):
         return
     yield _finding(
-        study,
+        view,
         output,
         f"{output.activation.capitalize()} is applied twice",
         f"`{output.name}` ends in {output.activation}, and the loss ({loss.name}) applies {output.activation} once more. "
@@ -149,21 +149,21 @@ def _sigmoid_floor(positive_share: float) -> float:
     return share * math.log(1 + 1 / math.e) + (1 - share) * math.log(2)
 
 
-def _lowest_loss(study: Study) -> float:
-    _, losses = study.loss_curve
+def _lowest_loss(view: RunView) -> float:
+    _, losses = view.loss_curve
     known = [float(loss) for loss in losses if math.isfinite(loss)]
-    remembered = study.progress.last("lowest_loss")
+    remembered = view.progress.last("lowest_loss")
     return min([*known, *([remembered] if math.isfinite(remembered) else [])], default=math.nan)
 
 
-def _no_probabilities(study: Study, output: LayerView) -> Iterator[Finding]:
-    loss = study.loss
+def _no_probabilities(view: RunView, output: LayerView) -> Iterator[Finding]:
+    loss = view.loss
     if not loss.is_cross_entropy or loss.takes_logits is not False or output.activation not in _NO_PROBABILITIES:
         return
     low, high = output.row.first("min"), output.row.first("max")
     wanted = "sigmoid" if loss.family == BINARY else "softmax"
     yield _finding(
-        study,
+        view,
         output,
         "The loss expects probabilities and gets raw scores",
         f"The loss ({loss.name}) takes the logarithm of probabilities, but `{output.name}` ({output.activation}) puts out values from "
@@ -175,13 +175,13 @@ def _no_probabilities(study: Study, output: LayerView) -> Iterator[Finding]:
     )
 
 
-def _bad_labels(study: Study, output: LayerView) -> Iterator[Finding]:
-    low, high = study.targets.last("min"), study.targets.last("max")
+def _bad_labels(view: RunView, output: LayerView) -> Iterator[Finding]:
+    low, high = view.targets.last("min"), view.targets.last("max")
     units = _units(output)
-    if study.loss.family == SPARSE and study.targets.last("integers") == 1 and units > 1 and (high >= units or low < 0):
+    if view.loss.family == SPARSE and view.targets.last("integers") == 1 and units > 1 and (high >= units or low < 0):
         what = f"class numbers from {number(low)} to {number(high)}, but `{output.name}` has units for 0 to {number(units - 1)}"
         advice: tuple[str, ...] = ("Give the last layer one unit a class, and number the classes from 0",)
-    elif study.loss.family in (BINARY, CATEGORICAL) and (low < -TOLERANCE or high > 1 + TOLERANCE):
+    elif view.loss.family in (BINARY, CATEGORICAL) and (low < -TOLERANCE or high > 1 + TOLERANCE):
         what = f"targets from {number(low)} to {number(high)}, but this cross-entropy is made for 0 to 1"
         advice = (
             "For several classes: one softmax unit a class, with sparse categorical cross-entropy on class numbers",
@@ -190,10 +190,10 @@ def _bad_labels(study: Study, output: LayerView) -> Iterator[Finding]:
     else:
         return
     yield _finding(
-        study,
+        view,
         output,
         "The targets do not fit the loss",
-        f"From the start, the loss ({study.loss.name}) gets {what}. It then rewards answers without bound, can become negative, and "
+        f"From the start, the loss ({view.loss.name}) gets {what}. It then rewards answers without bound, can become negative, and "
         "pushes the output to its limit.",
         advice,
         target_min=low,
@@ -201,18 +201,18 @@ def _bad_labels(study: Study, output: LayerView) -> Iterator[Finding]:
     )
 
 
-def _out_of_range(study: Study, output: LayerView) -> Iterator[Finding]:
-    limits, family = output.limits, study.loss.family
-    if limits is None or family in (CATEGORICAL, SPARSE, BINARY, HINGE) or not _comparable(study, output):
+def _out_of_range(view: RunView, output: LayerView) -> Iterator[Finding]:
+    limits, family = output.limits, view.loss.family
+    if limits is None or family in (CATEGORICAL, SPARSE, BINARY, HINGE) or not _comparable(view, output):
         return
-    low, high = study.targets.last("p05"), study.targets.last("p95")
+    low, high = view.targets.last("p05"), view.targets.last("p95")
     spread = high - low
     below, above = low < limits[0] - TOLERANCE * spread, high > limits[1] + TOLERANCE * spread
     if not (below or above):
         return
     reach = f"{number(limits[0])} to {number(limits[1])}" if math.isfinite(limits[1]) else f"{number(limits[0])} and more"
     yield _finding(
-        study,
+        view,
         output,
         f"{output.name} cannot reach the targets",
         f"Most targets lie between {number(low)} and {number(high)}, but `{output.name}` ends in {output.activation}, which gives "
@@ -224,17 +224,17 @@ def _out_of_range(study: Study, output: LayerView) -> Iterator[Finding]:
     )
 
 
-def _comparable(study: Study, output: LayerView) -> bool:
+def _comparable(view: RunView, output: LayerView) -> bool:
     """A target each for every unit; class numbers for several units are of another kind."""
-    return study.targets.last("units") == _units(output)
+    return view.targets.last("units") == _units(output)
 
 
-def _several_labels(study: Study, output: LayerView) -> Iterator[Finding]:
-    low, high = study.targets.last("channel_sum_min"), study.targets.last("channel_sum_max")
-    softmax = study.loss.family in (BINARY, *REGRESSION) and output.activation == "softmax" and _units(output) > 1
-    if softmax and _comparable(study, output) and (low < 1 - TOLERANCE or high > 1 + TOLERANCE):
+def _several_labels(view: RunView, output: LayerView) -> Iterator[Finding]:
+    low, high = view.targets.last("channel_sum_min"), view.targets.last("channel_sum_max")
+    softmax = view.loss.family in (BINARY, *REGRESSION) and output.activation == "softmax" and _units(output) > 1
+    if softmax and _comparable(view, output) and (low < 1 - TOLERANCE or high > 1 + TOLERANCE):
         yield _finding(
-            study,
+            view,
             output,
             "Softmax cannot give several labels at once",
             f"The targets of one input sum to {number(low)} to {number(high)}, but `{output.name}` ends in softmax, whose units always "
@@ -246,14 +246,14 @@ def _several_labels(study: Study, output: LayerView) -> Iterator[Finding]:
         )
 
 
-def _negative_loss(study: Study, output: LayerView) -> Iterator[Finding]:
-    lowest = _lowest_loss(study)
-    low, high = study.targets.last("min"), study.targets.last("max")
-    classes = output.activation in _PROBABILITIES and low >= 0 and (high <= 1 or study.targets.last("integers") == 1)
-    unknown = study.loss.family in (None, OTHER) and classes
-    if (study.loss.is_cross_entropy and lowest < NEGATIVE) or (unknown and lowest < NEGATIVE_UNKNOWN):
+def _negative_loss(view: RunView, output: LayerView) -> Iterator[Finding]:
+    lowest = _lowest_loss(view)
+    low, high = view.targets.last("min"), view.targets.last("max")
+    classes = output.activation in _PROBABILITIES and low >= 0 and (high <= 1 or view.targets.last("integers") == 1)
+    unknown = view.loss.family in (None, OTHER) and classes
+    if (view.loss.is_cross_entropy and lowest < NEGATIVE) or (unknown and lowest < NEGATIVE_UNKNOWN):
         yield _finding(
-            study,
+            view,
             output,
             "The loss is negative",
             f"The loss fell to {number(lowest)}. A comparison of probabilities with labels cannot be below 0, so its sign is wrong or "
@@ -264,10 +264,10 @@ def _negative_loss(study: Study, output: LayerView) -> Iterator[Finding]:
         )
 
 
-def _margin(study: Study, output: LayerView) -> Iterator[Finding]:
-    if study.loss.family == HINGE and output.activation in _PROBABILITIES:
+def _margin(view: RunView, output: LayerView) -> Iterator[Finding]:
+    if view.loss.family == HINGE and output.activation in _PROBABILITIES:
         yield _finding(
-            study,
+            view,
             output,
             "The hinge loss cannot be met by probabilities",
             f"The hinge loss wants scores below -1 and above 1 for the two sides of a class, but `{output.name}` ends in "
@@ -275,16 +275,16 @@ def _margin(study: Study, output: LayerView) -> Iterator[Finding]:
             "The wrong side can never be reached, so the loss stays near 1 from the start whatever is learned.",
             ("Use cross-entropy with this output", "Or use no activation (or tanh) in the last layer, with targets of -1 and 1"),
             WARNING,
-            lowest_loss=_lowest_loss(study),
+            lowest_loss=_lowest_loss(view),
         )
 
 
-def _cut_off(study: Study, output: LayerView) -> Iterator[Finding]:
-    late = output.row.steps >= study.last_step / 2
+def _cut_off(view: RunView, output: LayerView) -> Iterator[Finding]:
+    late = output.row.steps >= view.last_step / 2
     dead = output.row.median("dead_units", late)
-    if output.activation in ("relu", "relu6") and dead > 0 and study.targets.last("max") > 0 and learning(study).level != LEARNED:
+    if output.activation in ("relu", "relu6") and dead > 0 and view.targets.last("max") > 0 and learning(view).level != LEARNED:
         yield _finding(
-            study,
+            view,
             output,
             f"Units of {output.name} are cut off by ReLU",
             f"`{output.name}` is the output and ends in relu; {percent(dead)} of its units have been 0 for every probe input over the "
@@ -296,16 +296,16 @@ def _cut_off(study: Study, output: LayerView) -> Iterator[Finding]:
         )
 
 
-def _squared_classes(study: Study, output: LayerView) -> Iterator[Finding]:
-    labels = study.targets.last("integers") == 1 and study.targets.last("min") >= 0 and study.targets.last("max") <= 1
-    unsuitable = study.loss.family in REGRESSION and output.activation in _PROBABILITIES
-    if not (unsuitable and labels and learning(study).level == STUCK):
+def _squared_classes(view: RunView, output: LayerView) -> Iterator[Finding]:
+    labels = view.targets.last("integers") == 1 and view.targets.last("min") >= 0 and view.targets.last("max") <= 1
+    unsuitable = view.loss.family in REGRESSION and output.activation in _PROBABILITIES
+    if not (unsuitable and labels and learning(view).level == STUCK):
         return
     finding = _finding(
-        study,
+        view,
         output,
         "Squared error on probabilities learns slowly",
-        f"The targets are classes and `{output.name}` ends in {output.activation}, but the loss is {study.loss.name}. Where an answer is "
+        f"The targets are classes and `{output.name}` ends in {output.activation}, but the loss is {view.loss.name}. Where an answer is "
         "confidently wrong, "
         f"the slope of {output.activation} is almost zero, so the gradient is small just where it should be large. The loss has not "
         "fallen from the start.",

@@ -9,11 +9,11 @@ from typing import Any
 import keras
 
 from tb_featuremap_plugin.integrations.keras import training
-from tb_featuremap_plugin.integrations.keras.choosing import Choices, choose
-from tb_featuremap_plugin.integrations.keras.describing import describe
+from tb_featuremap_plugin.integrations.keras.call_trace import Trace
 from tb_featuremap_plugin.integrations.keras.extraction import Extractor, as_tensors, build, first_pass
 from tb_featuremap_plugin.integrations.keras.gradients import probe_gradients
-from tb_featuremap_plugin.integrations.keras.tracing import Trace
+from tb_featuremap_plugin.integrations.keras.layer_info import describe
+from tb_featuremap_plugin.integrations.keras.layer_selection import Choices, choose
 from tb_featuremap_plugin.integrations.keras.values import reader
 from tb_featuremap_plugin.monitor import Monitor
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import keras
 
-from tb_featuremap_plugin.integrations.keras.tracing import Trace, watching
-from tb_featuremap_plugin.integrations.keras.units import named_layers, operations
+from tb_featuremap_plugin.integrations.keras.call_trace import Trace, watching
+from tb_featuremap_plugin.integrations.keras.leaf_layers import named_layers, operations
 
 Values = Sequence[tuple[Any, Any]]
 """Variables and what they are worth in a pass."""

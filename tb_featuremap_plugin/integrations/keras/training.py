@@ -6,8 +6,8 @@ from typing import Any
 
 import keras
 
-from tb_featuremap_plugin.arrays import to_numpy
-from tb_featuremap_plugin.integrations.keras.describing import snake_case
+from tb_featuremap_plugin.arrays.tensors import to_numpy
+from tb_featuremap_plugin.integrations.keras.layer_info import snake_case
 
 _WITH_LOGITS = ("categorical_crossentropy", "sparse_categorical_crossentropy", "binary_crossentropy")
 

@@ -12,13 +12,13 @@ from torch import nn
 from torch.utils._pytree import tree_map
 
 from tb_featuremap_plugin.integrations.torch import training
-from tb_featuremap_plugin.integrations.torch.choosing import Choices, choose
-from tb_featuremap_plugin.integrations.torch.describing import describe, layouts_of
+from tb_featuremap_plugin.integrations.torch.call_trace import hooked, tensors, trace, units
+from tb_featuremap_plugin.integrations.torch.layer_info import describe, layouts_of
+from tb_featuremap_plugin.integrations.torch.layer_selection import Choices, choose
 from tb_featuremap_plugin.integrations.torch.modes import inference, unwrapped
-from tb_featuremap_plugin.integrations.torch.tracing import hooked, tensors, trace, units
 from tb_featuremap_plugin.integrations.torch.workers import workers
 from tb_featuremap_plugin.monitor import Monitor
-from tb_featuremap_plugin.monitor.arrangement import OTHERS
+from tb_featuremap_plugin.monitor.layer_layouts import OTHERS
 
 LossFunction = Callable[[Any, Any], torch.Tensor]
 

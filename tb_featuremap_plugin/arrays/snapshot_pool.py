@@ -1,0 +1,75 @@
+"""Copies of arrays in memory that is used again: to be given fresh pages takes as long as to copy into them."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tb_featuremap_plugin.arrays import tensors
+
+Array = npt.NDArray[Any]
+
+MOST_KEPT_BYTES = 32 << 20
+"""What lies ready at most; the arrays of a step come in the same sizes again and again."""
+
+_LEAST_BYTES = 1 << 16
+
+
+class SnapshotPool:
+    """Takes snapshots as `tensors.snapshot` does, and takes their memory back. May be used from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._ready: dict[int, list[Array]] = {}
+        self._kept = 0
+        self._lent: weakref.WeakValueDictionary[int, Array] = weakref.WeakValueDictionary()
+
+    def take(self, tensor: object, name: str) -> Array:
+        """A tensor's values in memory that nobody will write to.
+
+        Raises:
+            TypeError: as `tensors.to_numpy`.
+        """
+        array = tensors.to_numpy(tensor, name)
+        if not tensors.is_shared(array, tensor):
+            return array
+        if array.nbytes < _LEAST_BYTES or not array.flags.c_contiguous:
+            plain: Array = array.copy(order="K")
+            return plain
+        copy: Array = self._lend(array.nbytes).view(array.dtype).reshape(array.shape)
+        np.copyto(copy, array)
+        return copy
+
+    def give_back(self, array: Array | None) -> None:
+        """Says that a snapshot is done with; arrays from elsewhere are left alone."""
+        memory = None if array is None else array.base
+        if memory is None:
+            return
+        with self._lock:
+            lent = self._lent.pop(id(memory), None)
+            if lent is None or lent is not memory or self._kept + lent.nbytes > MOST_KEPT_BYTES:
+                return
+            self._kept += lent.nbytes
+            self._ready.setdefault(lent.nbytes, []).append(lent)
+
+    def clear(self) -> None:
+        """Keeps nothing ready any more."""
+        with self._lock:
+            self._ready.clear()
+            self._lent.clear()
+            self._kept = 0
+
+    def _lend(self, size: int) -> Array:
+        with self._lock:
+            ready = self._ready.get(size)
+            if ready:
+                self._kept -= size
+                memory = ready.pop()
+            else:
+                memory = np.empty(size, np.uint8)
+            self._lent[id(memory)] = memory
+            return memory

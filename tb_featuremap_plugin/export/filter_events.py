@@ -1,0 +1,82 @@
+"""Event files with some of their values left out; an event that keeps all of its values keeps its bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Set
+from dataclasses import dataclass
+from pathlib import Path
+
+from tensorboard.compat.proto.event_pb2 import Event
+
+from tb_featuremap_plugin.export.parts import Classifier, Part, parse
+from tb_featuremap_plugin.format import metadata
+from tb_featuremap_plugin.format.values import blob_value, summary
+from tb_featuremap_plugin.reading.event_records import read_records
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What of a run is kept.
+
+    Attributes:
+        pictures: steps whose maps and filters are.
+        inputs: steps whose probe inputs are.
+        others: whether what other plugins drew is.
+    """
+
+    pictures: Set[int]
+    inputs: Set[int]
+    others: bool
+
+    def keeps(self, part: Part, step: int) -> bool:
+        """Whether a value of this part and step is kept."""
+        if part is Part.PICTURES:
+            return step in self.pictures
+        if part is Part.INPUTS:
+            return step in self.inputs
+        return self.others or part is not Part.OTHERS
+
+
+def filtered(path: Path, end: int, kept: Kept, classifier: Classifier) -> Iterator[tuple[int, bytes]]:
+    """The events that are left of those that begin before the offset `end`, each with its own offset.
+
+    Args:
+        path: the event file.
+        end: where to stop: the file may have grown since it was scanned.
+        kept: what is kept.
+        classifier: of the run, which has seen its files before this one.
+    """
+    for stored in read_records(path):
+        if stored.offset >= end:
+            return
+        event = parse(stored.payload)
+        left = None if event is None else _left(event, stored.payload, kept, classifier)
+        if left is not None:
+            yield stored.offset, left
+
+
+def with_record(payload: bytes, record: bytes) -> bytes:
+    """An event with the run record in it replaced."""
+    event = Event.FromString(payload)
+    for value in event.summary.value:
+        if value.tag == metadata.RUN_TAG:
+            value.tensor.string_val[:] = [record]
+    return bytes(event.SerializeToString())
+
+
+def record_event(record: bytes, step: int, wall_time: float) -> bytes:
+    """An event that holds a run record and nothing else."""
+    event = Event(step=step, wall_time=wall_time, summary=summary([blob_value(metadata.RUN_TAG, record)]))
+    return bytes(event.SerializeToString())
+
+
+def _left(event: Event, payload: bytes, kept: Kept, classifier: Classifier) -> bytes | None:
+    keeps = [kept.keeps(part, event.step) for part, _ in classifier.parts(event)]
+    if all(keeps):
+        return payload
+    if not any(keeps):
+        return None
+    values = [value for value, keep in zip(event.summary.value, keeps, strict=True) if keep]
+    del event.summary.value[:]
+    event.summary.value.extend(values)
+    return bytes(event.SerializeToString())

@@ -1,0 +1,174 @@
+"""A logdir thinned and zipped: numbers whole, pictures of as many steps as fit, and what was left out said in it."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tb_featuremap_plugin.export import filter_events
+from tb_featuremap_plugin.export.archive import Archive
+from tb_featuremap_plugin.export.contents import Place, RunContents, contents_of_run
+from tb_featuremap_plugin.export.filter_events import Kept
+from tb_featuremap_plugin.export.parts import Classifier
+from tb_featuremap_plugin.export.plan import Plan, describe_steps, everything, plan, total
+from tb_featuremap_plugin.export.step_selection import choices, merged
+from tb_featuremap_plugin.format import eventfile, run_record
+from tb_featuremap_plugin.reading.event_records import find_runs
+from tb_featuremap_plugin.reading.printable import printable
+from tb_featuremap_plugin.schema.errors import FormatError
+from tb_featuremap_plugin.schema.network import RunRecord
+
+MEGABYTE = 1_000_000
+"""Bytes in the megabyte of mail servers and file managers, the smaller of the two in use."""
+
+NOTE_NAME = "PACKED.txt"
+
+_ZIP_BYTES_PER_FILE = 1_000
+_ROOM = 0.02
+"""Share of the limit that estimates may be wrong by."""
+
+
+KeySteps = Mapping[str, Iterable[int]]
+Notes = Mapping[str, Sequence[str]]
+
+
+class TooSmallError(ValueError):
+    """What is never left out takes more than is allowed."""
+
+
+@dataclass(frozen=True)
+class Packed:
+    """What was packed.
+
+    Attributes:
+        size: bytes of the zip.
+        notes: by run, what was left out of it, in words; empty where nothing was.
+    """
+
+    size: int
+    notes: Notes
+
+
+def pack(logdir: Path, output: Path, max_bytes: int, key_steps: KeySteps) -> Packed:
+    """Writes `logdir` into the zip `output`, in at most `max_bytes`.
+
+    If everything fits, everything is kept, byte for byte. If not, what other plugins drew is left out, and maps and filters are kept
+    of the first and the last step of each run, of its key steps, and of an even spread of steps between. An event
+    that is kept keeps its bytes, but for the run record, which says what was left out.
+
+    Args:
+        logdir: a folder on this machine.
+        output: is replaced once the new one is complete.
+        max_bytes: bytes that the zip may have.
+        key_steps: by run, steps at which something begins.
+
+    Raises:
+        FileNotFoundError: there is no such folder, or no event file in it.
+        TooSmallError: the numbers alone, which are kept whole, take more than `max_bytes`.
+    """
+    runs = [contents_of_run(run) for run in find_runs(logdir)]
+    if not runs:
+        raise FileNotFoundError(f"{logdir} has no event files below it")
+    partial = output.with_name(f"{output.name}.{os.getpid()}.part")
+    try:
+        notes = _write_within(partial, runs, max_bytes, key_steps)
+        partial.replace(output)
+    finally:
+        partial.unlink(missing_ok=True)
+    return Packed(output.stat().st_size, notes)
+
+
+def _write_within(path: Path, runs: Sequence[RunContents], max_bytes: int, key_steps: KeySteps) -> Notes:
+    """Sizes are estimates until they are written; where those were too low, fewer pictures are tried."""
+    allowed = max_bytes
+    while True:
+        chosen, others = _choose(runs, allowed, key_steps)
+        notes = {contents.name: _notes(contents, chosen, others) for contents in runs}
+        _write(path, runs, chosen, others, notes)
+        excess = path.stat().st_size - max_bytes
+        if excess <= 0:
+            return notes
+        allowed -= excess
+
+
+def _choose(runs: Sequence[RunContents], max_bytes: int, key_steps: KeySteps) -> tuple[Plan, bool]:
+    weights = {contents.name: contents.weights for contents in runs}
+    fixed = sum(contents.numbers + _ZIP_BYTES_PER_FILE * (1 + len(contents.files)) for contents in runs)
+    budget = int(max_bytes * (1 - _ROOM)) - fixed
+    if budget < 0:
+        needed = fixed / (1 - _ROOM) / MEGABYTE
+        raise TooSmallError(f"the numbers, which are kept whole, take {needed:.1f} MB; {max_bytes / MEGABYTE:.1f} MB are allowed")
+    if total(weights.values()) + sum(contents.others for contents in runs) <= budget:
+        return everything(weights), True
+    wanted = merged(choices(contents.name, contents.weights.pictures, key_steps.get(contents.name, ())) for contents in runs)
+    return plan(weights, wanted, budget), False
+
+
+def _notes(contents: RunContents, chosen: Plan, others: bool) -> list[str]:
+    notes = []
+    kept, known = sorted(chosen.pictures[contents.name]), len(contents.weights.pictures)
+    if len(kept) < known:
+        which = describe_steps(kept) or "none"
+        notes.append(f"Thinned for sending: maps and filters of {len(kept)} of {known} steps were kept ({which}). Numbers are whole.")
+    if contents.others and not others:
+        notes.append("Thinned for sending: images, histograms and graphs of other plugins were left out.")
+    if contents.damages:
+        notes.append(f"Thinned for sending: {contents.damages} damaged places of the event files were left out.")
+    return notes
+
+
+def _write(path: Path, runs: Sequence[RunContents], chosen: Plan, others: bool, notes: Notes) -> None:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        archive = Archive(file)
+        for contents in runs:
+            kept = Kept(chosen.pictures[contents.name], chosen.inputs[contents.name], others)
+            _write_run(archive, contents, kept, notes[contents.name])
+        archive.write([NOTE_NAME], [_note_text(notes).encode()])
+
+
+def _write_run(archive: Archive, contents: RunContents, kept: Kept, notes: Sequence[str]) -> None:
+    classifier = Classifier()
+    note = _record_with(contents, notes)
+    for number, (path, end) in enumerate(contents.files):
+        events = filter_events.filtered(path, end, kept, classifier)
+        archive.write([*Path(contents.name).parts, path.name], map(eventfile.frame, _with_note(events, number, note)))
+
+
+@dataclass(frozen=True)
+class _Note:
+    """A run record to write: at the place of the one that it replaces, or behind the last event."""
+
+    place: Place
+    record: bytes
+    replaces: bool
+
+
+def _record_with(contents: RunContents, notes: Sequence[str]) -> _Note | None:
+    if not notes or not contents.has_pictures:
+        return None
+    if contents.record is None:
+        assert contents.last is not None, "a run with pictures has a last event"
+        return _Note(contents.last, run_record.encode(RunRecord(notes=tuple(notes))), replaces=False)
+    place, blob = contents.record
+    try:
+        known = run_record.decode(blob)
+    except FormatError:
+        return None
+    return _Note(place, run_record.encode(replace(known, notes=(*known.notes, *notes))), replaces=True)
+
+
+def _with_note(events: Iterable[tuple[int, bytes]], file: int, note: _Note | None) -> Iterator[bytes]:
+    here = note is not None and note.place.file == file
+    for offset, payload in events:
+        replaced = here and note is not None and note.replaces and note.place.offset == offset
+        yield filter_events.with_record(payload, note.record) if replaced and note is not None else payload
+    if here and note is not None and not note.replaces:
+        yield filter_events.record_event(note.record, note.place.step, note.place.wall_time)
+
+
+def _note_text(notes: Notes) -> str:
+    lines = [printable(f"{run}: {note}") for run, said in notes.items() for note in said or ["complete"]]
+    return "\n".join(["Unpack this folder and run: tensorboard --logdir <the folder>", "", *lines, ""])

@@ -1,0 +1,1 @@
+"""The bytes: records, run records, Summary values and event files."""

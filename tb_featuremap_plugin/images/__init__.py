@@ -1,0 +1,1 @@
+"""Feature maps and kernels to pixels, and pixels to records."""

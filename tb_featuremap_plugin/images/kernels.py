@@ -1,0 +1,139 @@
+"""Numbers of kernels: statistics of each filter, and for large kernels norms and slices in place of the values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tb_featuremap_plugin.arrays.scratch_buffers import scratch_buffer
+
+Array = npt.NDArray[Any]
+Float32 = npt.NDArray[np.float32]
+
+FILTER_STATISTICS = ("min", "max", "mean", "std", "norm", "nan", "pos_inf", "neg_inf")
+
+LARGEST_EXACT_BYTES = 1_000_000
+"""A kernel of at most this size in float32 is stored as it is."""
+
+LARGEST_NORM_SIDE = 512
+"""Above this many filters or inputs the picture of norms is reduced by blocks."""
+
+_BLOCK = 1 << 16
+
+_STATS_BLOCK = 1 << 14
+"""Values of a block of filters in float64: 128 KB, which stay in a core's own cache."""
+
+_LEAST_SPREAD = 1e-6
+
+
+def filter_stats(kernel: Array) -> Float32:
+    """Statistics of each filter, [len(FILTER_STATISTICS), filters]; of finite values, NaN where there are none.
+
+    Args:
+        kernel: [filters, inputs, *space].
+    """
+    table = np.empty((len(FILTER_STATISTICS), len(kernel)), np.float32)
+    size = math.prod(kernel.shape[1:])
+    step = max(1, _STATS_BLOCK // max(1, size))
+    with np.errstate(all="ignore"):
+        for start in range(0, len(kernel), step):
+            chosen = kernel[start : start + step]
+            shape = len(chosen), size
+            rows = scratch_buffer("filters", np.float64, shape) if chosen.size <= _STATS_BLOCK else np.empty(shape)
+            np.copyto(rows.reshape(chosen.shape), chosen, casting="unsafe")
+            squares = np.einsum("fi,fi->f", rows, rows)
+            finite = size > 0 and bool(np.isfinite(squares).all())
+            table[:, start : start + step] = _finite_stats(rows, squares) if finite else _any_stats(rows)
+    return table
+
+
+def is_large(shape: tuple[int, ...]) -> bool:
+    """Whether a kernel of this shape is stored as norms and slices."""
+    return math.prod(shape) * 4 > LARGEST_EXACT_BYTES
+
+
+def norms(kernel: Array, minus: Array | None = None) -> Float32:
+    """Root of the sum of squares over space, [filters, inputs]: of a kernel, or of its difference to another one.
+
+    Args:
+        kernel: [filters, inputs, *space].
+        minus: of the same shape.
+    """
+    squares = np.zeros(kernel.shape[:2])
+    wide = kernel.dtype.itemsize > 4 or kernel.dtype.kind in "iu"
+    with np.errstate(all="ignore"):
+        for block in _blocks(kernel):
+            for place in np.ndindex(*kernel.shape[2:]):
+                at = (*block, *place)
+                values = kernel[at].astype(np.float64 if wide else np.float32, copy=False)
+                difference = values if minus is None else values - minus[at]
+                squares[block] += np.square(difference, dtype=np.float64)
+        result: Float32 = np.sqrt(squares).astype(np.float32)
+    return result
+
+
+def norm_blocks(shape: tuple[int, int]) -> tuple[int, int]:
+    """Filters and inputs that one entry of a reduced picture of norms stands for."""
+    return -(-shape[0] // LARGEST_NORM_SIDE), -(-shape[1] // LARGEST_NORM_SIDE)
+
+
+def reduce_norms(picture: Float32, blocks: tuple[int, int]) -> Float32:
+    """Root mean square over blocks of [filters, inputs]; at the far edges over what is there."""
+    if blocks == (1, 1):
+        return picture
+    squares = picture.astype(np.float64) ** 2
+    for axis, side in enumerate(blocks):
+        starts = np.arange(0, squares.shape[axis], side)
+        sizes = np.diff(np.append(starts, squares.shape[axis])).reshape((-1, 1) if axis == 0 else (1, -1))
+        squares = np.add.reduceat(squares, starts, axis=axis) / sizes
+    result: Float32 = np.sqrt(squares).astype(np.float32)
+    return result
+
+
+def strongest_inputs(picture: Float32) -> npt.NDArray[np.int32]:
+    """Of each filter the input with the largest norm, [filters]; NaN counts as none."""
+    result: npt.NDArray[np.int32] = np.argmax(np.where(np.isnan(picture), -1, picture), axis=1).astype(np.int32)
+    return result
+
+
+def _blocks(kernel: Array) -> Iterator[tuple[slice, slice]]:
+    """Filters and inputs of a block, cut where memory is cut."""
+    filters, inputs = kernel.shape[:2]
+    if kernel.strides[0] < kernel.strides[1]:
+        step = max(1, _BLOCK // max(1, filters))
+        yield from ((slice(None), slice(start, start + step)) for start in range(0, inputs, step))
+    else:
+        step = max(1, _BLOCK // max(1, inputs))
+        yield from ((slice(start, start + step), slice(None)) for start in range(0, filters, step))
+
+
+def _finite_stats(rows: Array, squares: Array) -> Array:
+    table = np.zeros((len(FILTER_STATISTICS), len(rows)))
+    total = np.add.reduce(rows, axis=1)
+    mean = total / rows.shape[1]
+    m2 = squares - total * mean
+    if np.count_nonzero(m2 < _LEAST_SPREAD * squares):  # so far from 0 that the difference has lost digits
+        deviation = rows - mean[:, None]
+        m2 = np.einsum("fi,fi->f", deviation, deviation)
+    np.minimum.reduce(rows, axis=1, out=table[0])
+    np.maximum.reduce(rows, axis=1, out=table[1])
+    table[2], table[3], table[4] = mean, np.sqrt(m2 / rows.shape[1]), np.sqrt(squares)
+    return table
+
+
+def _any_stats(rows: Array) -> Array:
+    finite = np.isfinite(rows)
+    known = finite.sum(axis=1)
+    known = np.where(known, known, np.nan)
+    kept = np.where(finite, rows, 0)
+    mean = kept.sum(axis=1) / known
+    deviation = np.where(finite, rows - mean[:, None], 0)
+    low = np.min(rows, axis=1, where=finite, initial=np.inf)
+    high = np.max(rows, axis=1, where=finite, initial=-np.inf)
+    numbers = [low, high, mean, np.sqrt((deviation * deviation).sum(axis=1) / known), np.sqrt((kept * kept).sum(axis=1))]
+    bad = [mask.sum(axis=1) for mask in (np.isnan(rows), np.isposinf(rows), np.isneginf(rows))]
+    return np.stack([*(np.where(np.isnan(known), np.nan, number) for number in numbers), *bad])

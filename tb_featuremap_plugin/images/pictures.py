@@ -1,0 +1,301 @@
+"""A layer's output, its inputs or a kernel in, the bytes of a picture out: joins statistics, pixels and the record format."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from tb_featuremap_plugin.arrays.layouts import (
+    canonical_kernel,
+    canonical_maps,
+    check_feature_map_layout,
+    check_kernel_layout,
+    effective_layout,
+)
+from tb_featuremap_plugin.format import record
+from tb_featuremap_plugin.format.record import Packed
+from tb_featuremap_plugin.images import kernels, tiles
+from tb_featuremap_plugin.images.few_pictures import few_sections
+from tb_featuremap_plugin.measures.activations import measured as measuring
+from tb_featuremap_plugin.measures.activations.few import FewValues
+from tb_featuremap_plugin.measures.activations.layer_rows import CHANNEL_STATISTICS
+from tb_featuremap_plugin.measures.activations.measured import Measured
+
+Array = npt.NDArray[Any]
+Float32 = npt.NDArray[np.float32]
+Precision = Literal["uint8", "float16", "float32"]
+
+_PRECISIONS = get_args(Precision)
+_WITH_RANGE = ("min", "low", "max", "high", *CHANNEL_STATISTICS[2:])
+"""Rows that are mostly alike stand side by side, where deflate finds them."""
+
+
+@dataclass(frozen=True)
+class MapOptions:
+    """How feature maps are logged.
+
+    Attributes:
+        layout: one of `layouts.FEATURE_MAP_LAYOUTS`.
+        activation: the layer's, such as "relu"; None if unknown.
+        max_images: samples to store, the first ones.
+        max_channels: channels to store, the first ones; statistics cover all.
+        precision: dtype of the stored pixels.
+        description: Markdown.
+
+    Raises:
+        TypeError: a text is none.
+        ValueError: a number is below 1, or the layout or precision is unknown.
+    """
+
+    layout: str = "NHWC"
+    activation: str | None = None
+    max_images: int = 1
+    max_channels: int = 256
+    precision: Precision = "uint8"
+    description: str | None = None
+
+    def __post_init__(self) -> None:
+        check_feature_map_layout(self.layout)
+        check_text("activation", self.activation)
+        check_text("description", self.description)
+        _check_count("max_images", self.max_images)
+        _check_count("max_channels", self.max_channels)
+        if self.precision not in _PRECISIONS:
+            raise ValueError(f"precision is {self.precision!r}; allowed are {', '.join(_PRECISIONS)}")
+
+
+@dataclass(frozen=True)
+class FilterOptions:
+    """How a kernel is logged.
+
+    Attributes:
+        layout: letters as in `layouts.kernel_axes`.
+        layer: name of the layer it belongs to.
+        max_filters: filters to store, the first ones.
+        description: Markdown.
+
+    Raises:
+        TypeError: a text is none.
+        ValueError: a number is below 1, or the layout is unknown.
+    """
+
+    layout: str = "HWIO"
+    layer: str | None = None
+    max_filters: int = 256
+    description: str | None = None
+
+    def __post_init__(self) -> None:
+        check_kernel_layout(self.layout)
+        check_text("layer", self.layer)
+        check_text("description", self.description)
+        _check_count("max_filters", self.max_filters)
+
+
+def maps_record(
+    name: str,
+    data: Array,
+    options: MapOptions | None = None,
+    *,
+    statistics: Measured | None = None,
+    ordinal: int | None = None,
+    inputs: str | None = None,
+) -> bytes:
+    """The picture of what a layer puts out.
+
+    Args:
+        name: of the layer.
+        data: in the layout of `options`.
+        options: how to log it.
+        statistics: of the whole batch; measured from `data` where not given.
+        ordinal: counts the pictures of this series from 1.
+        inputs: name of the `inputs` series that the maps were computed from.
+
+    Raises:
+        LayoutError: the layout does not fit `data`.
+    """
+    options = options or MapOptions()
+    view = canonical_maps(data, options.layout)
+    statistics = statistics or measuring.describe(view, options.activation)
+    return view_record("maps", name, view, options, statistics, ordinal, inputs)
+
+
+def inputs_record(name: str, data: Array, options: MapOptions | None = None, *, ordinal: int | None = None) -> bytes:
+    """The picture of probe inputs; arguments as of `maps_record`.
+
+    Raises:
+        LayoutError: the layout does not fit `data`.
+    """
+    options = options or MapOptions()
+    view = canonical_maps(data, options.layout)
+    return view_record("inputs", name, view, options, measuring.describe(view), ordinal)
+
+
+def filters_record(
+    name: str,
+    kernel: Array,
+    options: FilterOptions | None = None,
+    *,
+    bias: Array | None = None,
+    initial: Array | None = None,
+    initial_step: float | None = None,
+    previous: Array | None = None,
+    ordinal: int | None = None,
+) -> bytes:
+    """The picture of a kernel.
+
+    Args:
+        name: of the variable.
+        kernel: in the layout of `options`.
+        options: how to log it.
+        bias: [filters].
+        initial, previous: the kernel's first value and the one before, of the same shape: a large kernel's differences are
+            computed from them before anything is rounded.
+        initial_step: training steps that were done when the first value was taken.
+        ordinal: counts the pictures of this series from 1.
+
+    Raises:
+        LayoutError: the layout does not fit `kernel`.
+    """
+    options = options or FilterOptions()
+    whole = canonical_kernel(kernel, options.layout)
+    view = whole[: options.max_filters]
+    sections: dict[str, Array] = {"stats": kernels.filter_stats(view)}
+    blocks: tuple[int, ...] | None = None
+    if kernels.is_large(view.shape):
+        others = {"first_difference": initial, "previous_difference": previous}
+        differences = {
+            key: canonical_kernel(other, options.layout)[: options.max_filters] for key, other in others.items() if other is not None
+        }
+        blocks, pictures = _large_kernel(view, differences)
+        sections |= pictures
+    else:
+        sections["values"] = np.ascontiguousarray(view, np.float32)
+    if bias is not None:
+        sections["bias"] = np.ascontiguousarray(bias, np.float32).reshape(-1)[: len(view)]
+    layout = effective_layout(options.layout, kernel.ndim)
+    first_step = int(initial_step) if blocks is not None and initial is not None and initial_step is not None else None
+    header = _filters_header(name, layout, whole.shape, options.description, options.layer, len(view), blocks, first_step)
+    return record.encode(header, sections, ordinal)
+
+
+@lru_cache(maxsize=512)
+def _filters_header(
+    name: str,
+    layout: str,
+    shape: tuple[int, ...],
+    description: str | None,
+    layer: str | None,
+    filters: int,
+    blocks: tuple[int, ...] | None,
+    first_step: int | None,
+) -> record.Header:
+    optional = {"description": description or None, "layer": layer, "norms_reduced": blocks, "first_step": first_step}
+    header: dict[str, Any] = {"kind": "filters", "name": name, "layout": layout, "shape": shape}
+    header |= {key: value for key, value in optional.items() if value is not None}
+    return record.shared_header(header | {"filters": list(range(filters)), "stats": kernels.FILTER_STATISTICS})
+
+
+def _large_kernel(view: Array, others: dict[str, Array]) -> tuple[tuple[int, ...], dict[str, Array]]:
+    picture = kernels.norms(view)
+    strongest = kernels.strongest_inputs(picture)
+    blocks = kernels.norm_blocks((view.shape[0], view.shape[1]))
+    sections: dict[str, Array] = {
+        "norms": kernels.reduce_norms(picture, blocks),
+        "slices": np.ascontiguousarray(view[np.arange(len(view)), strongest], np.float32),
+        "slice_inputs": strongest,
+    }
+    for name, other in others.items():
+        sections[name] = kernels.reduce_norms(kernels.norms(view, minus=other), blocks)
+    return blocks, sections
+
+
+def view_record(
+    kind: str, name: str, view: Array, options: MapOptions, statistics: Measured, ordinal: int | None = None, inputs: str | None = None
+) -> bytes:
+    """The picture of what a layer puts out, or of inputs, whose axes are in order.
+
+    Args:
+        kind: "maps" or "inputs".
+        name: of the layer or input.
+        view: [samples, channels, *space].
+        options: how to log it; its layout is the one that the array had.
+        statistics: of the whole batch.
+        ordinal: counts the pictures of this series from 1.
+        inputs: name of the `inputs` series that the maps were computed from.
+    """
+    side = tiles.reduction(view.shape[2:])
+    images, channels = min(len(view), int(options.max_images)), min(view.shape[1], int(options.max_channels))
+    if isinstance(statistics, FewValues) and options.precision == "uint8":
+        names: tuple[str, ...] = _WITH_RANGE
+        sections: Mapping[str, Array | Packed] = few_sections(statistics, channels, view.shape[2:])
+    else:
+        names, sections = _sections(tiles.average(view[:images, :channels], side), view, options, statistics)
+    shape = (statistics.samples, *view.shape[1:])
+    layout = effective_layout(options.layout, view.ndim)
+    header = _tiled_header(kind, name, layout, shape, options.description, options.activation, inputs, images, side, names)
+    return record.encode(header, sections, ordinal)
+
+
+def _sections(chosen: Array, view: Array, options: MapOptions, statistics: Measured) -> tuple[tuple[str, ...], dict[str, Array]]:
+    """Names of the statistics, and the sections of statistics and of the chosen pixels."""
+    stats = measuring.channel_stats(statistics)
+    if options.precision == "uint8":
+        span = _known_range(view, chosen, statistics) or tiles.measure_range(chosen)
+        return _WITH_RANGE, {"stats": _with_range(stats, span), "pixels": tiles.quantise(chosen, span)}
+    with np.errstate(over="ignore"):
+        return CHANNEL_STATISTICS, {"stats": stats, "pixels": np.ascontiguousarray(chosen, options.precision)}
+
+
+@lru_cache(maxsize=512)
+def _tiled_header(
+    kind: str,
+    name: str,
+    layout: str,
+    shape: tuple[int, ...],
+    description: str | None,
+    activation: str | None,
+    inputs: str | None,
+    images: int,
+    side: int,
+    names: tuple[str, ...],
+) -> record.Header:
+    optional = {"description": description or None, "activation": activation, "inputs": inputs}
+    header: dict[str, Any] = {"kind": kind, "name": name, "layout": layout, "shape": shape}
+    header |= {key: value for key, value in optional.items() if value is not None}
+    return record.shared_header(header | {"images": list(range(images)), "reduced": side, "stats": names})
+
+
+def _known_range(view: Array, chosen: Array, statistics: Measured) -> tiles.Range | None:
+    """The range of the stored pixels, where they are all that was measured; None where they are not."""
+    whole = statistics.samples == len(chosen) and chosen.shape[2:] == view.shape[2:]
+    extremes = measuring.extremes(statistics) if whole else None
+    if extremes is None:
+        return None
+    low, high = extremes
+    channels = chosen.shape[1]
+    return tiles.Range(low[:channels], high[:channels], True)
+
+
+def _with_range(stats: Float32, span: tiles.Range) -> Float32:
+    """The rows named `_WITH_RANGE`; channels that are not stored have no range."""
+    table = np.empty((len(_WITH_RANGE), stats.shape[1]), np.float32)
+    table[0], table[2], table[4:] = stats[0], stats[1], stats[2:]
+    table[1:4:2, len(span.low) :] = np.nan
+    table[1, : len(span.low)], table[3, : len(span.high)] = span.low, span.high
+    return table
+
+
+def check_text(name: str, value: object) -> None:
+    """Raises TypeError unless this is a string or None."""
+    if value is not None and not isinstance(value, str):
+        raise TypeError(f"{name} is a {type(value).__name__}; allowed are strings and None")
+
+
+def _check_count(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+        raise ValueError(f"{name} is {value!r}; allowed are whole numbers from 1")

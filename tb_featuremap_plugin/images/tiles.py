@@ -1,0 +1,202 @@
+"""Pixels of feature maps: large tiles averaged down, values quantised by channel."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tb_featuremap_plugin.arrays.short_rows import FEW, repeated, rows_side_by_side, side_by_side
+
+Array = npt.NDArray[Any]
+Float32 = npt.NDArray[np.float32]
+Codes = npt.NDArray[np.uint8]
+
+LARGEST_SIDE = 128
+"""Above this many pixels a side, tiles are averaged down: a card shows hundreds of them."""
+
+LEVELS = 252
+NEG_INF_CODE, POS_INF_CODE, NAN_CODE = 253, 254, 255
+
+Encode = Callable[[Array, Array, Array], Codes]
+
+_BLOCK = 1 << 17
+_WORD = 8
+_SHORTEST_ROW = 16
+_NARROW = (np.dtype(np.float32), np.dtype(np.float16))
+_SMALLEST_SPAN, _LARGEST_SPAN = 1e-30, 1e30
+"""Outside of these spans of a channel, float32 cannot hold codes per unit; float64 can."""
+
+
+@dataclass(frozen=True)
+class Range:
+    """What codes span: `low` and `high` of each channel, [channels]; NaN where nothing is finite.
+
+    Attributes:
+        finite: whether all values are.
+    """
+
+    low: Float32
+    high: Float32
+    finite: bool
+
+
+def reduction(space: tuple[int, ...]) -> int:
+    """Side of the squares that tiles are averaged over: 1 is full size."""
+    return max(1, -(-max(space, default=1) // LARGEST_SIDE))
+
+
+def average(maps: Array, side: int) -> Array:
+    """Means over squares (cubes) of `side` along each axis of space, at the far edges over what is there; NaN wherever one is.
+
+    Args:
+        maps: [images, channels, *space].
+        side: 1 returns the maps as they are.
+    """
+    if side == 1:
+        return maps
+    wide = maps.dtype.itemsize > 2 and maps.dtype != np.float32
+    result = maps.astype(np.float64 if wide else np.float32, copy=False)
+    with np.errstate(all="ignore"):
+        for axis in range(2, maps.ndim):
+            result = _average_axis(result, side, axis)
+    return result
+
+
+def measure_range(maps: Array) -> Range:
+    """The finite range of each channel of [images, channels, *space]."""
+    axes = (0, *range(2, maps.ndim))
+    if not maps.size:
+        nothing = np.full(maps.shape[1], np.nan, np.float32)
+        return Range(nothing, nothing, True)
+    low, high = np.min(maps, axis=axes), np.max(maps, axis=axes)
+    if np.isfinite(low).all() and np.isfinite(high).all():
+        return Range(_single(low), _single(high), True)
+    finite = np.isfinite(maps)
+    low = np.min(maps, axis=axes, where=finite, initial=np.inf)
+    high = np.max(maps, axis=axes, where=finite, initial=-np.inf)
+    empty = low > high
+    return Range(np.where(empty, np.nan, _single(low)), np.where(empty, np.nan, _single(high)), False)
+
+
+def quantise(maps: Array, span: Range) -> Codes:
+    """Codes of [images, channels, *space] by the range of each channel; NaN and Inf have codes of their own."""
+    if 0 < maps.size <= FEW and span.finite and maps.dtype == np.float32:
+        return _quantise_few(maps, span)
+    images, channels = maps.shape[:2]
+    flat = maps.reshape(images, channels, math.prod(maps.shape[2:]))
+    codes = np.empty(flat.shape, np.uint8)
+    if not codes.size:
+        return codes.reshape(maps.shape)
+    low = span.low.astype(np.float64)
+    width = span.high - low
+    scale = np.divide(LEVELS, width, out=np.zeros_like(width), where=width > 0)
+    work = np.float32 if maps.dtype in _NARROW and _fits_float32(width, scale) else np.float64
+    encode = _encode if span.finite else _encode_any
+    with np.errstate(all="ignore"):
+        low, scale = low.astype(work), scale.astype(work)
+        if flat.strides[1] < flat.strides[2] and channels >= _SHORTEST_ROW:
+            _quantise_by_position(flat, codes, low, scale, encode)
+        else:
+            _quantise_by_channel(flat, codes, low, scale, encode)
+    return codes.reshape(maps.shape)
+
+
+def _quantise_few(maps: Array, span: Range) -> Codes:
+    low, width = span.low.tolist(), (span.high.astype(np.float64) - span.low).tolist()
+    scale = [LEVELS / size if size > 0 else 0.0 for size in width]
+    rows = zip(itertools.cycle(low), itertools.cycle(scale), maps.reshape(-1, math.prod(maps.shape[2:])).tolist(), strict=False)
+    codes = [int((value - least) * levels + 0.5) for least, levels, row in rows for value in row]
+    return np.array(codes, np.uint8).reshape(maps.shape)
+
+
+def _quantise_by_position(flat: Array, codes: Codes, low: Array, scale: Array, encode: Encode) -> None:
+    """Where the channels of a position lie side by side: rows of several positions at a time."""
+    images, channels, positions = flat.shape
+    step = max(1, _BLOCK // channels)
+    count = rows_side_by_side(step, channels)
+    low, scale = repeated(low, count), repeated(scale, count)
+    for image in range(images):
+        for start in range(0, positions, step):
+            rows = flat[image, :, start : start + step].T.astype(scale.dtype, order="C", copy=False)
+            fitting = math.gcd(count, len(rows))
+            part = slice(0, fitting * channels)
+            levels = encode(side_by_side(rows, fitting), low[part], scale[part])
+            _store_transposed(codes[image, :, start : start + step], levels.reshape(rows.shape))
+
+
+def _quantise_by_channel(flat: Array, codes: Codes, low: Array, scale: Array, encode: Encode) -> None:
+    images, channels, positions = flat.shape
+    step = max(1, _BLOCK // positions)
+    for image in range(images):
+        for channel in range(0, channels, step):
+            chosen = slice(channel, channel + step)
+            for start in range(0, positions, _BLOCK):
+                block = image, chosen, slice(start, start + _BLOCK)
+                codes[block] = encode(flat[block].astype(scale.dtype, order="C", copy=False), low[chosen, None], scale[chosen, None])
+
+
+def _store_transposed(target: Codes, codes: Codes) -> None:
+    """Stores [positions, channels] as [channels, positions]: first eight bytes at a time, which halves the time."""
+    positions, channels = codes.shape
+    if channels % _WORD:
+        target[...] = codes.T
+        return
+    words = np.ascontiguousarray(codes.view(np.uint64).T).view(np.uint8)
+    target.reshape(channels // _WORD, _WORD, positions)[...] = words.reshape(-1, positions, _WORD).transpose(0, 2, 1)
+
+
+def _encode(values: Array, low: Array, scale: Array) -> Codes:
+    levels = (values - low) * scale if low.any() else values * scale
+    levels += 0.5
+    return levels.astype(np.uint8)
+
+
+def _encode_any(values: Array, low: Array, scale: Array) -> Codes:
+    finite = np.isfinite(values)
+    codes = _encode(np.where(finite, values, low), np.where(np.isnan(low), 0, low), scale)
+    if not finite.all():
+        codes[~finite & (values > 0)] = POS_INF_CODE
+        codes[~finite & (values < 0)] = NEG_INF_CODE
+        codes[np.isnan(values)] = NAN_CODE
+    return codes
+
+
+def _fits_float32(width: Array, scale: Array) -> bool:
+    return bool(np.fmax.reduce(width) < _LARGEST_SPAN and scale.max() < LEVELS / _SMALLEST_SPAN) or not width.any()
+
+
+def _single(values: Array) -> Float32:
+    with np.errstate(over="ignore"):
+        single: Float32 = values.astype(np.float32)
+    return single
+
+
+def _average_axis(maps: Array, side: int, axis: int) -> Array:
+    size = maps.shape[axis]
+    if not size:
+        return maps
+    total = _every(maps, 0, side, axis).copy(order="K")
+    for offset in range(1, min(side, size)):
+        part = _every(maps, offset, side, axis)
+        head = [slice(None)] * maps.ndim
+        head[axis] = slice(0, part.shape[axis])
+        total[tuple(head)] += part
+    counts = np.full(total.shape[axis], side)
+    counts[-1] = size - side * (total.shape[axis] - 1)
+    shape = [1] * maps.ndim
+    shape[axis] = -1
+    average: Array = total / counts.reshape(shape).astype(total.dtype)
+    return average
+
+
+def _every(maps: Array, offset: int, side: int, axis: int) -> Array:
+    index = [slice(None)] * maps.ndim
+    index[axis] = slice(offset, None, side)
+    every: Array = maps[tuple(index)]
+    return every

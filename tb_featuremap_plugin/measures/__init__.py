@@ -1,0 +1,1 @@
+"""One definition of each column: statistics of activations and of weights."""

@@ -1,0 +1,1 @@
+"""Statistics of variables and of how they change."""

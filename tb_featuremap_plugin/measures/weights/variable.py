@@ -1,0 +1,213 @@
+"""One variable in numbers: what it is, and how it changes. One pass over memory, in blocks that fit into the cache.
+
+Percentiles come from a strided sample of at most `SAMPLED_VALUES` entries (the rank of each is off by about sqrt(p (1 - p) / n), 0.8 % at
+the median), the comparison of units from a sample too (see `units`); everything else counts every entry.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from tb_featuremap_plugin.arrays.layouts import fans
+from tb_featuremap_plugin.measures.weights.accumulator import Scratch, Sums, add_change, add_gradient, add_value
+from tb_featuremap_plugin.measures.weights.few_entries import add_few, entries
+from tb_featuremap_plugin.measures.weights.units import compare_units
+from tb_featuremap_plugin.schema.columns import VARIABLE_COLUMNS
+
+Array = npt.NDArray[Any]
+Float32 = npt.NDArray[np.float32]
+
+SAMPLED_VALUES = 4096
+
+_BLOCK = 1 << 18
+"""Entries of a block: 1 MB of float32. Value and difference stay near the core, and NumPy's calls cost little beside their work."""
+
+_VALUES_FOR_SHIFT = 32
+
+PERCENTILES = {"p07": 7, "p16": 16, "p31": 31, "p50": 50, "p69": 69, "p84": 84, "p93": 93}
+
+_EPSILON = {"bfloat16": 2.0**-7, "float16": 2.0**-10, "float32": 2.0**-23, "float64": 2.0**-52}
+
+_UNKNOWN = [math.nan] * len(VARIABLE_COLUMNS)
+
+_SAFE_SQUARES = (1e-12, 1e15)
+"""Outside of these magnitudes float32 squares lose what they should measure: the variable is measured in float64 then."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a variable is compared with; whatever is None is not known.
+
+    Attributes:
+        previous: the value `gap` training steps before.
+        gap: training steps from `previous` to the value.
+        initial: the first value.
+        initial_step: training steps that were done when that was taken.
+        previous_update: the change by the step before, for the direction of successive updates.
+        gradient: of the loss at `previous`, for what was lost to rounding.
+    """
+
+    previous: Array | None = None
+    gap: float = math.nan
+    initial: Array | None = None
+    initial_step: float = math.nan
+    previous_update: Array | None = None
+    gradient: Array | None = None
+
+    def compared(self) -> dict[str, Array]:
+        """What is known of the arrays, by name."""
+        named = {"previous": self.previous, "initial": self.initial, "previous_update": self.previous_update, "gradient": self.gradient}
+        return {name: array for name, array in named.items() if array is not None}
+
+
+def variable_row(
+    value: Array,
+    change: Change | None = None,
+    *,
+    trainable: bool = True,
+    layout: str | None = None,
+    dtype: str | None = None,
+    ordinal: float = math.nan,
+    percentiles: bool = True,
+) -> Float32:
+    """The variable's row of the packed table, [len(VARIABLE_COLUMNS)].
+
+    Norms and cosines of something with NaN or Inf in it are NaN; what describes the value itself is of its finite entries.
+
+    Args:
+        value: of any shape; all arrays of `change` have the same.
+        change: what to compare with.
+        trainable: whether it is meant to change.
+        layout: as in `layouts.kernel_axes`, for kernels; without it nothing is said of units and fans.
+        dtype: name of the dtype in which the variable is kept, where that is not the array's.
+        ordinal: how many times this row has been logged, counted from 1.
+        percentiles: False leaves them out.
+    """
+    return Variable(value, change or Change(), trainable, layout, dtype, ordinal).row(percentiles)
+
+
+class Variable(NamedTuple):
+    """A variable whose row is wanted; attributes are as the arguments of `variable_row`."""
+
+    value: Array
+    change: Change
+    trainable: bool = True
+    layout: str | None = None
+    dtype: str | None = None
+    ordinal: float = math.nan
+
+    def row(self, percentiles: bool = True) -> Float32:
+        """The variable's row, [len(VARIABLE_COLUMNS)]."""
+        with np.errstate(all="ignore"):
+            numbers = self.described()
+            if self.value.size:
+                numbers |= _of_entries(self.value, self.change.compared(), percentiles)
+            return np.array(list(map(numbers.get, VARIABLE_COLUMNS, _UNKNOWN)), np.float32)
+
+    def described(self) -> dict[str, float]:
+        """What is known of the variable without a look at all of its entries."""
+        change, numbers = self.change, {"ordinal": self.ordinal, "size": self.value.size, "trainable": float(self.trainable)}
+        numbers["gap"] = change.gap
+        numbers["first_step"] = math.nan if change.initial is None else change.initial_step
+        numbers["epsilon"] = _EPSILON.get(self.dtype or _dtype_name(self.value.dtype), math.nan)
+        if self.layout is not None and self.value.size:
+            numbers["fan_in"], numbers["fan_out"] = fans(self.layout, self.value.shape)
+            numbers |= compare_units(self.value, self.layout)
+        return numbers
+
+
+def _of_entries(value: Array, others: dict[str, Array], percentiles: bool) -> dict[str, float]:
+    few = entries(value, others)
+    if few is not None:
+        return add_few(few).numbers() | (_at_ranks(sorted(few["value"])) if percentiles else {})
+    flat = _Flat(value, others, SAMPLED_VALUES if percentiles else 0)
+    return _measure(flat).numbers() | (_percentiles(flat.sample) if percentiles else {})
+
+
+class _Flat:
+    """All arrays of a call as one-dimensional views, in the memory order of the value.
+
+    Attributes:
+        sample: of the value's entries, filled while `blocks` passes over them: cold memory would cost more than all sums.
+    """
+
+    def __init__(self, value: Array, others: dict[str, Array], sampled: int) -> None:
+        order: Any = "F" if value.flags.f_contiguous and not value.flags.c_contiguous else "C"
+        self.value = value.reshape(-1, order=order)
+        self.others = {name: other.reshape(-1, order=order) for name, other in others.items()}
+        self.is_wide = any(map(_is_wide, (self.value, *self.others.values())))
+        self._stride = -(-len(self.value) // sampled) if sampled else 0
+        size = -(-len(self.value) // self._stride) if sampled else 0
+        self.sample = np.empty(size, np.float64 if self.is_wide else np.float32)
+
+    def blocks(self, work: type[np.floating[Any]]) -> Iterator[tuple[Array, dict[str, Array]]]:
+        """The value and what it is compared with, block by block, as `work`."""
+        for start in range(0, len(self.value), _BLOCK):
+            where = slice(start, start + _BLOCK)
+            value = self.value[where].astype(work, copy=False)
+            if self._stride:
+                chosen = value[-start % self._stride :: self._stride]
+                first = -(-start // self._stride)
+                self.sample[first : first + len(chosen)] = chosen
+            yield value, {name: other[where].astype(work, copy=False) for name, other in self.others.items()}
+
+    def shift(self) -> float:
+        """What to subtract before squaring: a middle value, where it is so far from 0 that a variance about 0 would lose digits."""
+        few = sorted(filter(math.isfinite, self.value[:: -(-len(self.value) // _VALUES_FOR_SHIFT)].tolist()))
+        middle = few[len(few) // 2] if few else 0
+        return float(middle) if few and abs(middle) * 4 > few[-1] - few[0] else 0.0
+
+
+def _measure(flat: _Flat) -> Sums:
+    sums = _add_up(flat, np.float64 if flat.is_wide else np.float32)
+    if flat.is_wide or not _loses_squares(sums):
+        return sums
+    return _add_up(flat, np.float64)
+
+
+def _add_up(flat: _Flat, work: type[np.floating[Any]]) -> Sums:
+    sums = Sums(len(flat.value), float(work(flat.shift())), set(flat.others))
+    scratch = Scratch(min(len(flat.value), _BLOCK), work)
+    for value, others in flat.blocks(work):
+        update, squares = None, math.nan
+        if "previous" in others:
+            update, squares = add_change(sums, value, others, scratch)
+        if "gradient" in others:
+            add_gradient(sums, others["gradient"], update, scratch)
+        add_value(sums, value, others.get("initial"), scratch, squares)
+    return sums
+
+
+def _loses_squares(sums: Sums) -> bool:
+    value, update = max(abs(float(sums.low)), abs(float(sums.high))), float(sums.update_max)
+    least, most = _SAFE_SQUARES
+    return value > most or update > most or 0 < value < least or 0 < update < least
+
+
+def _percentiles(values: Array) -> dict[str, float]:
+    if not len(values):
+        return {}
+    sample = np.sort(values)
+    if not (np.isfinite(sample[0]) and np.isfinite(sample[-1])):
+        sample = sample[np.isfinite(sample)]
+    return _at_ranks(sample.tolist()) if len(sample) else {}
+
+
+def _at_ranks(ordered: Sequence[float]) -> dict[str, float]:
+    return {name: ordered[round(percent / 100 * (len(ordered) - 1))] for name, percent in PERCENTILES.items()}
+
+
+@lru_cache(maxsize=64)
+def _dtype_name(dtype: np.dtype[Any]) -> str:
+    return str(dtype.name)
+
+
+def _is_wide(array: Array) -> bool:
+    return array.dtype.itemsize > 2 and array.dtype != np.float32

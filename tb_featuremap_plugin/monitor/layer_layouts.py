@@ -1,0 +1,79 @@
+"""How the axes of logged arrays are arranged: what the caller said, else the data format's usual way."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tb_featuremap_plugin.schema.network import Layer
+
+Array = npt.NDArray[Any]
+
+_MAPS = {
+    "channels_last": {2: "NC", 3: "NWC", 4: "NHWC", 5: "NDHWC"},
+    "channels_first": {2: "NC", 3: "NCW", 4: "NCHW", 5: "NCDHW"},
+}
+_KERNELS = {
+    "channels_last": {2: "IO", 3: "WIO", 4: "HWIO", 5: "DHWIO"},
+    "channels_first": {2: "OI", 3: "OIW", 4: "OIHW", 5: "OIDHW"},
+}
+OTHERS = "*"
+_SWAPPED = str.maketrans("IO", "OI")
+_MOST_AXES = 5
+
+
+class LayerLayouts:
+    """Layouts of activations and kernels.
+
+    Args:
+        layouts: a data format, or a mapping from names to layouts, with the data format of all others under "*".
+    """
+
+    def __init__(self, layouts: str | Mapping[str, str]) -> None:
+        self._format = layouts if isinstance(layouts, str) else layouts.get(OTHERS, "channels_last")
+        self._named: Mapping[str, str] = {} if isinstance(layouts, str) else layouts
+
+    def maps(self, name: str, data: Array) -> tuple[Array, str]:
+        """An activation as an array that has a layout, and the layout. What is no feature map is flattened to [samples, units]."""
+        named = self._named.get(name)
+        if named is not None:
+            return data, named
+        if not 2 <= data.ndim <= _MOST_AXES:
+            samples = data.shape[0] if data.ndim else 1
+            data = data.reshape(samples, math.prod(data.shape[1:]))
+        return data, _MAPS[self._format][data.ndim]
+
+    def kernel(self, name: str, ndim: int, layer: Layer | None) -> str | None:
+        """The layout of a variable that is a kernel; None for biases, scales and what is neither dense nor a convolution."""
+        if name in self._named:
+            return self._named[name]
+        kind = (layer.kind or "") if layer is not None else ""
+        if not 2 <= ndim <= _MOST_AXES or _is_no_kernel(kind, ndim):
+            return None
+        layout = _KERNELS[self._format][ndim]
+        if self._format == "channels_last" and ndim > 2 and ("depthwise" in kind or "depthwise" in name.rpartition("/")[2]):
+            return layout.replace("O", "M")
+        swapped = "transpose" in kind if ndim > 2 else self._format == "channels_first" and "embedding" in kind
+        return layout.translate(_SWAPPED) if swapped else layout
+
+
+def _is_no_kernel(kind: str, ndim: int) -> bool:
+    """Attention and recurrent layers have weights of three axes that are no one-dimensional convolutions."""
+    return ndim > 2 and ("attention" in kind or "einsum" in kind or (ndim == 3 and bool(kind) and "conv" not in kind))
+
+
+def ungrouped(kernel: Array, layout: str, layer: Layer | None) -> tuple[Array, str]:
+    """A grouped transposed kernel [inputs, filters / groups, *space] with all its filters, [filters, inputs / groups, *space].
+
+    Other kernels are returned as they are.
+    """
+    groups = (layer.groups or 1) if layer is not None else 1
+    if groups == 1 or not layout.startswith("IO") or kernel.shape[0] % groups:
+        return kernel, layout
+    inputs, filters, *space = kernel.shape
+    split = kernel.reshape(groups, inputs // groups, filters, *space)
+    return np.moveaxis(split, 1, 2).reshape(groups * filters, inputs // groups, *space), layout.translate(_SWAPPED)

@@ -1,0 +1,168 @@
+"""Makes a record of a logged step: tables of numbers, pictures, and the run record. Runs behind the training loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tb_featuremap_plugin.format import metadata, run_record
+from tb_featuremap_plugin.format.values import Value, blob_value, table_value
+from tb_featuremap_plugin.measures.activations.measured import Measured, layer_row
+from tb_featuremap_plugin.measures.weights.many import variable_rows
+from tb_featuremap_plugin.measures.weights.variable import Change, Variable
+from tb_featuremap_plugin.monitor.budgets import TimeBudget
+from tb_featuremap_plugin.monitor.layer_layouts import LayerLayouts, ungrouped
+from tb_featuremap_plugin.monitor.measuring import measured, rows_of_batch
+from tb_featuremap_plugin.monitor.options import Options
+from tb_featuremap_plugin.monitor.pictures_of_step import StepPictures
+from tb_featuremap_plugin.monitor.scalars import headline_scalars, scalar_value
+from tb_featuremap_plugin.monitor.snapshots import change_of
+from tb_featuremap_plugin.monitor.step_data import StepData
+from tb_featuremap_plugin.schema.columns import LAYER_COLUMNS, VARIABLE_COLUMNS
+from tb_featuremap_plugin.schema.network import Layer, RunRecord
+
+Array = npt.NDArray[Any]
+Float32 = npt.NDArray[np.float32]
+
+
+class RecordBuilder:
+    """Makes the values of one event a logged step, and remembers what must be counted over all of them.
+
+    What fails for one layer or variable costs that layer or variable; the errors wait in `problems`.
+
+    Args:
+        options: of the monitor.
+        budget: where the time that this takes is counted.
+    """
+
+    def __init__(self, options: Options, budget: TimeBudget) -> None:
+        self.problems: list[Exception] = []
+        self._options = options
+        self._layouts = LayerLayouts(options.layouts)
+        self._step_pictures = StepPictures(options, self._layouts, self._attempt)
+        self._budget = budget
+        self._written: RunRecord | None = None
+        self._bytes = 0
+
+    def make(self, data: StepData) -> list[Value]:
+        """All values of one event."""
+        started = self._budget.clock()
+        with self._budget.behind():
+            statistics = self._statistics(data)
+            layers, variables = self._layer_rows(data, statistics), self._variable_rows(data)
+            values = self._step_pictures.values(data, statistics)
+            values += _tables(data, layers, variables)
+            values += self._run_record(data)
+            if self._options.mirror_scalars:
+                values += headline_scalars(layers, variables)
+                values += _loop_scalars(data)
+        return [*values, self._progress(data, values, self._budget.clock() - started)]
+
+    def _statistics(self, data: StepData) -> dict[str, Measured]:
+        """Statistics by row of the layers' table."""
+        statistics: dict[str, Measured] = dict(data.joined)
+        for row, array in {**rows_of_batch(data.inputs, data.targets), **data.activations}.items():
+            if row not in statistics:
+                layer = data.network.layer(row)
+                activation = layer.activation if layer is not None else None
+                self._attempt(partial(self._measure, statistics, row, array, activation))
+        return statistics
+
+    def _layer_rows(self, data: StepData, statistics: dict[str, Measured]) -> dict[str, Float32]:
+        return {row: layer_row(found, data.ordinals[row]) for row, found in statistics.items()}
+
+    def _variable_rows(self, data: StepData) -> dict[str, Float32]:
+        found: dict[str, Variable] = {}
+        for name in data.weights:
+            self._attempt(partial(self._add_variable, found, data, name))
+        try:
+            return dict(zip(found, variable_rows(list(found.values())), strict=True))
+        except Exception:  # of one of them, which the others are measured without
+            rows: dict[str, Float32] = {}
+            for name, variable in found.items():
+                self._attempt(partial(_add_row, rows, name, variable))
+            return rows
+
+    def _measure(self, statistics: dict[str, Measured], row: str, array: Array, activation: str | None) -> None:
+        statistics[row] = measured(self._layouts, row, array, activation)
+
+    def _add_variable(self, found: dict[str, Variable], data: StepData, name: str) -> None:
+        value = data.weights[name]
+        layer = data.network.owner(name)
+        layout = self._layouts.kernel(name, value.ndim, layer)
+        change = change_of(name, data.reads, data.first, data.gradients.get(name))
+        if layout is not None:
+            change = _ungrouped_change(change, layout, layer)
+            value, layout = ungrouped(value, layout, layer)
+        dtype, ordinal = data.about.variable_dtypes.get(name), data.ordinals[name]
+        found[name] = Variable(value, change, data.network.trainable(name), layout, dtype, ordinal)
+
+    def _run_record(self, data: StepData) -> list[Value]:
+        note = self._step_pictures.note()
+        about = replace(data.about, notes=(*data.about.notes, note)) if note is not None else data.about
+        if about == self._written:
+            return []
+        self._written = about
+        return [blob_value(metadata.RUN_TAG, run_record.encode(about))]
+
+    def _progress(self, data: StepData, values: list[Value], seconds: float) -> Value:
+        size = sum(value.nbytes for value in values)
+        self._bytes += size
+        progress = replace(
+            data.progress,
+            log_seconds=self._budget.log_seconds,
+            logged_bytes=self._bytes,
+            step_log_seconds=data.progress.step_log_seconds + seconds,
+            step_logged_bytes=size,
+        )
+        return table_value(metadata.PROGRESS_TAG, progress.row())
+
+    def _attempt(self, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except Exception as error:  # of a layer's own code and data; it costs that layer
+            self.problems.append(error)
+
+
+def _add_row(rows: dict[str, Float32], name: str, variable: Variable) -> None:
+    rows[name] = variable.row()
+
+
+def _tables(data: StepData, layers: Mapping[str, Float32], variables: Mapping[str, Float32]) -> list[Value]:
+    about, values = data.about, []
+    if layers:
+        values.append(table_value(metadata.LAYERS_TAG, _packed(about.layer_rows, layers, len(LAYER_COLUMNS))))
+    if variables:
+        values.append(table_value(metadata.VARIABLES_TAG, _packed(about.variable_rows, variables, len(VARIABLE_COLUMNS))))
+    if data.losses is not None:
+        values.append(table_value(metadata.LOSSES_TAG, data.losses))
+    return values
+
+
+def _packed(names: tuple[str, ...], rows: Mapping[str, Float32], columns: int) -> Float32:
+    """Rows in the order of their names; NaN where a row was not logged this time."""
+    unknown = np.full(columns, np.nan, np.float32)
+    return np.stack([rows.get(name, unknown) for name in names])
+
+
+def _loop_scalars(data: StepData) -> list[Value]:
+    numbers = {"loss": data.progress.loss, "learning_rate": data.progress.learning_rate}
+    return [scalar_value(tag, number) for tag, number in numbers.items() if not np.isnan(number)]
+
+
+def _ungrouped_change(change: Change, layout: str, layer: Layer | None) -> Change:
+    def arranged(array: Array | None) -> Array | None:
+        return None if array is None else ungrouped(array, layout, layer)[0]
+
+    return replace(
+        change,
+        previous=arranged(change.previous),
+        initial=arranged(change.initial),
+        previous_update=arranged(change.previous_update),
+        gradient=arranged(change.gradient),
+    )

@@ -1,0 +1,250 @@
+"""Where event files are written: local paths through the standard library alone, `scheme://` paths through gfile or fsspec."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import importlib
+import importlib.util
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from tb_featuremap_plugin.recording import locks
+
+
+class Appender(Protocol):
+    """A file that grows.
+
+    Attributes:
+        intact: whether the file holds whole events only, so that more can be appended after a failure.
+    """
+
+    intact: bool
+
+    def append(self, data: bytes) -> None:
+        """Writes all of `data` behind what is there.
+
+        Raises:
+            OSError: the storage refuses.
+        """
+
+    def flush(self) -> None:
+        """Hands everything to the storage."""
+
+    def close(self) -> None:
+        """Flushes and closes."""
+
+    def discard(self) -> None:
+        """Closes and removes the file, as far as that is possible."""
+
+    def abandon(self) -> None:
+        """In the child of a fork: leaves the file to the parent."""
+
+
+class LocalAppender:
+    """A local file, written without a buffer: what `append` wrote belongs to the operating system.
+
+    While it is open the file is locked, which tells `is_written` that its writer lives; the lock goes with the process.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o666)
+        self._size = os.fstat(self._descriptor).st_size
+        self.intact = True
+        locks.is_free(self._descriptor)
+
+    def append(self, data: bytes) -> None:
+        """Writes all of `data`; what a full disk cut off is taken back, so that the file stays readable.
+
+        Raises:
+            OSError: the disk is full or gone, or the file was removed by somebody else.
+        """
+        if os.name == "posix" and os.fstat(self._descriptor).st_nlink == 0:
+            self.intact = False
+            raise FileNotFoundError(errno.ENOENT, "the event file was removed while it was written", self._path)
+        try:
+            self._write(data)
+        except OSError:
+            self._cut_back()
+            raise
+        self._size += len(data)
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+    def close(self) -> None:
+        """Closes the file."""
+        os.close(self._descriptor)
+
+    def discard(self) -> None:
+        """Closes and removes the file."""
+        with contextlib.suppress(OSError):
+            os.close(self._descriptor)
+        with contextlib.suppress(OSError):
+            Path(self._path).unlink()
+
+    def abandon(self) -> None:
+        """Closes this process's copy; the parent's stays open, and locked."""
+        with contextlib.suppress(OSError):
+            os.close(self._descriptor)
+
+    def _write(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self._descriptor, view) :]
+
+    def _cut_back(self) -> None:
+        try:
+            os.ftruncate(self._descriptor, self._size)
+        except OSError:
+            self.intact = False
+
+
+class RemoteAppender:
+    """A remote file, through an object with the methods of a Python file."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self.intact = True
+
+    def append(self, data: bytes) -> None:
+        """Writes `data`; after a failure nobody knows what arrived."""
+        try:
+            self._file.write(data)
+        except BaseException:  # an interrupt too leaves half of it there
+            self.intact = False
+            raise
+
+    def flush(self) -> None:
+        """Hands everything to the storage, as far as that storage can before the file is closed."""
+        self._file.flush()
+
+    def close(self) -> None:
+        """Flushes and closes."""
+        self._file.close()
+
+    def discard(self) -> None:
+        """Closes the file; a remote storage may have kept nothing of it."""
+        with contextlib.suppress(Exception):
+            self._file.close()
+
+    def abandon(self) -> None:
+        """Connections cannot be shared: nothing is done with it."""
+
+
+def is_remote(path: str) -> bool:
+    """Whether a path names a scheme, such as `gs://bucket/run`."""
+    return "://" in path
+
+
+def join(folder: str, name: str) -> str:
+    """The path of something in a folder, local or remote."""
+    return f"{folder.rstrip('/')}/{name}" if is_remote(folder) else str(Path(folder) / name)
+
+
+def list_names(folder: str) -> Sequence[str]:
+    """Names of what stands in a folder; none if there is no such folder."""
+    if is_remote(folder):
+        return _remote(folder).list_names(folder)
+    try:
+        return os.listdir(folder)  # noqa: PTH208 - names, for thousands of files too
+    except FileNotFoundError:
+        return []
+
+
+def open_appender(folder: str, name: str) -> Appender:
+    """Opens a file for appending, and makes its folder.
+
+    Raises:
+        OSError: the storage refuses.
+    """
+    if is_remote(folder):
+        return _remote(folder).open_appender(folder, name)
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    return LocalAppender(join(folder, name))
+
+
+@contextlib.contextmanager
+def locked(folder: str) -> Iterator[None]:
+    """While this lasts, no other writer of this machine looks into a local folder to begin a file: of two, one finds the other's.
+
+    Raises:
+        OSError: the storage refuses to make the folder.
+    """
+    if is_remote(folder):
+        yield
+        return
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    with locks.held(folder):
+        yield
+
+
+def is_written(folder: str, name: str) -> bool:
+    """Whether a living writer has a local file open; False where that cannot be told."""
+    if is_remote(folder):
+        return False
+    try:
+        descriptor = os.open(join(folder, name), os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        return not locks.is_free(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class _Gfile:
+    """TensorFlow's file systems."""
+
+    def __init__(self, gfile: Any) -> None:
+        self._gfile = gfile
+
+    def list_names(self, folder: str) -> Sequence[str]:
+        if not self._gfile.exists(folder):
+            return []
+        return [name.rstrip("/") for name in self._gfile.listdir(folder)]
+
+    def open_appender(self, folder: str, name: str) -> Appender:
+        self._gfile.makedirs(folder)
+        return RemoteAppender(self._gfile.GFile(join(folder, name), "wb"))
+
+
+class _Fsspec:
+    """Any file system that fsspec knows."""
+
+    def __init__(self, fsspec: Any) -> None:
+        self._fsspec = fsspec
+
+    def list_names(self, folder: str) -> Sequence[str]:
+        system, path = self._fsspec.core.url_to_fs(folder)
+        if not system.exists(path):
+            return []
+        return [entry.rstrip("/").rsplit("/", 1)[-1] for entry in system.ls(path, detail=False)]
+
+    def open_appender(self, folder: str, name: str) -> Appender:
+        system, path = self._fsspec.core.url_to_fs(folder)
+        system.makedirs(path, exist_ok=True)
+        return RemoteAppender(system.open(f"{path.rstrip('/')}/{name}", "wb"))
+
+
+def _remote(path: str) -> _Gfile | _Fsspec:
+    scheme = path.partition("://")[0]
+    gfile = _gfile(scheme)
+    if gfile is not None:
+        return _Gfile(gfile)
+    if importlib.util.find_spec("fsspec") is not None:
+        return _Fsspec(importlib.import_module("fsspec"))
+    raise OSError(f"logdir {path!r} is remote: install fsspec with its {scheme} support, or a TensorFlow that knows {scheme}://")
+
+
+def _gfile(scheme: str) -> Any:
+    """TensorFlow's gfile, if TensorFlow is there and knows the scheme; None otherwise."""
+    if importlib.util.find_spec("tensorflow") is None and "tensorflow" not in sys.modules:
+        return None
+    gfile = importlib.import_module("tensorflow").io.gfile
+    known = {entry.decode() if isinstance(entry, bytes) else entry for entry in gfile.get_registered_schemes()}
+    return gfile if scheme in known else None

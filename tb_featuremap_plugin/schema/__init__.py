@@ -1,0 +1,1 @@
+"""Facts: what stands here stands nowhere else, and does nothing."""

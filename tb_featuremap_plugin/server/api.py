@@ -1,0 +1,196 @@
+"""Runs to the answers of docs/http_api.md: plain JSON values and frames. The same functions serve HTTP and the exported page.
+
+Each takes a `series.Source`. What is not there is a `MissingError`, a bad argument an `ArgumentError`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tb_featuremap_plugin._version import __version__
+from tb_featuremap_plugin.diagnosis import diagnose, report
+from tb_featuremap_plugin.format import record
+from tb_featuremap_plugin.format.metadata import PICTURE_KINDS
+from tb_featuremap_plugin.reading.run import Float32, MissingError, Outline, PictureSeries, Points, Problem, Run, Source, Table
+from tb_featuremap_plugin.schema.errors import FormatError
+
+API_VERSION = 1
+TABLES = ("layers", "variables", "progress")
+"""Tables that can be asked for."""
+
+
+class ArgumentError(ValueError):
+    """An argument is none of those allowed."""
+
+
+VersionOf = Callable[[str, PictureSeries], str]
+"""Run name and series to what `/picture` takes as `v`."""
+
+
+def runs(source: Source, version_of: VersionOf | None = None) -> dict[str, Any]:
+    """What there is: the answer of `/runs`."""
+    return {
+        "version": API_VERSION,
+        "plugin_version": __version__,
+        "runs": [_outline(outline, color, version_of) for color, outline in enumerate(source.outlines())],
+    }
+
+
+def diagnosis(source: Source, names: Sequence[str] = ()) -> dict[str, Any]:
+    """Findings and verdicts of runs, of all if none is named, as `tb-featuremap diagnose --format json` prints them."""
+    chosen = list(names) or [outline.name for outline in source.outlines()]
+    return {**report(()), "runs": [source.derive(name, _diagnose) for name in chosen]}
+
+
+def table(source: Source, name: str, which: str, columns: Sequence[str] = (), rows: Sequence[str] = ()) -> bytes:
+    """A frame with the numbers of one table: [T, rows, columns].
+
+    Args:
+        source: where runs are read from.
+        name: the run.
+        which: one of `TABLES`.
+        columns, rows: which to give; all where none is named.
+
+    Raises:
+        MissingError: there is no such run, row or column.
+        ArgumentError: there is no such table.
+    """
+    if which not in TABLES:
+        raise ArgumentError(f"table is {which!r}; allowed are {list(TABLES)}")
+    run = source.run(name)
+    found: Table | None = getattr(run, which)
+    header = {"kind": "table", "run": name, "table": which, "problems": _problems(run.problems)}
+    if found is None:
+        _check_names("row", rows, ())
+        return _frame({**header, "rows": [], "columns": list(columns)}, [], [], np.empty((0, 0, len(columns)), np.float32))
+    chosen_rows = _check_names("row", rows, found.rows)
+    chosen_columns = _check_names("column", columns, found.columns)
+    values = _select(found, chosen_rows, chosen_columns)
+    return _frame({**header, "rows": list(chosen_rows), "columns": list(chosen_columns)}, found.steps, found.wall_times, values)
+
+
+def losses(source: Source, name: str) -> bytes:
+    """A frame with the loss of each step."""
+    return _points({"run": name}, source.run(name).losses)
+
+
+def scalar_names(source: Source, name: str) -> dict[str, Any]:
+    """Names of the ordinary scalar series of a run and of its siblings."""
+    return {"version": API_VERSION, "run": name, "scalars": {run: list(tags) for run, tags in source.scalar_names(name).items()}}
+
+
+def scalars(source: Source, name: str, of: str, tag: str) -> bytes:
+    """A frame with one scalar series of a run or of a sibling of it."""
+    if tag not in source.scalar_names(name).get(of, ()):
+        raise MissingError(f"run {of!r}, beside run {name!r}, has no scalar {tag!r}")
+    return _points({"run": name, "of": of, "tag": tag}, source.scalar(of, tag))
+
+
+def picture(source: Source, name: str, kind: str, picture_name: str, step: int) -> bytes:
+    """The stored record of a picture, byte for byte."""
+    _check_kind(kind)
+    return source.picture(name, kind, picture_name, step)
+
+
+def channels(source: Source, name: str, kind: str, picture_name: str) -> bytes:
+    """A frame with per-channel statistics of a series of pictures: [T, statistics, channels]. Damaged pictures are left out."""
+    _check_kind(kind)
+    steps = _picture_steps(source, name, kind, picture_name)
+    found = source.map_pictures(name, kind, picture_name, steps, _statistics)
+    kept = [(step, *statistics) for step, statistics in zip(steps, found, strict=True) if statistics is not None]
+    names = list(dict.fromkeys(row for _, rows, _ in kept for row in rows))
+    width = max((values.shape[1] for _, _, values in kept), default=0)
+    stacked = np.full((len(kept), len(names), width), np.nan, np.float32)
+    for place, (_, rows, values) in enumerate(kept):
+        stacked[place, [names.index(row) for row in rows], : values.shape[1]] = values
+    header = {"kind": "channels", "run": name, "name": picture_name, "stats": names}
+    return record.encode(header, {"steps": np.array([step for step, *_ in kept], np.float64), "values": stacked})
+
+
+def _outline(outline: Outline, color: int, version_of: VersionOf | None) -> dict[str, Any]:
+    layers_of = _layers_of_variables(outline)
+    return {
+        "run": outline.name,
+        "title": outline.title,
+        "color": color,
+        "record": outline.record.to_dict() if outline.record else None,
+        "steps": outline.steps.tolist(),
+        "logged_steps": outline.logged_steps,
+        "pictures": [
+            _picture(picture, layers_of, version_of(outline.name, picture) if version_of else None) for picture in outline.pictures
+        ],
+        "layer_rows": list(outline.layer_rows),
+        "variable_rows": list(outline.variable_rows),
+        "problems": _problems(outline.problems),
+    }
+
+
+def _layers_of_variables(outline: Outline) -> dict[str, str]:
+    layers = outline.record.layers if outline.record else ()
+    return {name: layer.name for layer in reversed(layers) for name in (*layer.weights, *layer.state)}
+
+
+def _picture(picture: PictureSeries, layers_of: Mapping[str, str], version: str | None) -> dict[str, Any]:
+    layer = picture.name if picture.kind == "maps" else layers_of.get(picture.name)
+    return {"kind": picture.kind, "name": picture.name, "layer": layer, "steps": picture.steps.tolist(), "version": version}
+
+
+def _problems(problems: Sequence[Problem]) -> list[dict[str, str]]:
+    return [{"tag": problem.tag, "message": problem.message} for problem in problems]
+
+
+def _diagnose(run: Run) -> dict[str, Any]:
+    return diagnose(run).to_dict()
+
+
+def _check_names(what: str, asked: Sequence[str], known: Sequence[str]) -> Sequence[str]:
+    unknown = sorted(set(asked) - set(known))
+    if unknown:
+        raise MissingError(f"the table has no {what} {unknown[0]!r}")
+    return asked or known
+
+
+def _check_kind(kind: str) -> None:
+    if kind not in PICTURE_KINDS:
+        raise ArgumentError(f"kind is {kind!r}; allowed are {list(PICTURE_KINDS)}")
+
+
+def _select(found: Table, rows: Sequence[str], columns: Sequence[str]) -> Float32:
+    values = found.values
+    if rows is not found.rows:
+        values = values[:, [found.rows.index(row) for row in rows]]
+    if columns is not found.columns:
+        values = values[:, :, [found.columns.index(column) for column in columns]]
+    return values
+
+
+def _frame(header: Mapping[str, Any], steps: Any, wall_times: Any, values: Float32) -> bytes:
+    return record.encode(
+        header, {"steps": np.asarray(steps, np.float64), "wall_times": np.asarray(wall_times, np.float64), "values": values}
+    )
+
+
+def _points(header: Mapping[str, Any], points: Points | None) -> bytes:
+    steps = points.steps.astype(np.float64) if points else np.empty(0, np.float64)
+    return record.encode({"kind": "points", **header}, {"steps": steps, "values": points.values if points else np.empty(0, np.float32)})
+
+
+def _picture_steps(source: Source, name: str, kind: str, picture_name: str) -> list[int]:
+    for series in source.outline(name).pictures:
+        if (series.kind, series.name) == (kind, picture_name):
+            return [int(step) for step in series.steps]
+    raise MissingError(f"run {name!r} has no pictures of kind {kind!r} named {picture_name!r}")
+
+
+def _statistics(blob: bytes) -> tuple[list[str], Float32] | None:
+    try:
+        parsed = record.decode(blob)
+        names, values = parsed.header.get("stats"), parsed.array("stats")
+    except FormatError:
+        return None
+    if not isinstance(names, list) or values.ndim != 2 or values.dtype != np.float32 or len(names) != len(values):
+        return None
+    return [str(name) for name in names], values

@@ -1,1 +1,0 @@
-"""What is sent to others: a logdir thinned into a zip, and a report that is one page."""

@@ -1,1 +1,0 @@
-"""Statistics of activations and of variables."""

@@ -1,1 +1,0 @@
-"""What happens behind a logging call: the queue and its thread, one event file a folder, local and remote paths."""
