@@ -76,8 +76,8 @@ async function splitBundle() {
   const { outputFiles } = await build({
     ...options,
     entryPoints: {
-      index: join(root, "src/index.ts"),
-      late: join(root, "src/late.ts"),
+      index: join(root, "src/main.ts"),
+      late: join(root, "src/lazy.ts"),
       style: join(root, "src/style.css"),
     },
     splitting: true,

@@ -1,4 +1,4 @@
-"""Writes src/lut_data.ts and test/luts.json from matplotlib's public colour tables: `pip install matplotlib && python luts.py`.
+"""Writes src/draw/lut_data.ts and test/luts.json from matplotlib's public colour tables: `pip install matplotlib && python luts.py`.
 
 Viridis and cividis change by a few levels from entry to entry, so differences as letters compress to a few hundred bytes. The
 diverging table is ColorBrewer's RdBu, blue below zero and red above, from its eleven colours; entries 127 and 128 are both zero.
@@ -44,7 +44,7 @@ def main() -> None:
         *lines,
         f'export const DIVERGING_STOPS = "{hexes}";',
     ]
-    (FRONTEND / "src" / "lut_data.ts").write_text("\n".join(source) + "\n")
+    (FRONTEND / "src" / "draw" / "lut_data.ts").write_text("\n".join(source) + "\n")
     tables |= {"diverging": diverging(stops)}
     (FRONTEND / "test" / "luts.json").write_text(json.dumps({name: table.tolist() for name, table in tables.items()}) + "\n")
 

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { Api } from "../src/api";
-import { PromiseCache } from "../src/cache";
-import { address, type DataSource, EmbeddedSource, RequestError } from "../src/source";
-import { Store } from "../src/store";
+import { Api } from "../src/data/api";
+import { PromiseCache } from "../src/data/cache";
+import { address, type DataSource, EmbeddedSource, RequestError } from "../src/data/source";
+import { Store } from "../src/state/store";
 import type { Run } from "../src/types";
 import { floats, frame } from "./encode";
 

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
-import { BatchingSource } from "../src/batch";
-import { type DataSource, RequestError } from "../src/source";
+import { BatchingSource } from "../src/data/batch";
+import { type DataSource, RequestError } from "../src/data/source";
 import { assembled } from "./encode";
 
 const bytes = (text: string) => new TextEncoder().encode(text);

@@ -1,11 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { colourOf, drawRgb, drawTiles, type Style } from "../src/draw";
-import { channelsOf, lut, rgb } from "../src/lut";
-import { countMarks, MARKS, type Mark } from "../src/marks";
-import { layOut, sliceOrigin } from "../src/mosaic";
-import { COLOUR_MAPS } from "../src/state";
-import { valueAt } from "../src/tiles";
+import { colourOf, drawRgb, drawTiles, type Style } from "../src/draw/draw";
+import { COLOUR_MAPS, channelsOf, lut, rgb } from "../src/draw/lut";
+import { countMarks, MARKS, type Mark } from "../src/draw/marks";
+import { layOut, sliceOrigin } from "../src/draw/mosaic";
+import { valueAt } from "../src/model/tiles";
 import { coded, floatTiles } from "./tiles";
 
 const viridis: Style = { lut: lut("viridis"), asSummary: false };

@@ -1,9 +1,9 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { FormatError } from "../src/assert";
-import { readPicture } from "../src/picture";
-import { readFrame, section, sizeOf } from "../src/record";
-import { mapTiles, tileValues } from "../src/tiles";
+import { FormatError } from "../src/data/assert";
+import { readPicture } from "../src/data/picture";
+import { readFrame, section, sizeOf } from "../src/data/record";
+import { mapTiles, tileValues } from "../src/model/tiles";
 
 interface Golden {
   readonly error?: string;

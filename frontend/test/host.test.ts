@@ -1,6 +1,6 @@
 // @vitest-environment happy-dom
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { soon } from "../src/host";
+import { soon } from "../src/data/host";
 
 describe("soon", () => {
   beforeEach(() => {

@@ -1,5 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { groupAlike, groupedOrder } from "../src/alike";
+import { toNpy } from "../src/data/npy";
+import { type Filters, type Maps, readPicture } from "../src/data/picture";
+import type { NdArray } from "../src/data/record";
+import { conditions, healthChanges } from "../src/model/channel_health";
 import {
   choices,
   filtersAcross,
@@ -9,14 +12,11 @@ import {
   largestInputs,
   normsOf,
   shownOf,
-} from "../src/kernel";
-import { conditions, lifeChanges } from "../src/life";
-import { toNpy } from "../src/npy";
-import { type Filters, type Maps, readPicture } from "../src/picture";
-import { largestFirst, tileOrder } from "../src/pictures/order";
-import type { NdArray } from "../src/record";
-import { relatives } from "../src/relatives";
-import { mapTiles, tileValues } from "../src/tiles";
+} from "../src/model/kernel";
+import { groupedOrder, groupNearCopies } from "../src/model/near_copies";
+import { similarChannels } from "../src/model/similar_channels";
+import { mapTiles, tileValues } from "../src/model/tiles";
+import { largestFirst, tileOrder } from "../src/views/pictures/order";
 import { floats, frame } from "./encode";
 
 async function kernel(shape: readonly number[], values: readonly number[]): Promise<Filters> {
@@ -90,14 +90,14 @@ describe("kernel", () => {
 
 describe("near-copies", () => {
   it("are grouped with the first that they resemble, and stand together", () => {
-    const groups = groupAlike(array([5, 2], [1, 0, 0, 1, 2, 0.01, -1, 0, 0.001, 7]));
+    const groups = groupNearCopies(array([5, 2], [1, 0, 0, 1, 2, 0.01, -1, 0, 0.001, 7]));
     expect(groups).toEqual([0, 1, 0, 3, 1]);
     expect(groupedOrder(groups!)).toEqual([0, 2, 1, 4, 3]);
   });
 
   it("are not looked for among too many, and filters of zeros resemble nothing", () => {
-    expect(groupAlike(array([20000, 1], Array(20000).fill(1)))).toBeNull();
-    expect(groupAlike(array([2, 2], [0, 0, 0, 0]))).toEqual([0, 1]);
+    expect(groupNearCopies(array([20000, 1], Array(20000).fill(1)))).toBeNull();
+    expect(groupNearCopies(array([2, 2], [0, 0, 0, 0]))).toEqual([0, 1]);
   });
 });
 
@@ -138,7 +138,7 @@ describe("channels", () => {
     const values = Float32Array.of(0, 1, 0.5, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 2, 0.5, 1, 0, 0, 3, 3, 0, 0, 0, 0);
     const states = conditions({ run: "", name: "", stats, channels: 1, steps, values }, 0, "relu");
     expect(states).toEqual(["alive", "dead", "not finite", "constant"]);
-    expect(lifeChanges(steps, states).map(({ step }) => step)).toEqual([10, 20, 30]);
+    expect(healthChanges(steps, states).map(({ step }) => step)).toEqual([10, 20, 30]);
   });
 });
 
@@ -180,7 +180,7 @@ describe("npy", () => {
   });
 });
 
-describe("relatives", () => {
+describe("similarChannels", () => {
   it("are the most correlated tiles, constant ones left out", () => {
     const values = Float32Array.of(1, 2, 3, 2, 4, 6, 3, 2, 1, 5, 5, 5, 1, 2, 4);
     const tiles = {
@@ -193,10 +193,10 @@ describe("relatives", () => {
       highs: null,
       labels: [0, 1, 2, 3, 4],
     };
-    const found = relatives(tiles, 0);
+    const found = similarChannels(tiles, 0);
     expect(found.map(({ index }) => index)).toEqual([1, 4, 2]);
     expect(found[0]!.correlation).toBeCloseTo(1, 12);
     expect(found[2]!.correlation).toBeCloseTo(-1, 12);
-    expect(relatives(tiles, 3)).toEqual([]);
+    expect(similarChannels(tiles, 3)).toEqual([]);
   });
 });

@@ -1,7 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { channelsOf, cssGradient, lut } from "../src/lut";
-import { COLOUR_MAPS } from "../src/state";
+import { COLOUR_MAPS, channelsOf, cssGradient, lut } from "../src/draw/lut";
 
 const EXPECTED: Record<string, number[][]> = JSON.parse(readFileSync(new URL("./luts.json", import.meta.url), "utf8"));
 

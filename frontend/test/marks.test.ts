@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { countMarks, type Mark } from "../src/marks";
-import { valueAt } from "../src/tiles";
+import { countMarks, type Mark } from "../src/draw/marks";
+import { valueAt } from "../src/model/tiles";
 import { coded } from "./tiles";
 
 /** Ends of a tile and limits that often touch each other. */

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { hitTest, layOut, placeOf, sliceOrigin } from "../src/mosaic";
+import { hitTest, layOut, placeOf, sliceOrigin } from "../src/draw/mosaic";
 
 const sizes = fc.record({
   count: fc.integer({ min: 1, max: 40 }),

@@ -1,10 +1,9 @@
 import { beforeEach, describe, expect, it, vi } from "vitest";
-import { share } from "../src/charts/format";
-import { costSentence } from "../src/overview/cost";
-import { evidencePhrases } from "../src/overview/evidence_words";
-import { usualWords } from "../src/overview/ScaleBar";
-import { choiceLabel, holder, scalarChoices } from "../src/overview/scalars";
+import { evidencePhrases, share } from "../src/model/number_format";
 import type { Run } from "../src/types";
+import { costSentence } from "../src/views/overview/cost";
+import { usualWords } from "../src/views/overview/ScaleBar";
+import { choiceLabel, holder, scalarChoices } from "../src/views/overview/scalars";
 
 const run = (name: string) => ({ run: name }) as Run;
 
@@ -111,18 +110,18 @@ describe("what is put aside", () => {
       getItem: (key: string) => store.get(key) ?? null,
       setItem: (key: string, text: string) => store.set(key, text),
     });
-    const first = await import("../src/overview/dismissed");
+    const first = await import("../src/views/overview/dismissed");
     first.dismiss('["a","dead_units","conv1"]');
     first.dismiss('["b","dead_units","conv1"]');
     vi.resetModules();
-    const again = await import("../src/overview/dismissed");
+    const again = await import("../src/views/overview/dismissed");
     again.restore("a");
     expect([...again.dismissed.value]).toEqual(['["b","dead_units","conv1"]']);
   });
 
   it.each(["not JSON", '{"a":1}', '[1, "x", "[not JSON"]'])("survives a damaged store: %s", async (stored) => {
     vi.stubGlobal("localStorage", { getItem: () => stored, setItem: () => undefined });
-    const { dismissed, restore } = await import("../src/overview/dismissed");
+    const { dismissed, restore } = await import("../src/views/overview/dismissed");
     restore("a");
     expect(dismissed.value.size).toBe(0);
   });
@@ -132,7 +131,7 @@ describe("what is put aside", () => {
       throw new Error("forbidden");
     };
     vi.stubGlobal("localStorage", { getItem: forbidden, setItem: forbidden });
-    const { dismissed, dismiss } = await import("../src/overview/dismissed");
+    const { dismissed, dismiss } = await import("../src/views/overview/dismissed");
     dismiss('["a","b","c"]');
     expect(dismissed.value.size).toBe(1);
   });

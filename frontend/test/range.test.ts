@@ -8,12 +8,12 @@ import {
   limitsOfTiles,
   NO_LIMITS,
   percentileLimits,
+  type RANGES,
   symmetric,
   tileExtents,
   widened,
-} from "../src/range";
-import type { RANGES } from "../src/state";
-import type { Tiles } from "../src/tiles";
+} from "../src/model/range";
+import type { Tiles } from "../src/model/tiles";
 import { coded, floatTiles } from "./tiles";
 
 interface Case {

@@ -1,7 +1,14 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { activationFunction, denseFilter, filterOf, productsAt, separableFilter, whyWhole } from "../src/products";
-import { clipped, type Network, receptiveField, sizeOf } from "../src/receptive";
+import {
+  activationFunction,
+  denseFilter,
+  filterOf,
+  productsAt,
+  separableFilter,
+  whyWhole,
+} from "../src/model/products";
+import { clipped, type Network, receptiveField, sizeOf } from "../src/model/receptive";
 import type { Layer } from "../src/types";
 
 const read = (name: string) =>

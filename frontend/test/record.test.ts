@@ -1,8 +1,8 @@
 import { gzipSync } from "node:zlib";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { FormatError } from "../src/assert";
-import { readFrame, section } from "../src/record";
+import { FormatError } from "../src/data/assert";
+import { readFrame, section } from "../src/data/record";
 import { assembled, floats, frame } from "./encode";
 
 describe("readFrame", () => {

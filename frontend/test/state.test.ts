@@ -1,9 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { readHash, withTexts } from "../src/host";
-import { naturalCompare, RegexFilter } from "../src/natural";
-import { COLOUR_MAPS, decodeState, encodeState, INITIAL_STATE, RANGES, VIEWS, type ViewState } from "../src/state";
-import { indexAtOrBefore, shownStep, union } from "../src/steps";
+import { readHash, withTexts } from "../src/data/host";
+import { COLOUR_MAPS } from "../src/draw/lut";
+import { naturalCompare, RegexFilter } from "../src/model/natural";
+import { RANGES } from "../src/model/range";
+import { decodeState, encodeState, INITIAL_STATE, VIEWS, type ViewState } from "../src/state/state";
+import { indexAtOrBefore, shownStep, union } from "../src/state/steps";
 
 const states: fc.Arbitrary<ViewState> = fc.record({
   ...Object.fromEntries(Object.entries(INITIAL_STATE).map(([key, value]) => [key, fc.constant(value)])),

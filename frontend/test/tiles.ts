@@ -1,5 +1,5 @@
 /** Small tiles for tests. */
-import type { Tiles } from "../src/tiles";
+import type { Tiles } from "../src/model/tiles";
 
 export function floatTiles(
   [count, rows, columns]: readonly [number, number, number],

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { axisRange, describe as describeChart, drawable } from "../src/charts/spec";
-import { lossSpec } from "../src/overview/LossChart";
-import { sparkPath } from "../src/weights/axis";
+import { lossSpec } from "../src/views/overview/LossChart";
+import { sparkPath } from "../src/views/weights/axis";
 import {
   BAND_COLUMNS,
   CHART_COLUMNS,
@@ -10,8 +10,8 @@ import {
   ratioChart,
   resumedAt,
   resumeWords,
-} from "../src/weights/detail_specs";
-import { arrow } from "../src/weights/VariableCells";
+} from "../src/views/weights/detail_specs";
+import { arrow } from "../src/views/weights/VariableCells";
 
 const columns = [...CHART_COLUMNS, ...BAND_COLUMNS];
 const at = (over: Readonly<Record<string, number>>) => columns.map((name) => over[name] ?? Number.NaN);

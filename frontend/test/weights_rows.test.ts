@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { NumberTable } from "../src/charts/table";
+import type { NumberTable } from "../src/model/table";
 import type { Run, RunDiagnosis } from "../src/types";
 import {
   networkOrder,
@@ -10,9 +10,9 @@ import {
   TABLE_COLUMNS,
   type VariableRow,
   variableSeries,
-} from "../src/weights/rows";
-import { readSorting, sortBy, writeSorting } from "../src/weights/sorting";
-import { rowAfterKey, scrollTo, windowOf } from "../src/weights/window";
+} from "../src/views/weights/rows";
+import { readSorting, sortBy, writeSorting } from "../src/views/weights/sorting";
+import { rowAfterKey, scrollTo, windowOf } from "../src/views/weights/window";
 
 const layers = [
   { name: "conv2", weights: ["conv2/kernel"], state: ["conv2/moving_mean"] },

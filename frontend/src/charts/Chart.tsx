@@ -3,10 +3,10 @@
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useEffect, useMemo, useRef } from "preact/hooks";
+import { download } from "../data/download";
+import { count, wordings } from "../model/number_format";
 import { ChartTable } from "./ChartTable";
-import { download } from "./download";
 import { toCsv, toJson } from "./export";
-import { count, wordings } from "./format";
 import { markLegend } from "./marks";
 import type { PlotHandle } from "./plot";
 import { indexAt } from "./series";

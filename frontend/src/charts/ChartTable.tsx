@@ -1,7 +1,7 @@
 /** The numbers of a chart as a table, for those who would rather read than look. */
 
+import { count, wordings } from "../model/number_format";
 import { rowsByStep } from "./export";
-import { count, wordings } from "./format";
 import type { ChartSpec } from "./spec";
 
 const MOST_ROWS = 500;

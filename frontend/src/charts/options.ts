@@ -1,7 +1,7 @@
 /** uPlot's options for a chart, and what it draws beside lines: the healthy range, and marks for values without a place. */
 
 import type uPlot from "uplot";
-import { wordings } from "./format";
+import { wordings } from "../model/number_format";
 import { MARK_TEXT } from "./marks";
 import { ticks } from "./scale";
 import type { ChartSpec, Drawable, Line } from "./spec";

@@ -1,6 +1,6 @@
 /** Numbers over steps, made ready to be drawn: thinned, with gaps, and with marks where a value has no place on the axis. */
 
-import { indexAtOrBefore } from "../steps";
+import { indexAtOrBefore } from "../state/steps";
 
 export interface Series {
   readonly steps: ArrayLike<number>;

@@ -1,6 +1,6 @@
 /** What a chart shows, as plain values, and the arithmetic between that and a drawing. */
 
-import type { Quantity } from "./format";
+import type { Quantity } from "../model/number_format";
 import type { Bounds } from "./scale";
 import { extent, type Mark, type Plotted, plotted, type Series, thin } from "./series";
 

@@ -1,3 +1,0 @@
-/** What is not needed for the first view: built as a file of its own, loaded when it is first shown. */
-export { ChannelDrawer } from "./channel/ChannelDrawer";
-export { WeightChange } from "./weights/WeightChange";
