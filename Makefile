@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 RETRY := tools/retry
 INPUTS := pyproject.toml setup.py constraints/test.txt
 
-.PHONY: help demo test test-all lint format frontend bench soak compatibility clean
+.PHONY: help demo test test-all lint format generate frontend bench soak compatibility clean
 
 help: ## says what there is to make
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -42,6 +42,9 @@ format: $(VENV)/.test ## rewrites the sources in the project's style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	@tools/frontend format
+
+generate: $(VENV)/.test ## writes what follows from the facts of schema/: types and columns of the dashboard, tables in docs/
+	$(BIN)/python tools/generate.py
 
 frontend: $(VENV)/.test ## builds the dashboard into tb_featuremap_plugin/static
 	@tools/frontend build

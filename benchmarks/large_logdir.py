@@ -27,22 +27,22 @@ def write(folder: Path, runs: int = RUNS, steps: int = STEPS) -> None:
 
 def _write_run(folder: Path, seed: int, steps: int, every: int) -> None:
     import tb_featuremap_plugin as fm
-    from tb_featuremap_plugin.format import metadata
     from tb_featuremap_plugin.format.run_record import encode
     from tb_featuremap_plugin.format.values import blob_value, table_value
+    from tb_featuremap_plugin.schema import tags
 
     rng = np.random.default_rng(seed)
     record = encode(_record())
     pictures = _pictures(rng)
     with fm.Writer(folder) as writer:
-        writer.submit(0, lambda: [blob_value(metadata.RUN_TAG, record)])
+        writer.submit(0, lambda: [blob_value(tags.RUN_TAG, record)])
         for step in range(steps):
             layers, variables = _tables(rng, step)
             writer.submit(
                 step,
                 lambda layers=layers, variables=variables: [
-                    table_value(metadata.LAYERS_TAG, layers),
-                    table_value(metadata.VARIABLES_TAG, variables),
+                    table_value(tags.LAYERS_TAG, layers),
+                    table_value(tags.VARIABLES_TAG, variables),
                 ],
             )
             if step % every == 0 or step == steps - 1:

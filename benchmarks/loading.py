@@ -131,9 +131,9 @@ def _write_numbers(folder: Path, steps: int, layers: int, runs: int) -> tuple[in
 
 def _write_run(folder: Path, steps: int, layers: int) -> None:
     import tb_featuremap_plugin as fm
-    from tb_featuremap_plugin.format import metadata
     from tb_featuremap_plugin.format.run_record import encode
     from tb_featuremap_plugin.format.values import blob_value, table_value
+    from tb_featuremap_plugin.schema import tags
     from tb_featuremap_plugin.schema.columns import LAYER_COLUMNS, PROGRESS_COLUMNS, VARIABLE_COLUMNS
     from tb_featuremap_plugin.schema.network import RunRecord
 
@@ -145,13 +145,13 @@ def _write_run(folder: Path, steps: int, layers: int) -> None:
     with fm.Writer(folder) as writer:
         for step in range(steps):
             tables = {
-                metadata.LAYERS_TAG: usual_numbers(rng, layers, LAYER_COLUMNS, step),
-                metadata.VARIABLES_TAG: usual_numbers(rng, layers, VARIABLE_COLUMNS, step),
-                metadata.LOSSES_TAG: np.array([[0, 1 / (1 + step)]], np.float32),
-                metadata.PROGRESS_TAG: np.array([[0 if column == "first_step" else step + 1 for column in PROGRESS_COLUMNS]], np.float32),
+                tags.LAYERS_TAG: usual_numbers(rng, layers, LAYER_COLUMNS, step),
+                tags.VARIABLES_TAG: usual_numbers(rng, layers, VARIABLE_COLUMNS, step),
+                tags.LOSSES_TAG: np.array([[0, 1 / (1 + step)]], np.float32),
+                tags.PROGRESS_TAG: np.array([[0 if column == "first_step" else step + 1 for column in PROGRESS_COLUMNS]], np.float32),
             }
             values = [table_value(tag, table) for tag, table in tables.items()]
-            writer.submit(step, lambda values=values, step=step: [*values, *([] if step else [blob_value(metadata.RUN_TAG, record)])])
+            writer.submit(step, lambda values=values, step=step: [*values, *([] if step else [blob_value(tags.RUN_TAG, record)])])
 
 
 def _write_pictures(folder: Path, megabytes: int) -> tuple[int, int]:

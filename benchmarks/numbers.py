@@ -48,9 +48,9 @@ def _packed() -> Comparison:
 
 def _write_packed(folder: Path) -> None:
     import tb_featuremap_plugin as fm
-    from tb_featuremap_plugin.format import metadata
     from tb_featuremap_plugin.format.run_record import encode
     from tb_featuremap_plugin.format.values import blob_value, table_value
+    from tb_featuremap_plugin.schema import tags
     from tb_featuremap_plugin.schema.columns import VARIABLE_COLUMNS
     from tb_featuremap_plugin.schema.network import RunRecord
 
@@ -58,9 +58,9 @@ def _write_packed(folder: Path) -> None:
     record = encode(RunRecord(variable_rows=rows, variable_columns=VARIABLE_COLUMNS))
     numbers = np.random.default_rng(0).random((VARIABLES, len(VARIABLE_COLUMNS)), dtype=np.float32)
     with fm.Writer(folder) as writer:
-        writer.submit(0, lambda: [blob_value(metadata.RUN_TAG, record), table_value(metadata.VARIABLES_TAG, numbers)])
+        writer.submit(0, lambda: [blob_value(tags.RUN_TAG, record), table_value(tags.VARIABLES_TAG, numbers)])
         for step in range(1, STEPS):
-            writer.submit(step, lambda: [table_value(metadata.VARIABLES_TAG, numbers)])
+            writer.submit(step, lambda: [table_value(tags.VARIABLES_TAG, numbers)])
 
 
 def _diagnosed() -> Comparison:

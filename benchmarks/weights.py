@@ -45,17 +45,17 @@ def _statistics(weights: dict[str, Float32], previous: dict[str, Float32]) -> Va
 
 def _ours(weights: dict[str, Float32], previous: dict[str, Float32]) -> Variant:
     import tb_featuremap_plugin as fm
-    from tb_featuremap_plugin.format import metadata
     from tb_featuremap_plugin.format.values import table_value
     from tb_featuremap_plugin.measures.weights.many import variable_rows
     from tb_featuremap_plugin.measures.weights.variable import Change, Variable
+    from tb_featuremap_plugin.schema import tags
 
     folder, step = fresh("ours"), iter(range(10**9))
     writer, growth = fm.Writer(folder), Growth(folder)
 
     def log() -> int:
         rows = variable_rows([Variable(value, Change(previous=previous[name], gap=1)) for name, value in weights.items()])
-        writer.submit(next(step), lambda: [table_value(metadata.VARIABLES_TAG, rows)])
+        writer.submit(next(step), lambda: [table_value(tags.VARIABLES_TAG, rows)])
         writer.flush()
         return growth()
 

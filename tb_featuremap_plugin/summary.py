@@ -6,30 +6,31 @@ Nothing here imports TensorFlow: where it is not loaded there is no default writ
 from __future__ import annotations
 
 import operator
+from typing import TYPE_CHECKING
 
 from tensorboard.compat.proto.summary_pb2 import Summary
 
 from tb_featuremap_plugin.arrays import tensors
 from tb_featuremap_plugin.format import values
-from tb_featuremap_plugin.images.pictures import FilterOptions, MapOptions, Precision
+from tb_featuremap_plugin.images.options import FilterKeywords, FilterOptions, MapKeywords, MapOptions
 from tb_featuremap_plugin.recording import tf_summary
-from tb_featuremap_plugin.recording.requests import FeatureMapsRequest, FiltersRequest, WeightChangeRequest
+from tb_featuremap_plugin.recording.keywords import options_of, takes
+from tb_featuremap_plugin.recording.requests import FeatureMapsRequest, FiltersRequest, WeightChangeRequest, WeightKeywords, WeightOptions
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 __all__ = ["feature_maps", "feature_maps_pb", "filters", "filters_pb", "weight_change", "weight_change_pb"]
 
 
+@takes(MapOptions)
 def feature_maps(
     name: str,
     data: object,
     step: object | None = None,
     *,
     inputs: object | None = None,
-    layout: str = "NHWC",
-    activation: str | None = None,
-    max_images: int = 1,
-    max_channels: int = 256,
-    precision: Precision = "uint8",
-    description: str | None = None,
+    **options: Unpack[MapKeywords],
 ) -> object:
     """Logs what a layer puts out to the default tf.summary writer, eagerly or inside a tf.function.
 
@@ -46,24 +47,22 @@ def feature_maps(
         ValueError: there is no step, or an argument is not allowed.
         RuntimeError: inside a function with `jit_compile=True`, which cannot write summaries.
     """
-    options = MapOptions(layout, activation, max_images, max_channels, precision, description)
+    checked = options_of(MapOptions, options, "feature_maps")
 
     def build(data: object, inputs: object | None) -> Summary:
-        return values.summary(FeatureMapsRequest.check(name, data, inputs, options, tensors.to_numpy).build())
+        return values.summary(FeatureMapsRequest.check(name, data, inputs, checked, tensors.to_numpy).build())
 
     return tf_summary.write(build, (data, inputs), step, "feature_maps")
 
 
+@takes(FilterOptions)
 def filters(
     name: str,
     kernel: object,
     step: object | None = None,
     *,
-    layout: str = "HWIO",
-    layer: str | None = None,
     bias: object | None = None,
-    max_filters: int = 256,
-    description: str | None = None,
+    **options: Unpack[FilterKeywords],
 ) -> object:
     """Logs what a layer's filters have learnt to the default tf.summary writer, eagerly or inside a tf.function.
 
@@ -78,14 +77,15 @@ def filters(
     Raises:
         TypeError, ValueError, RuntimeError: as `feature_maps`.
     """
-    options = FilterOptions(layout, layer, max_filters, description)
+    checked = options_of(FilterOptions, options, "filters")
 
     def build(kernel: object, bias: object | None) -> Summary:
-        return values.summary(FiltersRequest.check(name, kernel, bias, options, tensors.to_numpy).build())
+        return values.summary(FiltersRequest.check(name, kernel, bias, checked, tensors.to_numpy).build())
 
     return tf_summary.write(build, (kernel, bias), step, "filters")
 
 
+@takes(WeightOptions)
 def weight_change(
     name: str,
     value: object,
@@ -96,9 +96,7 @@ def weight_change(
     initial: object | None = None,
     previous_update: object | None = None,
     gradient: object | None = None,
-    layer: str | None = None,
-    trainable: bool = True,
-    description: str | None = None,
+    **options: Unpack[WeightKeywords],
 ) -> object:
     """Logs how a variable changes to the default tf.summary writer, eagerly or inside a tf.function.
 
@@ -114,13 +112,14 @@ def weight_change(
     Raises:
         TypeError, ValueError, RuntimeError: as `feature_maps`.
     """
+    checked = options_of(WeightOptions, options, "weight_change")
     step = tf_summary.current_step(step)
     gap = _gap_between(step, previous_step)
 
     def build(value: object, previous: object, initial: object, previous_update: object, gradient: object, gap: object) -> Summary:
         others = {"previous": previous, "initial": initial, "previous_update": previous_update, "gradient": gradient}
         steps = operator.index(tensors.to_numpy(gap, "previous_step").item())
-        call = WeightChangeRequest.check(name, value, others, steps, layer, trainable, description, tensors.to_numpy)
+        call = WeightChangeRequest.check(name, value, others, steps, checked, tensors.to_numpy)
         return values.summary(call.build())
 
     return tf_summary.write(build, (value, previous, initial, previous_update, gradient, gap), step, "weight_change")
@@ -135,17 +134,13 @@ def _gap_between(step: object | None, previous_step: object | None) -> object:
     return step - previous_step  # type: ignore[operator]  # numbers or tensors
 
 
+@takes(MapOptions)
 def feature_maps_pb(
     name: str,
     data: object,
     *,
     inputs: object | None = None,
-    layout: str = "NHWC",
-    activation: str | None = None,
-    max_images: int = 1,
-    max_channels: int = 256,
-    precision: Precision = "uint8",
-    description: str | None = None,
+    **options: Unpack[MapKeywords],
 ) -> Summary:
     """What a layer puts out, as a Summary: its picture, its row of statistics and, if given, the picture of its inputs.
 
@@ -164,19 +159,17 @@ def feature_maps_pb(
         TypeError: `data` or `inputs` is no array of real numbers.
         ValueError: an argument is not allowed; the message says what is.
     """
-    options = MapOptions(layout, activation, max_images, max_channels, precision, description)
-    return values.summary(FeatureMapsRequest.check(name, data, inputs, options, tensors.to_numpy).build())
+    checked = options_of(MapOptions, options, "feature_maps_pb")
+    return values.summary(FeatureMapsRequest.check(name, data, inputs, checked, tensors.to_numpy).build())
 
 
+@takes(FilterOptions)
 def filters_pb(
     name: str,
     kernel: object,
     *,
-    layout: str = "HWIO",
-    layer: str | None = None,
     bias: object | None = None,
-    max_filters: int = 256,
-    description: str | None = None,
+    **options: Unpack[FilterKeywords],
 ) -> Summary:
     """What a layer's filters have learnt, as a Summary.
 
@@ -194,10 +187,11 @@ def filters_pb(
         TypeError: `kernel` or `bias` is no array of real numbers.
         ValueError: an argument is not allowed; the message says what is.
     """
-    options = FilterOptions(layout, layer, max_filters, description)
-    return values.summary(FiltersRequest.check(name, kernel, bias, options, tensors.to_numpy).build())
+    checked = options_of(FilterOptions, options, "filters_pb")
+    return values.summary(FiltersRequest.check(name, kernel, bias, checked, tensors.to_numpy).build())
 
 
+@takes(WeightOptions)
 def weight_change_pb(
     name: str,
     value: object,
@@ -207,9 +201,7 @@ def weight_change_pb(
     initial: object | None = None,
     previous_update: object | None = None,
     gradient: object | None = None,
-    layer: str | None = None,
-    trainable: bool = True,
-    description: str | None = None,
+    **options: Unpack[WeightKeywords],
 ) -> Summary:
     """How a variable changes, as a Summary of one row of statistics.
 
@@ -230,5 +222,6 @@ def weight_change_pb(
         ValueError: an argument is not allowed, or the shapes differ.
     """
     others = {"previous": previous, "initial": initial, "previous_update": previous_update, "gradient": gradient}
-    call = WeightChangeRequest.check(name, value, others, gap, layer, trainable, description, tensors.to_numpy)
+    checked = options_of(WeightOptions, options, "weight_change_pb")
+    call = WeightChangeRequest.check(name, value, others, gap, checked, tensors.to_numpy)
     return values.summary(call.build())

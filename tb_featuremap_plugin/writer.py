@@ -14,18 +14,23 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from tensorboard.compat.proto.summary_pb2 import Summary
 
 from tb_featuremap_plugin.arrays import tensors
 from tb_featuremap_plugin.arrays.snapshot_pool import SnapshotPool
 from tb_featuremap_plugin.format.values import Value, encoded
-from tb_featuremap_plugin.images.pictures import FilterOptions, MapOptions, Precision
+from tb_featuremap_plugin.images.options import FilterKeywords, FilterOptions, MapKeywords, MapOptions
 from tb_featuremap_plugin.recording import storage
 from tb_featuremap_plugin.recording.background import Background
 from tb_featuremap_plugin.recording.eventlog import EventLog
-from tb_featuremap_plugin.recording.requests import FeatureMapsRequest, FiltersRequest, WeightChangeRequest
+from tb_featuremap_plugin.recording.keywords import options_of, takes
+from tb_featuremap_plugin.recording.requests import FeatureMapsRequest, FiltersRequest, WeightChangeRequest, WeightKeywords, WeightOptions
 from tb_featuremap_plugin.schema import limits
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 Build = Callable[[], Sequence[Value | Summary.Value]]
 
@@ -81,6 +86,7 @@ class Writer:
         _writers.add(self)
         weakref.finalize(self, _shut, self._queue, self._log).atexit = False
 
+    @takes(MapOptions)
     def feature_maps(
         self,
         name: str,
@@ -88,12 +94,7 @@ class Writer:
         step: int,
         *,
         inputs: object | None = None,
-        layout: str = "NHWC",
-        activation: str | None = None,
-        max_images: int = 1,
-        max_channels: int = 256,
-        precision: Precision = "uint8",
-        description: str | None = None,
+        **options: Unpack[MapKeywords],
     ) -> None:
         """Logs what a layer puts out; arguments as of `summary.feature_maps_pb`.
 
@@ -101,24 +102,21 @@ class Writer:
             TypeError: an array is none, or the step is no whole number.
             ValueError: an argument is not allowed, or the writer is closed.
         """
-        options = MapOptions(layout, activation, max_images, max_channels, precision, description)
         checked = self._check_step(step)
-        call = FeatureMapsRequest.check(name, data, inputs, options, self._pool.take)
+        call = FeatureMapsRequest.check(name, data, inputs, options_of(MapOptions, options, "feature_maps"), self._pool.take)
         ordinal = self.next_ordinal("maps", name)
         inputs_ordinal = None if inputs is None else self.next_ordinal("inputs", name)
         self._submit(checked, partial(self._build_maps, call, ordinal, inputs_ordinal), call.nbytes)
 
+    @takes(FilterOptions)
     def filters(
         self,
         name: str,
         kernel: object,
         step: int,
         *,
-        layout: str = "HWIO",
-        layer: str | None = None,
         bias: object | None = None,
-        max_filters: int = 256,
-        description: str | None = None,
+        **options: Unpack[FilterKeywords],
     ) -> None:
         """Logs what a layer's filters have learnt; arguments as of `summary.filters_pb`.
 
@@ -127,10 +125,11 @@ class Writer:
             ValueError: an argument is not allowed, or the writer is closed.
         """
         checked = self._check_step(step)
-        call = FiltersRequest.check(name, kernel, bias, FilterOptions(layout, layer, max_filters, description), tensors.snapshot)
+        call = FiltersRequest.check(name, kernel, bias, options_of(FilterOptions, options, "filters"), tensors.snapshot)
         ordinal = self.next_ordinal("filters", name)
         self._submit(checked, partial(call.build, ordinal), call.nbytes)
 
+    @takes(WeightOptions)
     def weight_change(
         self,
         name: str,
@@ -142,9 +141,7 @@ class Writer:
         initial: object | None = None,
         previous_update: object | None = None,
         gradient: object | None = None,
-        layer: str | None = None,
-        trainable: bool = True,
-        description: str | None = None,
+        **options: Unpack[WeightKeywords],
     ) -> None:
         """Logs how a variable changes; arguments as of `summary.weight_change_pb`.
 
@@ -157,9 +154,8 @@ class Writer:
         """
         checked = self._check_step(step)
         others = {"previous": previous, "initial": initial, "previous_update": previous_update, "gradient": gradient}
-        call = WeightChangeRequest.check(
-            name, value, others, gap_between(checked, previous_step), layer, trainable, description, tensors.snapshot
-        )
+        gap, given = gap_between(checked, previous_step), options_of(WeightOptions, options, "weight_change")
+        call = WeightChangeRequest.check(name, value, others, gap, given, tensors.snapshot)
         ordinal = self.next_ordinal("variables", name)
         self._submit(checked, partial(call.build, ordinal), call.nbytes)
 

@@ -98,14 +98,16 @@ def test_arrays_of_many_blocks(shape, order):
         np.testing.assert_allclose(stats["spread"], spread.mean(tuple(range(1, spread.ndim))), rtol=5e-6)
 
 
-@pytest.mark.parametrize("activation", ["sigmoid", "hard_sigmoid", "tanh", "hard_tanh", "softsign", "relu6", "Sigmoid"])
+@pytest.mark.parametrize(
+    "activation", ["sigmoid", "hard_sigmoid", "Hardsigmoid", "tanh", "hard_tanh", "Hardtanh", "softsign", "relu6", "Sigmoid"]
+)
 def test_saturation(activation):
     rng = np.random.default_rng(2)
-    low, high = oracles.LIMITS.get(activation.lower(), (0, 6))
+    low, high = oracles.limits(activation)
     data = np.clip(rng.normal((low + high) / 2, high - low, (8, 12, 3, 3)), low, high).astype(np.float32)
     data[:, 0] = high
     data[:, 1] = low
-    row, expected = row_of(measure(data, activation)), oracles.layer(data, activation.lower())
+    row, expected = row_of(measure(data, activation)), oracles.layer(data, activation)
     for column in ("saturated", "saturated_units", "dead_units"):
         assert row[column] == pytest.approx(expected[column], rel=1e-6), column
     assert row["saturated_units"] > 0

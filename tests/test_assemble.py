@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tb_featuremap_plugin.format import metadata, run_record
+from tb_featuremap_plugin.format import run_record, values
 from tb_featuremap_plugin.reading import assemble
 from tb_featuremap_plugin.reading.raw_series import Problems, RawRun, RawSeries, as_written
 from tb_featuremap_plugin.reading.run import Problem
-from tb_featuremap_plugin.schema import limits
+from tb_featuremap_plugin.schema import limits, tags
 from tb_featuremap_plugin.schema.columns import LAYER_COLUMNS
 from tb_featuremap_plugin.schema.network import Layer, RunRecord
 
-CONTENT = metadata.blob_metadata().plugin_data.content
+CONTENT = values.blob_metadata().plugin_data.content
 
 
 def blobs(*steps, content=CONTENT, wall_times=None):
@@ -145,7 +145,7 @@ def test_a_packed_table_without_names_is_a_problem():
 def test_a_damaged_run_record_is_a_problem():
     run = assemble.run(RawRun("run", record=b"nonsense"))
     assert run.record is None
-    assert [problem.tag for problem in run.problems] == [metadata.RUN_TAG]
+    assert [problem.tag for problem in run.problems] == [tags.RUN_TAG]
 
 
 @pytest.mark.parametrize(

@@ -59,8 +59,19 @@ class TestOutput:
         assert alarms(edit_layer(healthy_run(), "out", activation=activation)) == ["wrong_output"]
         assert not found(edit_record(edit_layer(healthy_run(), "out", activation="linear"), from_logits=True), "wrong_output")
 
+    def test_logarithms_of_probabilities_into_the_loss_that_takes_them(self):
+        run = edit_layer(healthy_run(), "out", activation="log_softmax")
+        run = edit(edit(run, "layers", "out", min=-9, max=0), "layers", "@targets", units=1, max=9, mean=4)
+        assert not found(edit_record(run, loss="NLLLoss"), "wrong_output")
+        assert not found(edit_record(run, loss="NLLLoss", from_logits=False), "wrong_output")
+        assert alarms(edit_record(run, loss="sparse_categorical_crossentropy", from_logits=False)) == ["wrong_output"]
+
     @pytest.mark.parametrize(
-        ("activation", "fires"), [("sigmoid", True), ("relu", True), ("tanh", True), ("linear", False), ("elu", False)]
+        ("activation", "fires"),
+        [
+            *(("sigmoid", True), ("relu", True), ("tanh", True), ("hardtanh", True), ("Softplus", True), ("gelu_new", True)),
+            *(("linear", False), ("elu", False), ("leaky_relu", False), ("my_own", False)),
+        ],
     )
     def test_targets_beyond_the_activation(self, activation, fires):
         assert bool(found(regression(healthy_run(), activation), "wrong_output")) == fires

@@ -13,7 +13,8 @@ from tb_featuremap_plugin import Monitor, Writer
 from tb_featuremap_plugin.cli.main import main
 from tb_featuremap_plugin.doctor import check_up
 from tb_featuremap_plugin.doctor.remarks import on_run
-from tb_featuremap_plugin.format import metadata
+from tb_featuremap_plugin.format import values
+from tb_featuremap_plugin.schema import tags
 from tests.support.logdirs import EventLog
 from tests.support.synthetic_runs import edit, healthy_run
 from tests.support.tiny_training import train
@@ -102,8 +103,8 @@ def test_a_file_that_ends_within_a_record(tmp_path):
 
 def test_a_newer_version(tmp_path):
     log = EventLog(tmp_path)
-    value = Summary.Value(tag=metadata.VARIABLES_TAG, metadata=metadata.tensor_metadata())
-    value.metadata.plugin_data.content = json.dumps({"version": metadata.CONTENT_VERSION + 1}).encode()
+    value = Summary.Value(tag=tags.VARIABLES_TAG, metadata=values.tensor_metadata())
+    value.metadata.plugin_data.content = json.dumps({"version": tags.CONTENT_VERSION + 1}).encode()
     value.tensor.dtype = 1
     value.tensor.tensor_shape.dim.add(size=0)
     log.event(Event(step=1, summary=Summary(value=[value])))
@@ -113,7 +114,7 @@ def test_a_newer_version(tmp_path):
 def test_steps_that_go_back(tmp_path):
     log = EventLog(tmp_path)
     for step in (1, 2, 3, 2):
-        value = Summary.Value(tag=metadata.PROGRESS_TAG, metadata=metadata.tensor_metadata())
+        value = Summary.Value(tag=tags.PROGRESS_TAG, metadata=values.tensor_metadata())
         value.tensor.dtype = 1
         log.event(Event(step=step, summary=Summary(value=[value])))
     assert "Steps go back or repeat 1 times" in said(tmp_path)
@@ -121,7 +122,7 @@ def test_steps_that_go_back(tmp_path):
 
 def test_two_files_at_the_same_time_and_one_after_the_other(tmp_path):
     def value():
-        found = Summary.Value(tag=metadata.PROGRESS_TAG, metadata=metadata.tensor_metadata())
+        found = Summary.Value(tag=tags.PROGRESS_TAG, metadata=values.tensor_metadata())
         found.tensor.dtype = 1
         return found
 

@@ -15,18 +15,19 @@ from tensorboard.compat.proto.tensor_pb2 import TensorProto
 from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
 from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DT_STRING
 
-from tb_featuremap_plugin.format import eventfile, metadata, values, wire
+from tb_featuremap_plugin.format import eventfile, values
+from tb_featuremap_plugin.schema import tags
 
 
 def test_tensorboard_reads_what_is_framed(tmp_path):
     blob = np.random.default_rng(0).bytes(100_000)
     file = tmp_path / eventfile.new_name([])
-    value = values.blob_value(metadata.picture_tag("maps", "conv"), blob)
+    value = values.blob_value(tags.picture_tag("maps", "conv"), blob)
     file.write_bytes(eventfile.version_event(1.5) + eventfile.start_events(2.5, 7) + eventfile.summary_event(3.5, 7, [value]))
     version, start, marker, summary = event_file_loader.EventFileLoader(str(file)).Load()
     assert version.file_version == "brain.Event:2"
     assert (start.step, start.session_log.status) == (7, SessionLog.START)
-    assert [value.tag for value in marker.summary.value] == [metadata.START_TAG]
+    assert [value.tag for value in marker.summary.value] == [tags.START_TAG]
     assert (summary.step, summary.wall_time) == (7, 3.5)
     assert list(summary.summary.value[0].tensor.string_val) == [blob]
 
@@ -48,12 +49,12 @@ def tensor_shape(*sizes):
 
 def blob_message(tag, blob, description):
     tensor = TensorProto(dtype=DT_STRING, tensor_shape=tensor_shape(1), string_val=[blob])
-    return message_of(tag, tensor, metadata.blob_metadata(description))
+    return message_of(tag, tensor, values.blob_metadata(description))
 
 
 def table_message(tag, table, description, layer):
     tensor = TensorProto(dtype=DT_FLOAT, tensor_shape=tensor_shape(*table.shape), tensor_content=table.astype("<f4").tobytes())
-    return message_of(tag, tensor, metadata.tensor_metadata(description, layer))
+    return message_of(tag, tensor, values.tensor_metadata(description, layer))
 
 
 TAGS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=200)
@@ -85,7 +86,7 @@ def test_events_are_what_protobuf_makes_of_them(tag, description, layer, size, s
 @pytest.mark.parametrize("number", [0, 1, 127, 128, 300, 2**14, 2**31, 2**53, 2**63 - 1, -1, -(2**63)])
 def test_numbers_are_what_protobuf_makes_of_them(number):
     expected = TensorShapeProto.Dim(size=number).SerializeToString()
-    assert expected in (b"\x08" + wire.number(number), b"" if not number else None)
+    assert expected in (b"\x08" + values.number(number), b"" if not number else None)
 
 
 def test_names_sort_behind_those_that_are_there():

@@ -11,9 +11,10 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import SummaryMetadata
 from tensorboard.util import tensor_util
 
-from tb_featuremap_plugin.format import metadata
+from tb_featuremap_plugin.format import values
 from tb_featuremap_plugin.reading import event_records
 from tb_featuremap_plugin.reading.events import EventSource
+from tb_featuremap_plugin.schema import tags
 from tb_featuremap_plugin.schema.columns import LAYER_COLUMNS
 from tests.support import logdirs
 
@@ -132,16 +133,16 @@ def test_tensors_with_lying_shapes_cost_that_point(tmp_path):
     log = logdirs.EventLog(tmp_path)
     log.run(logdirs.small_record())
     good = np.ones((2, 30), np.float32)
-    log.tensor(metadata.LAYERS_TAG, 0, good)
+    log.tensor(tags.LAYERS_TAG, 0, good)
     for step, sizes in enumerate([(10**9, 10**9), (-1, 30), (3, 30), (2**62, 2**62)], start=1):
         proto = tensor_util.make_tensor_proto(good)
         for dim, size in zip(proto.tensor_shape.dim, sizes, strict=True):
             dim.size = size
-        log.value(metadata.LAYERS_TAG, step, proto, metadata.tensor_metadata())
+        log.value(tags.LAYERS_TAG, step, proto, values.tensor_metadata())
     bomb = tensor_util.make_tensor_proto(np.float32(1))
     bomb.tensor_shape.dim.add(size=10**11)
-    log.value(metadata.LAYERS_TAG, 9, bomb, metadata.tensor_metadata())
-    log.tensor(metadata.LAYERS_TAG, 10, 2 * good)
+    log.value(tags.LAYERS_TAG, 9, bomb, values.tensor_metadata())
+    log.tensor(tags.LAYERS_TAG, 10, 2 * good)
     (run,) = EventSource(tmp_path).runs()
     assert run.layers.steps.tolist() == [0, 10]
     assert len(run.problems) == 5
@@ -149,10 +150,10 @@ def test_tensors_with_lying_shapes_cost_that_point(tmp_path):
 
 def test_pictures_of_the_wrong_class_or_type_are_problems(tmp_path):
     log = logdirs.EventLog(tmp_path)
-    log.value("featuremaps/maps/numbers", 0, tensor_util.make_tensor_proto(np.ones(3, np.float32)), metadata.blob_metadata())
-    log.value("featuremaps/maps/flat", 0, tensor_util.make_tensor_proto(b"x"), metadata.blob_metadata())
-    log.value("featuremaps/maps/tensor", 0, tensor_util.make_tensor_proto([b"x"]), _as_class(metadata.blob_metadata(), 2))
-    log.value("featuremaps/layers/conv1", 0, tensor_util.make_tensor_proto(np.ones((1, 30), np.float32)), metadata.blob_metadata())
+    log.value("featuremaps/maps/numbers", 0, tensor_util.make_tensor_proto(np.ones(3, np.float32)), values.blob_metadata())
+    log.value("featuremaps/maps/flat", 0, tensor_util.make_tensor_proto(b"x"), values.blob_metadata())
+    log.value("featuremaps/maps/tensor", 0, tensor_util.make_tensor_proto([b"x"]), _as_class(values.blob_metadata(), 2))
+    log.value("featuremaps/layers/conv1", 0, tensor_util.make_tensor_proto(np.ones((1, 30), np.float32)), values.blob_metadata())
     log.maps("conv1", 0)
     (run,) = EventSource(tmp_path).runs()
     assert [series.name for series in run.pictures] == ["conv1"]
@@ -202,7 +203,7 @@ def test_scalars_of_both_kinds_are_found_beside_a_monitored_run(tmp_path):
     points = source.scalar("asked/train", "loss")
     assert (points.steps.tolist(), points.values.tolist()) == ([0, 1], [0.5, 1.5])
     assert source.scalar("asked", "accuracy").values.tolist() == [0.25]
-    for run, tag in [("asked", "loss"), ("nothing", "loss"), ("asked/featuremaps", metadata.LAYERS_TAG)]:
+    for run, tag in [("asked", "loss"), ("nothing", "loss"), ("asked/featuremaps", tags.LAYERS_TAG)]:
         with pytest.raises(KeyError):
             source.scalar(run, tag)
     with pytest.raises(KeyError):

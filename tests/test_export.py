@@ -16,8 +16,9 @@ from tb_featuremap_plugin.cli.main import main
 from tb_featuremap_plugin.export.answers import address
 from tb_featuremap_plugin.export.page import ANSWERS_ID
 from tb_featuremap_plugin.export.report import NothingToExportError, export
-from tb_featuremap_plugin.format import metadata, record
+from tb_featuremap_plugin.format import record
 from tb_featuremap_plugin.reading.events import EventSource
+from tb_featuremap_plugin.schema import tags
 from tb_featuremap_plugin.server import api
 from tests.support import logdirs
 
@@ -30,8 +31,8 @@ def logdir(tmp_path_factory):
     folder = tmp_path_factory.mktemp("logdir")
     for number, name in enumerate(["asked", "mended"]):
         log = logdirs.write_monitored(folder / name / "featuremaps", STEPS, start=logdirs.START_TIME + 1000 * number)
-        log.blob(metadata.picture_tag("inputs", "probe"), 0, b"first probe")
-        log.blob(metadata.picture_tag("inputs", "probe"), 7, b"second probe")
+        log.blob(tags.picture_tag("inputs", "probe"), 0, b"first probe")
+        log.blob(tags.picture_tag("inputs", "probe"), 7, b"second probe")
     train = logdirs.EventLog(folder / "asked" / "train")
     for step in range(20):
         train.scalar("loss", step, 1 / (step + 1))

@@ -11,9 +11,9 @@ from tensorboard.context import RequestContext
 from tensorboard.data.grpc_provider import GrpcDataProvider
 from tensorboard.data.provider import RunTagFilter
 
-from tb_featuremap_plugin.format import metadata
 from tb_featuremap_plugin.reading import grpc_latency
 from tb_featuremap_plugin.reading.grpc_latency import LowLatencyProvider, low_latency
+from tb_featuremap_plugin.schema import tags
 from tests.support import logdirs
 from tests.support.providers import loaded
 
@@ -92,8 +92,8 @@ def test_the_native_server_answers_as_without(tmp_path):
         provider = held.provider
         assert isinstance(provider, LowLatencyProvider)
         plain: GrpcDataProvider = provider._provider
-        asked = {"experiment_id": "", "plugin_name": metadata.STATS_PLUGIN_NAME, "run_tag_filter": RunTagFilter()}
-        pictures = {**asked, "plugin_name": metadata.PLUGIN_NAME, "downsample": 100}
+        asked = {"experiment_id": "", "plugin_name": tags.STATS_PLUGIN_NAME, "run_tag_filter": RunTagFilter()}
+        pictures = {**asked, "plugin_name": tags.PLUGIN_NAME, "downsample": 100}
         context = RequestContext()
         assert repr(provider.list_tensors(context, **asked)) == repr(plain.list_tensors(context, **asked))
         references = provider.read_blob_sequences(context, **pictures)

@@ -13,9 +13,10 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from tensorboard.util import tensor_util
 
-from tb_featuremap_plugin.format import metadata
+from tb_featuremap_plugin.format.values import blob_metadata
 from tb_featuremap_plugin.reading import assemble
 from tb_featuremap_plugin.reading.events import EventSource
+from tb_featuremap_plugin.schema import tags
 from tb_featuremap_plugin.server import api
 from tests.support import hostile, logdirs
 from tests.support.frames import read_frame
@@ -60,8 +61,8 @@ def walk(client):
             assert (np.diff(arrays["steps"]) > 0).all()
             assert set(header["rows"]) <= {*rows, "run"}
         read_frame(get(client, "losses", run=name).data)
-        for of, tags in get(client, "scalars", run=name).json["scalars"].items():
-            for tag in tags:
+        for of, names in get(client, "scalars", run=name).json["scalars"].items():
+            for tag in names:
                 get(client, "scalars", run=name, of=of, tag=tag)
         for picture in run["pictures"]:
             place = {"run": name, "kind": picture["kind"], "name": picture["name"]}
@@ -119,13 +120,17 @@ def test_any_events_read_from_the_files(tmp_path_factory, writes):
 @pytest.fixture(scope="module")
 def named_logdir(tmp_path_factory):
     """Layers and variables of every hostile name, and runs of those that a file system takes."""
-    logdir = tmp_path_factory.mktemp("names")
+    return write_hostile(tmp_path_factory.mktemp("names"))
+
+
+def write_hostile(logdir):
+    """The same, into a folder."""
     log = logdirs.EventLog(logdir)
     log.run(logdirs.small_record(hostile.NAMES))
-    log.tensor(metadata.LAYERS_TAG, 0, np.zeros((len(hostile.NAMES), 30), np.float32))
+    log.tensor(tags.LAYERS_TAG, 0, np.zeros((len(hostile.NAMES), 30), np.float32))
     for name in hostile.NAMES:
         log.maps(name, 3)
-        log.tensor(f"{metadata.VARIABLES_TAG}/{name}", 3, np.zeros((1, 40), np.float32))
+        log.tensor(f"{tags.VARIABLES_TAG}/{name}", 3, np.zeros((1, 40), np.float32))
     for name in ("<b>run<b>", "\u202erun", "a b&c=d", "x" * 200, "%2F", "'quoted\"", "featuremaps"):
         logdirs.EventLog(logdir / name).maps("conv1", 0)
     return logdir
@@ -194,7 +199,7 @@ def test_any_parts_of_a_batch(small_client, asked):
 def test_a_later_version_is_skipped_with_one_warning(tmp_path, caplog):
     assemble.warn_of_later_version.cache_clear()
     log = logdirs.write_monitored(tmp_path / "featuremaps", [0, 1])
-    later = metadata.blob_metadata()
+    later = blob_metadata()
     later.plugin_data.content = b'{"version":7}'
     for name in ("new1", "new2"):
         log.value(f"featuremaps/maps/{name}", 0, tensor_util.make_tensor_proto([b"from the future"]), later)

@@ -19,9 +19,9 @@ from tb_featuremap_plugin.export.archive import safe_part
 from tb_featuremap_plugin.export.pack import NOTE_NAME, TooSmallError, pack
 from tb_featuremap_plugin.export.plan import Weights, everything, plan
 from tb_featuremap_plugin.export.step_selection import choices, merged
-from tb_featuremap_plugin.format import metadata
 from tb_featuremap_plugin.reading.event_records import read_records
 from tb_featuremap_plugin.reading.events import EventSource
+from tb_featuremap_plugin.schema import tags
 from tests.support import logdirs
 from tests.support.providers import LOADERS, loaded
 from tests.support.same import assert_same_points, assert_same_runs, assert_same_table
@@ -39,8 +39,8 @@ def logdir(tmp_path_factory):
         for step in STEPS:
             for first in [True, False] if step == 0 else [False]:
                 log.maps("large", step, logdirs.maps_values(step, channels=16, side=16), first=first)
-        log.blob(metadata.picture_tag("inputs", "probe"), 0, b"first probe" * 100)
-        log.blob(metadata.picture_tag("inputs", "probe"), 205, b"second probe" * 100)
+        log.blob(tags.picture_tag("inputs", "probe"), 0, b"first probe" * 100)
+        log.blob(tags.picture_tag("inputs", "probe"), 205, b"second probe" * 100)
     train = logdirs.EventLog(folder / "asked" / "train")
     for step in range(200):
         train.scalar("loss", step, 1 / (step + 1))
@@ -58,7 +58,7 @@ def unpacked(archive: Path, folder: Path) -> Path:
 
 
 def without_record(events: list[bytes]) -> list[bytes]:
-    return [event for event in events if all(value.tag != metadata.RUN_TAG for value in Event.FromString(event).summary.value)]
+    return [event for event in events if all(value.tag != tags.RUN_TAG for value in Event.FromString(event).summary.value)]
 
 
 def payloads(path: Path) -> list[bytes]:
@@ -193,7 +193,7 @@ def test_damaged_events_are_left_out_and_counted(tmp_path):
 
 def test_a_run_record_of_a_later_version_is_passed_on_as_it_is(tmp_path):
     log = logdirs.EventLog(tmp_path / "logs" / "run")
-    log.blob(metadata.RUN_TAG, 0, b"not a record of this version")
+    log.blob(tags.RUN_TAG, 0, b"not a record of this version")
     for step in range(20):
         log.maps("conv", step, logdirs.maps_values(step, channels=8, side=16))
     pack(tmp_path / "logs", tmp_path / "small.zip", 60_000, {})

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from tensorboard.compat.proto.event_pb2 import Event
 
-from tb_featuremap_plugin.format import eventfile, metadata
+from tb_featuremap_plugin.format import eventfile
 from tb_featuremap_plugin.format.values import blob_value, table_value
 from tb_featuremap_plugin.reading import event_records, run_reader
 from tb_featuremap_plugin.reading.event_records import find_runs, read_records
 from tb_featuremap_plugin.reading.plain_events import PICTURE_HEADS, Pattern, TableHeads, find_tags, form_of, read_head, read_values
 from tb_featuremap_plugin.reading.run_reader import RunReader
+from tb_featuremap_plugin.schema import tags
 from tests.support import logdirs, mutating
 from tests.support.tiny_training import train
 
@@ -89,7 +90,7 @@ def test_whatever_byte_changes_an_event_is_told_only_as_the_parser_reads_it():
 @pytest.mark.parametrize("shape", [(1, 1), (2, 30), (300, 59), (7,), (2, 3, 4)])
 def test_tables_of_a_known_shape_are_told(shape):
     table = np.random.default_rng(0).normal(size=shape).astype(np.float32)
-    value = table_value(metadata.LAYERS_TAG, table)
+    value = table_value(tags.LAYERS_TAG, table)
     heads = TableHeads()
     heads.learn(np.zeros(shape, np.float32))
     known = form_of(value.to_proto(), heads, is_table=True)
@@ -98,7 +99,7 @@ def test_tables_of_a_known_shape_are_told(shape):
     assert (first[0], second[0]) == (0, 1)
     for _, stop, size in (first, second):
         np.testing.assert_array_equal(heads.table(payload, stop, size), table)
-    longer = eventfile.summary_event(1.0, 1, [table_value(metadata.LAYERS_TAG, np.zeros((*shape, 2), np.float32))])[12:-4]
+    longer = eventfile.summary_event(1.0, 1, [table_value(tags.LAYERS_TAG, np.zeros((*shape, 2), np.float32))])[12:-4]
     assert read_values(longer, read_head(longer, 0, len(longer)).begin, len(longer), Pattern([known])) is None
 
 

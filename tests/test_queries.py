@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from tensorboard.context import RequestContext
 from tensorboard.util import tensor_util
 
-from tb_featuremap_plugin.format import metadata
+from tb_featuremap_plugin.format import values
 from tb_featuremap_plugin.reading.events import EventSource
 from tb_featuremap_plugin.reading.queries import Memory, ProviderSource
-from tb_featuremap_plugin.schema import limits
+from tb_featuremap_plugin.schema import limits, tags
 from tests.support import logdirs
 from tests.support.providers import LOADERS, loaded
 from tests.support.same import assert_same_run, assert_same_runs
@@ -156,14 +156,14 @@ def test_one_bad_tensor_costs_its_series(loader, tmp_path):
     log = logdirs.write_monitored(tmp_path / "featuremaps", [0, 1])
     bad = tensor_util.make_tensor_proto(np.ones((2, 30), np.float32))
     bad.tensor_shape.dim[0].size = 77
-    log.value("featuremaps/layers/broken", 1, bad, metadata.tensor_metadata())
-    log.value(metadata.VARIABLES_TAG, 2, bad, metadata.tensor_metadata())
+    log.value("featuremaps/layers/broken", 1, bad, values.tensor_metadata())
+    log.value(tags.VARIABLES_TAG, 2, bad, values.tensor_metadata())
     with loaded(loader, tmp_path) as held:
         (run,) = held.source().runs()
         assert run.layers.steps.tolist() == [0, 1]
         assert run.progress.steps.tolist() == [0, 1]
         assert run.variables is None
-        assert {problem.tag for problem in run.problems} == {"featuremaps/layers/broken", metadata.VARIABLES_TAG}
+        assert {problem.tag for problem in run.problems} == {"featuremaps/layers/broken", tags.VARIABLES_TAG}
         (outline,) = held.source().outlines()
         assert outline.logged_steps == 2
 
@@ -174,7 +174,7 @@ def test_a_blob_that_claims_a_trillion_elements_is_left_out(loader, tmp_path):
     log.maps("conv1", 0)
     lying = tensor_util.make_tensor_proto([b"x"])
     lying.tensor_shape.dim[0].size = 10**12
-    log.value("featuremaps/maps/conv2", 0, lying, metadata.blob_metadata())
+    log.value("featuremaps/maps/conv2", 0, lying, values.blob_metadata())
     with loaded(loader, tmp_path) as held:
         (run,) = held.source().runs()
         assert "conv1" in [series.name for series in run.pictures]
@@ -278,7 +278,7 @@ def test_a_tensor_that_claims_numbers_it_does_not_have_costs_its_point(loader, t
         log.tensor(f"featuremaps/layers/{name}", step, np.full((1, 30), step, np.float32))
     lying = tensor_util.make_tensor_proto(np.float32([[1]]))
     lying.tensor_shape.dim[1].size = limits.MAX_TABLE_CELLS + 1
-    log.value("featuremaps/layers/lying", 2, lying, metadata.tensor_metadata())
+    log.value("featuremaps/layers/lying", 2, lying, values.tensor_metadata())
     with loaded(loader, tmp_path) as held:
         run = held.source().run("run")
     assert run.layers.steps.tolist() == [0, 1]

@@ -8,7 +8,9 @@ import math
 import numpy as np
 import pytest
 
+from tb_featuremap_plugin import diagnosis
 from tb_featuremap_plugin.diagnosis import diagnose
+from tb_featuremap_plugin.schema.verdicts import VERDICTS
 from tests.support.synthetic_runs import STEPS, edit, edit_layer, flat_losses, healthy_run
 
 KERNEL = "fc/kernel"
@@ -97,6 +99,41 @@ def test_numbers_that_are_missing_are_null_in_json():
 def test_moving_statistics_get_no_verdict():
     run = edit_layer(healthy_run(), "fc", weights=("fc/kernel",), state=("fc/bias",))
     assert "fc/bias" not in {verdict.variable for verdict in diagnose(run).verdicts}
+
+
+def test_slow_is_said_of_a_median_with_its_limit_and_what_is_usual():
+    found = verdict(edited(update_ratio=np.where(STEPS > 100, 5e-3, 2e-4)))
+    assert found.message == (
+        "Changes by only 0.02 % of its size a step, the median over the steps that are judged; "
+        "below 0.03 % is slow, 0.1 % to 6.5 % is usual."
+    )
+
+
+def test_there_is_one_usual_range():
+    """The one of the charts and the heat map stands in every sentence that names one."""
+    low, high = diagnosis.report([healthy_run()])["healthy"]["variables"]["update_ratio"]
+    usual = f"{100 * low:g} % to {100 * high:g} % is usual"
+    stuck = dataclasses.replace(edited(update_ratio=0.2, update_norm=1.0), losses=flat_losses())
+    assert verdict(stuck).message == f"Changes by 20 % of its size a step; {usual}."
+    assert usual in verdict(edited(update_ratio=2e-4)).message
+    sentences = [finding.message for finding in diagnose(stuck).findings if finding.rule == "too_fast"]
+    slow = dataclasses.replace(healthy_run(), losses=flat_losses())
+    for name in slow.variables.rows:
+        slow = edit(slow, "variables", name, update_ratio=2e-4)
+    sentences += [finding.message for finding in diagnose(slow).findings if finding.rule == "too_slow"]
+    assert len(sentences) == 2
+    assert all(usual in sentence for sentence in sentences)
+
+
+@pytest.mark.parametrize(("ratio", "fires"), [(0.06, False), (0.07, True)])
+def test_a_stuck_run_is_too_fast_from_the_top_of_the_usual_range_on(ratio, fires):
+    stuck = dataclasses.replace(edited(update_ratio=ratio, update_norm=5 * ratio), losses=flat_losses())
+    assert ("too_fast" in {finding.rule for finding in diagnose(stuck).findings}) == fires
+
+
+def test_every_word_of_the_catalogue_can_be_said():
+    numbers = {"ratio": "1 %", "usual": "2 %", "slow": "3 %", "lost": "4 %", "direction": "0", "shrinking": "5 %"}
+    assert all(word.sentence.format(**numbers).endswith(".") for word in VERDICTS)
 
 
 def test_every_verdict_has_words():

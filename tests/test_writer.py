@@ -12,8 +12,9 @@ from tensorboard.backend.event_processing import event_file_loader
 
 import tb_featuremap_plugin as fm
 from tb_featuremap_plugin.arrays import snapshot_pool
-from tb_featuremap_plugin.format import metadata, record, values
+from tb_featuremap_plugin.format import record, values
 from tb_featuremap_plugin.recording import background, eventlog
+from tb_featuremap_plugin.schema import tags
 
 MAPS = np.random.default_rng(0).normal(0, 1, (2, 6, 6, 4)).astype(np.float32)
 KERNEL = np.random.default_rng(1).normal(0, 1, (3, 3, 4, 8)).astype(np.float32)
@@ -26,7 +27,7 @@ def events(folder):
 
 def found(folder):
     """(step, tag, value) of everything that was logged."""
-    return [(event.step, value.tag, value) for event in events(folder) for value in event.summary.value if value.tag != metadata.START_TAG]
+    return [(event.step, value.tag, value) for event in events(folder) for value in event.summary.value if value.tag != tags.START_TAG]
 
 
 def header_of(value):
@@ -249,7 +250,7 @@ def test_memory_that_is_used_again_mixes_up_no_records(tmp_path):
         assert 0 < writer._pool._kept <= len(buffers) * 4 * buffers["conv0"].nbytes
     for event in events(tmp_path):
         for value in event.summary.value:
-            kind, name, first = metadata.parse_picture_tag(value.tag) or (None, None, None)
+            kind, name, first = tags.parse_picture_tag(value.tag) or (None, None, None)
             if kind == "maps" and not first:
                 pixels = record.decode(value.tensor.string_val[0]).array("pixels")
                 np.testing.assert_array_equal(pixels, truth.pop((event.step, name)).transpose(0, 3, 1, 2))

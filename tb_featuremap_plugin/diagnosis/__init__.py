@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -18,6 +17,7 @@ from tb_featuremap_plugin.diagnosis.rule import Rule, all_rules
 from tb_featuremap_plugin.diagnosis.run_view import RunView
 from tb_featuremap_plugin.diagnosis.verdicts import verdicts
 from tb_featuremap_plugin.reading.run import Run
+from tb_featuremap_plugin.schema.answers import DiagnosisAnswer, LookedAtAnswer
 
 __all__ = ["ALARMS", "SEVERITIES", "Chart", "Diagnosis", "Finding", "Rule", "Verdict", "all_rules", "diagnose", "report"]
 
@@ -49,7 +49,7 @@ def _diagnose(view: RunView) -> Diagnosis:
     )
 
 
-def report(runs: Iterable[Run]) -> dict[str, Any]:
+def report(runs: Iterable[Run]) -> DiagnosisAnswer:
     """The diagnosis of several runs as plain JSON values, with the usual ranges of the statistics behind it."""
     return {"version": REPORT_VERSION, "healthy": healthy_ranges(), "runs": [diagnose(run).to_dict() for run in runs]}
 
@@ -61,7 +61,7 @@ def _with_layer(view: RunView, finding: Finding) -> Finding:
     return replace(finding, layer=finding.target if finding.target_kind in ("layer", "input") else None)
 
 
-def _looked_at(view: RunView) -> dict[str, Any]:
+def _looked_at(view: RunView) -> LookedAtAnswer:
     layers, variables, steps = len(view.layers), sum(not variable.is_state for variable in view.variables), len(view.steps)
     return {
         "layers": layers,

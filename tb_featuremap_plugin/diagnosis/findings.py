@@ -5,10 +5,24 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, get_args
 
-INFO, WARNING, ERROR = "info", "warning", "error"
-SEVERITIES = (INFO, WARNING, ERROR)
+from tb_featuremap_plugin.diagnosis.phrases import evidence_phrases
+from tb_featuremap_plugin.schema.answers import (
+    ChartAnswer,
+    FindingAnswer,
+    LookedAtAnswer,
+    RunDiagnosisAnswer,
+    Severity,
+    TargetKind,
+    VerdictAnswer,
+)
+from tb_featuremap_plugin.schema.columns import Bounds
+
+INFO: Literal["info"] = "info"
+WARNING: Literal["warning"] = "warning"
+ERROR: Literal["error"] = "error"
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 """From least to most severe."""
 
 ALARMS = (WARNING, ERROR)
@@ -27,16 +41,23 @@ class Chart:
         log: whether the axis is better logarithmic.
     """
 
-    table: str
+    table: Literal["layers", "variables", "losses"]
     row: str
     column: str
     label: str
-    healthy: tuple[float | None, float | None]
+    healthy: Bounds
     log: bool = False
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> ChartAnswer:
         """The chart as plain JSON values."""
-        return {**vars(self), "healthy": None if self.healthy == (None, None) else plain(self.healthy)}
+        return {
+            "table": self.table,
+            "row": self.row,
+            "column": self.column,
+            "label": self.label,
+            "healthy": None if self.healthy == (None, None) else plain(self.healthy),
+            "log": self.log,
+        }
 
 
 @dataclass(frozen=True)
@@ -56,13 +77,13 @@ class Finding:
         chart: the curve to show; None if there is none.
         layer: the layer whose feature maps show it; None if there is none.
         because: name of the rule whose finding explains this one; None if it stands for itself.
-        rank: place in the order of causes, where it differs from the rule's.
+        place: its place in `rule.ORDER`, where it is not the rule's.
     """
 
     rule: str
-    severity: str
+    severity: Severity
     target: str
-    target_kind: str
+    target_kind: TargetKind
     first_step: int
     last_step: int
     title: str
@@ -72,15 +93,20 @@ class Finding:
     chart: Chart | None = None
     layer: str | None = None
     because: str | None = None
-    rank: int | None = None
+    place: str | None = None
 
     @property
     def is_alarm(self) -> bool:
         """Whether somebody should act on it."""
         return self.severity in ALARMS
 
-    def to_dict(self) -> dict[str, Any]:
-        """The finding as plain JSON values; numbers that JSON cannot hold become None."""
+    def to_dict(self, because_of: int | None = None) -> FindingAnswer:
+        """The finding as plain JSON values; numbers that JSON cannot hold become None.
+
+        Args:
+            because_of: position of its cause in the list of findings.
+        """
+        evidence = plain(self.evidence)
         return {
             "rule": self.rule,
             "severity": self.severity,
@@ -90,12 +116,14 @@ class Finding:
             "last_step": self.last_step,
             "title": self.title,
             "message": self.message,
-            "evidence": plain(self.evidence),
+            "evidence": evidence,
+            "shown": evidence_phrases(evidence),
             "advice": list(self.advice),
             "chart": self.chart.to_dict() if self.chart else None,
             "layer": self.layer,
             "variable": self.target if self.target_kind == "variable" else None,
             "because": self.because,
+            "because_of": because_of,
         }
 
 
@@ -108,7 +136,7 @@ class Verdict:
     evidence: Mapping[str, Any] = field(default_factory=dict)
     message: str = ""
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> VerdictAnswer:
         """The verdict as plain JSON values."""
         return {"variable": self.variable, "verdict": self.verdict, "evidence": plain(self.evidence), "message": self.message}
 
@@ -131,22 +159,22 @@ class Diagnosis:
     steps: tuple[int, ...]
     findings: tuple[Finding, ...]
     verdicts: tuple[Verdict, ...]
-    looked_at: Mapping[str, Any]
+    looked_at: LookedAtAnswer
 
     @property
     def headline(self) -> Finding | None:
         """The first cause, if there is anything to act on."""
         return next((finding for finding in self.findings if finding.is_alarm), None)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> RunDiagnosisAnswer:
         """The diagnosis as plain JSON values. A finding's `because_of` is the position of its cause in the list."""
         causes = {finding.rule: at for at, finding in reversed(list(enumerate(self.findings)))}
         return {
             "run": self.run,
             "title": self.title,
             "steps": list(self.steps),
-            "looked_at": plain(self.looked_at),
-            "findings": [{**finding.to_dict(), "because_of": causes.get(finding.because or "")} for finding in self.findings],
+            "looked_at": self.looked_at,
+            "findings": [finding.to_dict(causes.get(finding.because or "")) for finding in self.findings],
             "verdicts": [verdict.to_dict() for verdict in self.verdicts],
         }
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 
 from tb_featuremap_plugin.diagnosis.findings import INFO, Finding
-from tb_featuremap_plugin.diagnosis.rule import Rule
+from tb_featuremap_plugin.diagnosis.rule import Rule, position
 
 
 def fold(findings: Iterable[Finding], rules: Iterable[Rule]) -> tuple[Finding, ...]:
     """Sorts findings, the headline first, and turns expected consequences into notes that name their cause."""
     by_name = {rule.name: rule for rule in rules}
-    ordered = sorted(findings, key=lambda finding: _rank(finding, by_name))
+    ordered = sorted(findings, key=lambda finding: position(finding.place or finding.rule))
     causes: list[Finding] = []
     consequences: list[Finding] = []
     notes: list[Finding] = []
@@ -26,10 +26,6 @@ def fold(findings: Iterable[Finding], rules: Iterable[Rule]) -> tuple[Finding, .
     return (*causes, *consequences, *notes)
 
 
-def _rank(finding: Finding, rules: Mapping[str, Rule]) -> int:
-    return rules[finding.rule].rank if finding.rank is None else finding.rank
-
-
 def _may_fold(finding: Finding, rule: Rule) -> bool:
-    """A finding that asks for another rank than its rule's stands among the consequences."""
-    return rule.is_consequence or finding.rank is not None
+    """A finding that asks for another place than its rule's stands among the consequences."""
+    return rule.is_consequence or finding.place is not None

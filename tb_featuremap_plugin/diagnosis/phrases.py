@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
+
+from tb_featuremap_plugin.schema.columns import column
 
 _MANY = 3
 _LEAST_PERCENT = 0.001
+_SHARES = re.compile(r"share|fraction|zeros|saturated|dead_units|constant_units|lost$|changed$")
+_COUNTS = re.compile(r"(step|steps|count|nan|pos_inf|neg_inf|units|size|samples|fan_in|fan_out)$")
 
 
 def number(value: float) -> str:
@@ -66,3 +71,28 @@ def step(value: int) -> str:
 def since(first: int) -> str:
     """In a sentence: `from the start` or `since step 1,200`."""
     return "from the start" if first <= 0 else f"since {step(first)}"
+
+
+def usual_share(table: str, name: str) -> str:
+    """The usual range of a column that holds shares or ratios: "0.1 % to 6.5 %"."""
+    low, high = column(table, name).usual
+    return " to ".join(percent(end) for end in (low, high) if end is not None)
+
+
+def evidence_phrases(evidence: Mapping[str, object]) -> list[tuple[str, str]]:
+    """The numbers behind a finding in words: ("dead fraction", "97 %"). Ends of the usual range are left to the chart."""
+    return [(key.replace("_", " "), _phrase(key, value)) for key, value in evidence.items() if not key.startswith("healthy_")]
+
+
+def _phrase(key: str, value: object) -> str:
+    if value is None:
+        return "not known"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_phrase(key, one)}" for name, one in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_phrase(key, one) for one in value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return str(value)
+    if _SHARES.search(key):
+        return percent(value)
+    return f"{value:,.0f}" if _COUNTS.search(key) else number(value)

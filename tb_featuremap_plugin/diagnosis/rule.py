@@ -1,4 +1,4 @@
-"""What a rule is, and how the rules of this package are found: every module in `rules/` has one, named RULE."""
+"""What a rule is, how the rules of this package are found, and in which order they explain each other."""
 
 from __future__ import annotations
 
@@ -12,27 +12,62 @@ from tb_featuremap_plugin.diagnosis import rules as rules_package
 from tb_featuremap_plugin.diagnosis.findings import Finding
 from tb_featuremap_plugin.diagnosis.run_view import RunView
 
+ORDER = (
+    "unscaled_input",
+    "frozen_but_moving",
+    "wrong_output",
+    "bad_init",
+    "exploding_activation",
+    "flat_loss: weights wither",  # small weights are why a signal is lost then, and why an answer is the same for every input
+    "vanishing_activation",
+    "too_fast",
+    "non_finite",
+    "bad_init: too small",  # where the signal is next to nothing from the start, the first updates of the biases decide which units live
+    "saturated_activation",
+    "dead_units: nothing passes",  # before the rules on gradients: where nothing passes, none comes back
+    "bad_init: too large",  # behind the rules that see what a large scale does to activations: those say more
+    "vanishing_gradient",
+    "dead_units",
+    "exploding_activation: growth",  # growth during training is mostly the work of steps that are too large
+    "exploding_gradient",
+    "vanishing_activation: squashed",  # where squashing activations lose the signal, the gradient says it better
+    "lost_to_rounding",
+    "unchanged_weights",
+    "constant_output",
+    "too_slow",
+    "wrong_output: squared classes",  # a loss that learns slowly is no mistake by itself
+    "thrashing_weights",
+    "duplicate_filters",
+    "flat_loss",
+    "clipped_display",
+    "probe_changed",
+)
+"""Causes before consequences: the names of rules, and of places that a finding asks for by itself where it belongs elsewhere."""
+
 
 @dataclass(frozen=True)
 class Rule:
     """One thing that can be wrong.
 
     Attributes:
-        name: as in findings.
-        rank: its place among causes: what lies earlier in the chain from cause to consequence has the lower rank.
+        name: as in findings and in `ORDER`.
         check: from a run to its findings of this rule, mostly none.
         is_consequence: whether it folds under an earlier cause; else it stands for itself, whatever else was found.
     """
 
     name: str
-    rank: int
     check: Callable[[RunView], Iterable[Finding]]
     is_consequence: bool = True
 
 
+def position(place: str) -> int:
+    """Where a rule or a place stands in the order of causes; what is not in it stands behind all that is."""
+    return ORDER.index(place) if place in ORDER else len(ORDER)
+
+
 @cache
 def all_rules() -> tuple[Rule, ...]:
-    """Every rule, causes first."""
+    """Every rule, causes first: each module in `rules/` has one, named RULE."""
     modules = (importlib.import_module(f"{rules_package.__name__}.{found.name}") for found in pkgutil.iter_modules(rules_package.__path__))
     found = [module.RULE for module in modules if hasattr(module, "RULE")]
-    return tuple(sorted(found, key=lambda rule: (rule.rank, rule.name)))
+    return tuple(sorted(found, key=lambda rule: (position(rule.name), rule.name)))

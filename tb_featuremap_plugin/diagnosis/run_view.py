@@ -10,25 +10,18 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from tb_featuremap_plugin.diagnosis.loss import Loss, chance_loss, parse_loss
 from tb_featuremap_plugin.reading.run import Run, Table
+from tb_featuremap_plugin.schema import activations, layer_kinds
+from tb_featuremap_plugin.schema.activations import Activation
 from tb_featuremap_plugin.schema.columns import INPUTS_ROW, TARGETS_ROW
-from tb_featuremap_plugin.schema.losses import Loss, chance_loss, parse_loss
 from tb_featuremap_plugin.schema.network import Layer, RunRecord
 
 Curve = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
-_KERNEL_DIMENSIONS = 2
-_PASS_THROUGH = ("flatten", "dropout", "reshape", "identity", "permute", "activityregularization", "squeeze")
-_BOUNDED = {"sigmoid": (0.0, 1.0), "hardsigmoid": (0.0, 1.0), "softmax": (0.0, 1.0), "tanh": (-1.0, 1.0), "softsign": (-1.0, 1.0)}
-_HALF_BOUNDED = {"relu": (0.0, math.inf), "relu6": (0.0, 6.0), "exponential": (0.0, math.inf), "softplus": (0.0, math.inf)}
-_UNBOUNDED = ("linear", "identity", "elu", "selu", "gelu", "swish", "silu", "leakyrelu", "mish", "celu", "prelu")
-_STATE_NAMES = ("moving_mean", "moving_variance", "running_mean", "running_var", "num_batches_tracked", "seed")
-
-
-def bare(text: str | None) -> str:
-    """Any spelling of a kind or activation without case and punctuation."""
-    return "".join(character for character in (text or "").lower() if character.isalnum())
+UNKNOWN_ACTIVATION = Activation("")
+"""Stands for what is not in the catalogue: nothing that a rule asks for is true of it."""
 
 
 @dataclass(frozen=True)
@@ -84,34 +77,24 @@ class LayerView:
         return self.info.name
 
     @property
-    def kind(self) -> str:
-        """Its kind without case and punctuation; "" if unknown."""
-        return bare(self.info.kind)
+    def family(self) -> str:
+        """What it is: one of the families of `schema.layer_kinds`; "" if unknown."""
+        return layer_kinds.family_of(self.info.kind)
 
     @property
-    def activation(self) -> str:
-        """Its activation function without case and punctuation; "" if unknown or not a function that is known here."""
-        for text in (bare(self.info.activation), self.kind):
-            if text in _BOUNDED or text in _HALF_BOUNDED or text in _UNBOUNDED:
-                return text
-        return ""
-
-    @property
-    def limits(self) -> tuple[float, float] | None:
-        """What its activation can put out; None if that is unknown."""
-        if self.activation in _UNBOUNDED:
-            return (-math.inf, math.inf)
-        return _BOUNDED.get(self.activation) or _HALF_BOUNDED.get(self.activation)
+    def activation(self) -> Activation:
+        """Its activation function; `UNKNOWN_ACTIVATION` if it is not known."""
+        return activations.find(self.info.activation) or activations.find(self.info.kind) or UNKNOWN_ACTIVATION
 
     @property
     def is_normalization(self) -> bool:
         """Whether it rescales what it gets to a fixed spread."""
-        return "norm" in self.kind
+        return self.family == layer_kinds.NORMALISATION
 
     @property
     def passes_through(self) -> bool:
         """Whether it puts out what it gets, in another shape or with holes."""
-        return any(word in self.kind for word in _PASS_THROUGH)
+        return self.family == layer_kinds.SHAPE
 
 
 @dataclass(frozen=True)
@@ -128,11 +111,16 @@ class VariableView:
     @property
     def is_kernel(self) -> bool:
         """Whether it multiplies what a layer gets: a matrix, a convolution's filters; not a bias, a scale or an embedding."""
-        if "embed" in self.name.lower() or self.is_state:
-            return False
+        return not self.is_state and layer_kinds.is_kernel(self.name, self.sizes, self.layer.info.kind if self.layer else None)
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Its shape; where that was not logged, of as many entries, and of two axes if it adds up inputs."""
         if self.shape is not None:
-            return len(self.shape) >= _KERNEL_DIMENSIONS
-        return not math.isnan(self.row.first("fan_in"))
+            return self.shape
+        size = self.row.first("size")
+        entries = int(size) if math.isfinite(size) else 0
+        return (entries,) if math.isnan(self.row.first("fan_in")) else (entries, 1)
 
     @property
     def first_step(self) -> float:
@@ -203,7 +191,7 @@ class RunView:
 
     def _variable(self, row: Row, owner: Layer | None, views: Mapping[str, LayerView]) -> VariableView:
         shape = self.record.variable_shapes.get(row.name)
-        is_state = bool(owner and row.name in owner.state) or row.name.rsplit("/", 1)[-1].rsplit(".", 1)[-1] in _STATE_NAMES
+        is_state = bool(owner and row.name in owner.state) or layer_kinds.leaf_of(row.name) in layer_kinds.STATE_NAMES
         flag = row.last("trainable")
         trainable = not is_state and (owner is None or owner.trainable) and (math.isnan(flag) or flag > 0)
         layer = views.get(owner.name) or (LayerView(owner, _empty(owner.name), -1)) if owner else None
@@ -299,13 +287,14 @@ class RunView:
 
     def kernel_of(self, layer: LayerView) -> VariableView | None:
         """The kernel of a layer, the largest if there are several; None if it has none."""
-        return self._largest_kernels.get(layer.name)
+        return self._kernel_by_layer.get(layer.name)
 
     @cached_property
-    def _largest_kernels(self) -> dict[str, VariableView]:
-        kernels = [variable for variable in self.variables if variable.is_kernel and variable.layer]
-        by_size = sorted(kernels, key=lambda variable: variable.row.first("size"))
-        return {variable.layer.name: variable for variable in by_size if variable.layer}
+    def _kernel_by_layer(self) -> dict[str, VariableView]:
+        views = {variable.name: variable for variable in self.variables}
+        shapes = {name: variable.sizes for name, variable in views.items()}
+        kernels = ((layer.name, layer_kinds.kernel_of(layer, shapes)) for layer in self.record.layers)
+        return {layer: views[kernel] for layer, kernel in kernels if kernel in views}
 
     def before(self, layer: LayerView) -> Row:
         """What a layer gets: the layer before it, or the probe inputs."""

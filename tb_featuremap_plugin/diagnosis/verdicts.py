@@ -6,27 +6,24 @@ import math
 
 from tb_featuremap_plugin.diagnosis.findings import Verdict
 from tb_featuremap_plugin.diagnosis.learning_progress import LEARNED, judged_steps, learning
-from tb_featuremap_plugin.diagnosis.phrases import number, percent
+from tb_featuremap_plugin.diagnosis.phrases import number, percent, usual_share
 from tb_featuremap_plugin.diagnosis.rules import lost_to_rounding, thrashing_weights, too_fast, too_slow, unchanged_weights
 from tb_featuremap_plugin.diagnosis.run_view import RunView, VariableView, median
-
-CHANGING, SLOW, UNCHANGED, FROZEN, ROUNDED = "changing", "slow", "unchanged", "frozen", "lost_to_rounding"
-THRASHING, DECAYING, TOO_FAST, UNKNOWN = "thrashing", "decaying", "too_fast", "unknown"
+from tb_featuremap_plugin.schema.verdicts import (
+    CHANGING,
+    DECAYING,
+    FROZEN,
+    ROUNDED,
+    SLOW,
+    THRASHING,
+    TOO_FAST,
+    UNCHANGED,
+    UNKNOWN,
+    find,
+)
 
 SHRINKING = -0.75
 """Median cosine between update and value at or below which a change is mostly shrinking: more than half of the squared update."""
-
-_WORDS = {
-    CHANGING: "Changes by {ratio} of its size a step.",
-    SLOW: "Changes by only {ratio} of its size a step; 0.1 % to 5 % is usual.",
-    UNCHANGED: "Does not move, though it is trainable.",
-    FROZEN: "Frozen on purpose.",
-    ROUNDED: "{lost} of its updates are too small for its number type to hold.",
-    THRASHING: "Successive updates undo each other (cosine {direction}).",
-    DECAYING: "Its change is mostly shrinking, as weight decay does without learning ({shrinking} of the update).",
-    TOO_FAST: "Changes by {ratio} of its size a step; 0.1 % to 5 % is usual.",
-    UNKNOWN: "Not logged often enough to say.",
-}
 
 
 def verdicts(view: RunView) -> tuple[Verdict, ...]:
@@ -36,8 +33,10 @@ def verdicts(view: RunView) -> tuple[Verdict, ...]:
 
 def _verdict(view: RunView, variable: VariableView) -> Verdict:
     word, evidence = _word(view, variable), _evidence(view, variable)
-    message = _WORDS[word].format(
+    message = find(word).sentence.format(
         ratio=percent(evidence["update_ratio"]),
+        usual=usual_share("variables", "update_ratio"),
+        slow=percent(too_slow.SLOW),
         lost=percent(evidence["lost_share"]),
         direction=number(evidence["direction"]),
         shrinking=percent(evidence["shrinking_share"]),

@@ -11,10 +11,10 @@ from google.protobuf.message import DecodeError
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
 
-from tb_featuremap_plugin.format import metadata
 from tb_featuremap_plugin.reading.event_records import read_records
+from tb_featuremap_plugin.schema import tags
 
-OURS = (metadata.PLUGIN_NAME, metadata.STATS_PLUGIN_NAME)
+OURS = (tags.PLUGIN_NAME, tags.STATS_PLUGIN_NAME)
 
 _RECORD_OVERHEAD = 16
 """Bytes of a record beside its payload: its length and two checksums."""

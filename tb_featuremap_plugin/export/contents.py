@@ -12,8 +12,8 @@ from tensorboard.compat.proto.event_pb2 import Event
 
 from tb_featuremap_plugin.export.parts import Classifier, Part, parse
 from tb_featuremap_plugin.export.plan import Weights
-from tb_featuremap_plugin.format import metadata
 from tb_featuremap_plugin.reading.event_records import RunFiles, read_records
+from tb_featuremap_plugin.schema import tags
 
 _WHOLE = (Part.NUMBERS, Part.RECORD)
 
@@ -117,5 +117,5 @@ class _ContentsReader:
     def _note_record(self, event: Event, place: Place) -> None:
         for value in event.summary.value:
             newest = self._record is None or place.wall_time >= self._record[0].wall_time
-            if value.tag == metadata.RUN_TAG and newest and value.tensor.string_val:
+            if value.tag == tags.RUN_TAG and newest and value.tensor.string_val:
                 self._record = (place, value.tensor.string_val[0])

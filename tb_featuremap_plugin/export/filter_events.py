@@ -9,9 +9,9 @@ from pathlib import Path
 from tensorboard.compat.proto.event_pb2 import Event
 
 from tb_featuremap_plugin.export.parts import Classifier, Part, parse
-from tb_featuremap_plugin.format import metadata
 from tb_featuremap_plugin.format.values import blob_value, summary
 from tb_featuremap_plugin.reading.event_records import read_records
+from tb_featuremap_plugin.schema import tags
 
 
 @dataclass(frozen=True)
@@ -59,14 +59,14 @@ def with_record(payload: bytes, record: bytes) -> bytes:
     """An event with the run record in it replaced."""
     event = Event.FromString(payload)
     for value in event.summary.value:
-        if value.tag == metadata.RUN_TAG:
+        if value.tag == tags.RUN_TAG:
             value.tensor.string_val[:] = [record]
     return bytes(event.SerializeToString())
 
 
 def record_event(record: bytes, step: int, wall_time: float) -> bytes:
     """An event that holds a run record and nothing else."""
-    event = Event(step=step, wall_time=wall_time, summary=summary([blob_value(metadata.RUN_TAG, record)]))
+    event = Event(step=step, wall_time=wall_time, summary=summary([blob_value(tags.RUN_TAG, record)]))
     return bytes(event.SerializeToString())
 
 

@@ -8,9 +8,9 @@ from google.protobuf.message import DecodeError
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 
-from tb_featuremap_plugin.format import metadata
+from tb_featuremap_plugin.schema import tags
 
-NUMBER_PLUGINS = frozenset({"", "scalars", "hparams", "text", "custom_scalars", metadata.STATS_PLUGIN_NAME})
+NUMBER_PLUGINS = frozenset({"", "scalars", "hparams", "text", "custom_scalars", tags.STATS_PLUGIN_NAME})
 """Plugins whose series are small, so that they are kept whole. Values without metadata are scalars of old."""
 
 
@@ -40,16 +40,16 @@ class Classifier:
     def part(self, value: Summary.Value) -> Part:
         """What a value is."""
         plugin = self._plugins.setdefault(value.tag, value.metadata.plugin_data.plugin_name)
-        if plugin == metadata.PLUGIN_NAME:
+        if plugin == tags.PLUGIN_NAME:
             return _part_of_ours(value.tag)
         small = plugin in NUMBER_PLUGINS and not value.HasField("image") and not value.HasField("audio") and not value.HasField("histo")
         return Part.NUMBERS if small else Part.OTHERS
 
 
 def _part_of_ours(tag: str) -> Part:
-    if tag == metadata.RUN_TAG:
+    if tag == tags.RUN_TAG:
         return Part.RECORD
-    picture = metadata.parse_picture_tag(tag)
+    picture = tags.parse_picture_tag(tag)
     if picture is None:
         return Part.OTHERS
     return Part.INPUTS if picture[0] == "inputs" else Part.PICTURES

@@ -14,9 +14,8 @@ import google_crc32c
 import numpy as np
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 
-from tb_featuremap_plugin.format import wire
-from tb_featuremap_plugin.format.metadata import START_TAG
-from tb_featuremap_plugin.format.values import Value, table_value
+from tb_featuremap_plugin.format.values import Value, number, opening, table_value
+from tb_featuremap_plugin.schema.tags import START_TAG
 
 SUFFIX = ".featuremaps"
 """Ends the names of files that this package writes."""
@@ -61,12 +60,12 @@ def summary_event(wall_time: float, step: int, values: Iterable[Value]) -> bytes
     parts, size = [b""], 0
     for _, head, payload, tail in values:
         nbytes = len(head) + len(payload) + len(tail)
-        opening = wire.opening(_VALUE, nbytes)
-        size += len(opening) + nbytes
-        parts += (opening, head, payload, tail)
-    place = _STEP + wire.number(step) if step else b""
-    parts[0] = opening = b"".join((_WALL_TIME, _DOUBLE.pack(wall_time), place, wire.opening(_SUMMARY, size)))
-    size += len(opening)
+        key = opening(_VALUE, nbytes)
+        size += len(key) + nbytes
+        parts += (key, head, payload, tail)
+    place = _STEP + number(step) if step else b""
+    parts[0] = before = b"".join((_WALL_TIME, _DOUBLE.pack(wall_time), place, opening(_SUMMARY, size)))
+    size += len(before)
     return b"".join(_framed(parts if size > _SMALL_BYTES else [b"".join(parts)], size))
 
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import KW_ONLY, is_dataclass
+from functools import cache, partial
+from types import NoneType, UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
 from tb_featuremap_plugin.format import record
 from tb_featuremap_plugin.schema import limits
 from tb_featuremap_plugin.schema.errors import FormatError
-from tb_featuremap_plugin.schema.network import Layer, Probe, RunRecord
+from tb_featuremap_plugin.schema.network import RunRecord
 
 KIND = "run"
 _SECTION = "run"
@@ -53,7 +56,7 @@ def from_dict(values: object) -> RunRecord:
     Raises:
         FormatError: a field has the wrong type.
     """
-    return _build(RunRecord, _RUN_FIELDS, "run record", values)
+    return _build(RunRecord, "run record", values)
 
 
 def _parse_json(text: bytes) -> object:
@@ -63,105 +66,81 @@ def _parse_json(text: bytes) -> object:
         raise FormatError(f"the run record is not JSON: {error}") from None
 
 
-def _build(cls: Callable[..., T], checks: Mapping[str, _Check], where: str, values: object) -> T:
+def _build(cls: type[T], where: str, values: object) -> T:
+    """A dataclass from an object, each field by its type; fields that it does not have are left out."""
     if not isinstance(values, dict):
         raise FormatError(f"{where} is a {type(values).__name__}, not an object")
-    known = {name: check(f"{where}, field {name!r}", values[name]) for name, check in checks.items() if name in values}
+    known = {name: check(f"{where}, field {name!r}", values[name]) for name, check in _checks(cls).items() if name in values}  # type: ignore[arg-type]  # a class is hashable
     try:
         return cls(**known)
     except (TypeError, ValueError) as error:
         raise FormatError(f"{where}: {error}") from None
 
 
-def _text(where: str, value: object) -> str:
-    return _of_type(where, value, str)
+@cache
+def _checks(cls: Hashable) -> dict[str, _Check]:
+    """What checks each field of a dataclass, from the types that it is declared with."""
+    hints = get_type_hints(cls)
+    return {name: _check_for(hint) for name, hint in hints.items() if hint is not KW_ONLY}
 
 
-def _flag(where: str, value: object) -> bool:
-    return _of_type(where, value, bool)
+def _check_for(hint: Any) -> _Check:
+    """What checks a value of a type, and makes of JSON's lists the tuples that it asks for."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        return partial(_one_of, {_json_type(argument): _check_for(argument) for argument in arguments})
+    if origin is tuple:
+        return partial(_list_of, _check_for(arguments[0]))
+    if origin is Mapping:
+        return partial(_map_of, _check_for(arguments[1]))
+    if isinstance(hint, type) and is_dataclass(hint):
+        return lambda where, value: _build(hint, f"{where}, {hint.__name__.lower()}", value)
+    return _SCALARS[hint]
+
+
+def _json_type(hint: Any) -> type:
+    """The type that JSON's parser gives a value of this type."""
+    return list if get_origin(hint) is tuple else hint
+
+
+def _one_of(checks: Mapping[type, _Check], where: str, value: object) -> Any:
+    """Of several types the one that the value has; of a number the one there is."""
+    check = checks.get(type(value)) or next(check for kind, check in checks.items() if kind is not NoneType)
+    return check(where, value)
+
+
+def _list_of(check: _Check, where: str, value: object) -> tuple[Any, ...]:
+    return tuple(check(where, item) for item in _of_type(list, where, value))
+
+
+def _map_of(check: _Check, where: str, value: object) -> dict[str, Any]:
+    return {key: check(where, item) for key, item in _of_type(dict, where, value).items()}
 
 
 def _whole(where: str, value: object) -> int:
-    number = _of_type(where, value, int)
+    number = _of_type(int, where, value)
     if abs(number) > limits.MAX_STEP:
         raise FormatError(f"{where} is beyond {limits.MAX_STEP}")
     return number
 
 
 def _number(where: str, value: object) -> float:
-    number = float(_whole(where, value)) if type(value) is int else _of_type(where, value, float)
+    number = float(_whole(where, value)) if type(value) is int else _of_type(float, where, value)
     if not math.isfinite(number):
         raise FormatError(f"{where} is {number}, not finite")
     return number
 
 
-def _of_type(where: str, value: object, kind: type[T]) -> T:
+def _of_type(kind: type[T], where: str, value: object) -> T:
     if type(value) is not kind:
         raise FormatError(f"{where} is a {type(value).__name__}, not a {kind.__name__}")
     return value
 
 
-def _optional(check: _Check) -> _Check:
-    return lambda where, value: None if value is None else check(where, value)
-
-
-def _list_of(check: _Check) -> _Check:
-    return lambda where, value: tuple(check(where, item) for item in _of_type(where, value, list))
-
-
-def _map_of(check: _Check) -> _Check:
-    return lambda where, value: {key: check(where, item) for key, item in _of_type(where, value, dict).items()}
-
-
-def _padding(where: str, value: object) -> str | tuple[int, ...]:
-    padding: str | tuple[int, ...] = value if isinstance(value, str) else _sizes(where, value)
-    return padding
-
-
-def _layer(where: str, value: object) -> Layer:
-    return _build(Layer, _LAYER_FIELDS, f"{where}, layer", {"name": None, **value} if isinstance(value, dict) else value)
-
-
-def _probe(where: str, value: object) -> Probe:
-    return _build(Probe, _PROBE_FIELDS, f"{where}, probe", value)
-
-
-_sizes, _texts = _list_of(_whole), _list_of(_text)
-
-_LAYER_FIELDS: dict[str, _Check] = {
-    "name": _text,
-    "kind": _optional(_text),
-    "activation": _optional(_text),
-    "weights": _texts,
-    "state": _texts,
-    "trainable": _flag,
-    "role": _text,
-    "inputs": _texts,
-    "kernel_size": _optional(_sizes),
-    "strides": _optional(_sizes),
-    "padding": _optional(_padding),
-    "dilation": _optional(_sizes),
-    "groups": _optional(_whole),
-}
-
-_PROBE_FIELDS: dict[str, _Check] = {"step": _whole, "digest": _text, "shapes": _map_of(_sizes)}
-
-_RUN_FIELDS: dict[str, _Check] = {
-    "layers": _list_of(_layer),
-    "layer_rows": _texts,
-    "layer_columns": _texts,
-    "variable_rows": _texts,
-    "variable_columns": _texts,
-    "progress_columns": _texts,
-    "variable_shapes": _map_of(_sizes),
-    "variable_dtypes": _map_of(_text),
-    "loss": _optional(_text),
-    "from_logits": _optional(_flag),
-    "optimizer": _optional(_text),
-    "weight_decay": _optional(_number),
-    "probes": _list_of(_probe),
-    "inputs_private": _flag,
-    "every": _optional(_text),
-    "versions": _map_of(_text),
-    "notes": _texts,
+_SCALARS: dict[Any, _Check] = {
+    str: partial(_of_type, str),
+    bool: partial(_of_type, bool),
+    int: _whole,
+    float: _number,
+    NoneType: partial(_of_type, NoneType),
 }

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,14 +12,13 @@ import numpy.typing as npt
 from tb_featuremap_plugin.arrays.layouts import (
     canonical_kernel,
     canonical_maps,
-    check_feature_map_layout,
-    check_kernel_layout,
     effective_layout,
 )
 from tb_featuremap_plugin.format import record
 from tb_featuremap_plugin.format.record import Packed
 from tb_featuremap_plugin.images import kernels, tiles
 from tb_featuremap_plugin.images.few_pictures import few_sections
+from tb_featuremap_plugin.images.options import FilterOptions, MapOptions
 from tb_featuremap_plugin.measures.activations import measured as measuring
 from tb_featuremap_plugin.measures.activations.few import FewValues
 from tb_featuremap_plugin.measures.activations.layer_rows import CHANNEL_STATISTICS
@@ -28,72 +26,9 @@ from tb_featuremap_plugin.measures.activations.measured import Measured
 
 Array = npt.NDArray[Any]
 Float32 = npt.NDArray[np.float32]
-Precision = Literal["uint8", "float16", "float32"]
 
-_PRECISIONS = get_args(Precision)
 _WITH_RANGE = ("min", "low", "max", "high", *CHANNEL_STATISTICS[2:])
 """Rows that are mostly alike stand side by side, where deflate finds them."""
-
-
-@dataclass(frozen=True)
-class MapOptions:
-    """How feature maps are logged.
-
-    Attributes:
-        layout: one of `layouts.FEATURE_MAP_LAYOUTS`.
-        activation: the layer's, such as "relu"; None if unknown.
-        max_images: samples to store, the first ones.
-        max_channels: channels to store, the first ones; statistics cover all.
-        precision: dtype of the stored pixels.
-        description: Markdown.
-
-    Raises:
-        TypeError: a text is none.
-        ValueError: a number is below 1, or the layout or precision is unknown.
-    """
-
-    layout: str = "NHWC"
-    activation: str | None = None
-    max_images: int = 1
-    max_channels: int = 256
-    precision: Precision = "uint8"
-    description: str | None = None
-
-    def __post_init__(self) -> None:
-        check_feature_map_layout(self.layout)
-        check_text("activation", self.activation)
-        check_text("description", self.description)
-        _check_count("max_images", self.max_images)
-        _check_count("max_channels", self.max_channels)
-        if self.precision not in _PRECISIONS:
-            raise ValueError(f"precision is {self.precision!r}; allowed are {', '.join(_PRECISIONS)}")
-
-
-@dataclass(frozen=True)
-class FilterOptions:
-    """How a kernel is logged.
-
-    Attributes:
-        layout: letters as in `layouts.kernel_axes`.
-        layer: name of the layer it belongs to.
-        max_filters: filters to store, the first ones.
-        description: Markdown.
-
-    Raises:
-        TypeError: a text is none.
-        ValueError: a number is below 1, or the layout is unknown.
-    """
-
-    layout: str = "HWIO"
-    layer: str | None = None
-    max_filters: int = 256
-    description: str | None = None
-
-    def __post_init__(self) -> None:
-        check_kernel_layout(self.layout)
-        check_text("layer", self.layer)
-        check_text("description", self.description)
-        _check_count("max_filters", self.max_filters)
 
 
 def maps_record(
@@ -288,14 +223,3 @@ def _with_range(stats: Float32, span: tiles.Range) -> Float32:
     table[1:4:2, len(span.low) :] = np.nan
     table[1, : len(span.low)], table[3, : len(span.high)] = span.low, span.high
     return table
-
-
-def check_text(name: str, value: object) -> None:
-    """Raises TypeError unless this is a string or None."""
-    if value is not None and not isinstance(value, str):
-        raise TypeError(f"{name} is a {type(value).__name__}; allowed are strings and None")
-
-
-def _check_count(name: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-        raise ValueError(f"{name} is {value!r}; allowed are whole numbers from 1")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tb_featuremap_plugin.schema.layer_kinds import ATTENTION, CONVOLUTIONS, DENSE, DEPTHWISE, EMBEDDING, TRANSPOSED, family_of, leaf_of
 from tb_featuremap_plugin.schema.network import Layer
 
 Array = npt.NDArray[Any]
@@ -51,19 +52,20 @@ class LayerLayouts:
         """The layout of a variable that is a kernel; None for biases, scales and what is neither dense nor a convolution."""
         if name in self._named:
             return self._named[name]
-        kind = (layer.kind or "") if layer is not None else ""
-        if not 2 <= ndim <= _MOST_AXES or _is_no_kernel(kind, ndim):
+        kind = layer.kind if layer is not None else None
+        family = family_of(kind)
+        if not 2 <= ndim <= _MOST_AXES or (ndim > 2 and _is_no_picture(kind, family, ndim)):
             return None
         layout = _KERNELS[self._format][ndim]
-        if self._format == "channels_last" and ndim > 2 and ("depthwise" in kind or "depthwise" in name.rpartition("/")[2]):
+        if self._format == "channels_last" and ndim > 2 and (family == DEPTHWISE or leaf_of(name) == "depthwise_kernel"):
             return layout.replace("O", "M")
-        swapped = "transpose" in kind if ndim > 2 else self._format == "channels_first" and "embedding" in kind
+        swapped = family == TRANSPOSED if ndim > 2 else self._format == "channels_first" and family == EMBEDDING
         return layout.translate(_SWAPPED) if swapped else layout
 
 
-def _is_no_kernel(kind: str, ndim: int) -> bool:
-    """Attention and recurrent layers have weights of three axes that are no one-dimensional convolutions."""
-    return ndim > 2 and ("attention" in kind or "einsum" in kind or (ndim == 3 and bool(kind) and "conv" not in kind))
+def _is_no_picture(kind: str | None, family: str, ndim: int) -> bool:
+    """Attention and recurrent layers have weights of three axes that are not one-dimensional convolutions."""
+    return family in (ATTENTION, DENSE) or (ndim == 3 and bool(kind) and family not in CONVOLUTIONS)
 
 
 def ungrouped(kernel: Array, layout: str, layer: Layer | None) -> tuple[Array, str]:

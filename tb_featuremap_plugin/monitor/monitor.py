@@ -4,29 +4,25 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tb_featuremap_plugin.monitor.budgets import TimeBudget
 from tb_featuremap_plugin.monitor.losses import Losses
-from tb_featuremap_plugin.monitor.options import (
-    Options,
-    check_layers,
-    check_logdir,
-    check_run_name,
-    check_share,
-    check_step,
-    check_training,
-)
+from tb_featuremap_plugin.monitor.options import MonitorKeywords, MonitorOptions, check_layers, check_logdir, check_step
 from tb_featuremap_plugin.monitor.pytrees import Tree
-from tb_featuremap_plugin.monitor.recorder import Recorder, Training
+from tb_featuremap_plugin.monitor.recorder import Recorder
 from tb_featuremap_plugin.monitor.schedule import Plan, Schedule
 from tb_featuremap_plugin.monitor.snapshots import Snapshots
 from tb_featuremap_plugin.monitor.step_arguments import StepArguments
-from tb_featuremap_plugin.monitor.workers import Alone, Workers, first_says
+from tb_featuremap_plugin.monitor.workers import Alone, first_says
+from tb_featuremap_plugin.recording.keywords import options_of, takes
 from tb_featuremap_plugin.schema.network import Layer
 from tb_featuremap_plugin.writer import Writer
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class Monitor:
@@ -65,46 +61,19 @@ class Monitor:
         TypeError, ValueError: an argument is wrong.
     """
 
-    def __init__(
-        self,
-        logdir: str | os.PathLike[str],
-        *,
-        every: int | Callable[[int], bool] = 100,
-        layers: Sequence[Layer] | None = None,
-        loss: str | None = None,
-        from_logits: bool | None = None,
-        optimizer: str | None = None,
-        weight_decay: float | None = None,
-        run_name: str = "featuremaps",
-        record_inputs: bool = True,
-        keep_first: bool = True,
-        max_overhead: float | None = None,
-        max_bytes: int | None = None,
-        strict: bool = False,
-        max_images: int = 4,
-        max_channels: int = 256,
-        precision: str = "uint8",
-        layouts: str | Mapping[str, str] = "channels_last",
-        mirror_scalars: bool = False,
-        workers: Workers | None = None,
-    ) -> None:
+    @takes(MonitorOptions)
+    def __init__(self, logdir: str | os.PathLike[str], **options: Unpack[MonitorKeywords]) -> None:
         check_logdir(logdir)
-        check_layers(layers)
-        check_training(loss, from_logits, optimizer, weight_decay)
-        check_run_name(run_name)
-        check_share(max_overhead)
-        options = Options(record_inputs, max_bytes, max_images, max_channels, precision, layouts, mirror_scalars)
-        self._schedule = Schedule(every)
-        self._strict = strict
-        self._workers = workers or Alone()
-        self._budget = TimeBudget(max_overhead)
+        given = options_of(MonitorOptions, options, "Monitor")
+        self._schedule = Schedule(given.every)
+        self._strict = given.strict
+        self._workers = given.workers or Alone()
+        self._budget = TimeBudget(given.max_overhead)
         self._plan = Plan(self._decide)
         self._losses = Losses()
-        self._snapshots = Snapshots(keep_first=keep_first)
-        training = Training(self._schedule.words, loss, from_logits, optimizer, weight_decay)
-        self._recorder = Recorder(
-            lambda: Writer(_folder(logdir, run_name), strict=strict), options, training, layers, self._budget, self._workers
-        )
+        self._snapshots = Snapshots(keep_first=given.keep_first)
+        folder = _folder(logdir, given.run_name)
+        self._recorder = Recorder(lambda: Writer(folder, strict=given.strict), given, self._schedule.words, self._budget, self._workers)
         self._last_step: int | None = None
         self._unrecorded: StepArguments | None = None
         self._warned = False

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from tb_featuremap_plugin.schema.layer_kinds import STATE_NAMES, leaf_of
 from tb_featuremap_plugin.schema.network import Layer
-
-_STATE_NAMES = frozenset({"moving_mean", "moving_variance", "running_mean", "running_var", "num_batches_tracked"})
-"""How frameworks call the moving statistics of a normalisation."""
 
 
 class Network:
@@ -60,7 +58,7 @@ class Network:
 
 def _described_by_names(name: str, variables: Sequence[str]) -> Layer:
     mine = [variable for variable in variables if variable.startswith(f"{name}/") or variable.startswith(f"{name}.")]
-    state = tuple(variable for variable in mine if variable.replace(".", "/").rpartition("/")[2] in _STATE_NAMES)
+    state = tuple(variable for variable in mine if leaf_of(variable) in STATE_NAMES)
     return Layer(name, weights=tuple(variable for variable in mine if variable not in state), state=state)
 
 

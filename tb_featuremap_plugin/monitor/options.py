@@ -5,42 +5,90 @@ from __future__ import annotations
 import math
 import operator
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypedDict
 
 from tb_featuremap_plugin.arrays.layouts import FEATURE_MAP_LAYOUTS, kernel_axes
+from tb_featuremap_plugin.images.options import MapOptions, Precision, check_precision
 from tb_featuremap_plugin.monitor.layer_layouts import OTHERS
+from tb_featuremap_plugin.monitor.workers import Workers
 from tb_featuremap_plugin.schema.network import Layer
 
-PRECISIONS = ("uint8", "float16", "float32")
 DATA_FORMATS = ("channels_last", "channels_first")
+
+Every = int | Callable[[int], bool]
+"""A schedule: n, or a function from step to whether it is due."""
 
 
 @dataclass(frozen=True)
-class Options:
-    """What stays the same for all records of a run; see `Monitor` for the meaning of each."""
+class MonitorOptions:
+    """What a `Monitor` takes besides its logdir, each default and check once; `Monitor` says what each means.
 
-    record_inputs: bool
-    max_bytes: int | None
-    max_images: int
-    max_channels: int
-    precision: str
-    layouts: str | Mapping[str, str]
-    mirror_scalars: bool
+    The integrations take the same, but for what they find out themselves.
+
+    Raises:
+        TypeError, ValueError: a value is wrong.
+    """
+
+    every: Every = 100
+    layers: Sequence[Layer] | None = None
+    loss: str | None = None
+    from_logits: bool | None = None
+    optimizer: str | None = None
+    weight_decay: float | None = None
+    run_name: str = "featuremaps"
+    record_inputs: bool = True
+    keep_first: bool = True
+    max_overhead: float | None = None
+    max_bytes: int | None = None
+    strict: bool = False
+    max_images: int = 4
+    max_channels: int = MapOptions.max_channels
+    precision: Precision = MapOptions.precision
+    layouts: str | Mapping[str, str] = "channels_last"
+    mirror_scalars: bool = False
+    workers: Workers | None = None
 
     def __post_init__(self) -> None:
+        check_layers(self.layers)
+        check_training(self.loss, self.from_logits, self.optimizer, self.weight_decay)
+        check_run_name(self.run_name)
+        check_share(self.max_overhead)
         _check_count("max_images", self.max_images)
         _check_count("max_channels", self.max_channels)
         if self.max_bytes is not None:
             _check_count("max_bytes", self.max_bytes)
-        if self.precision not in PRECISIONS:
-            raise ValueError(f"precision is {self.precision!r}; allowed are {list(PRECISIONS)}")
-        data_format = self.layouts if isinstance(self.layouts, str) else self.layouts.get(OTHERS, DATA_FORMATS[0])
-        if data_format not in DATA_FORMATS:
-            raise ValueError(f"layouts is {self.layouts!r}; allowed are {list(DATA_FORMATS)} and a mapping from names to layouts")
-        for name, layout in {} if isinstance(self.layouts, str) else self.layouts.items():
-            if name != OTHERS and layout not in FEATURE_MAP_LAYOUTS:
-                kernel_axes(layout, len(layout))
+        check_precision(self.precision)
+        _check_layouts(self.layouts)
+
+
+class LoopKeywords(TypedDict, total=False):
+    """Keyword arguments of the integrations, which find out layers and optimizer themselves; see `MonitorOptions`."""
+
+    every: Every
+    loss: str | None
+    from_logits: bool | None
+    weight_decay: float | None
+    run_name: str
+    record_inputs: bool
+    keep_first: bool
+    max_overhead: float | None
+    max_bytes: int | None
+    strict: bool
+    max_images: int
+    max_channels: int
+    precision: Precision
+    layouts: str | Mapping[str, str]
+    mirror_scalars: bool
+    workers: Workers | None
+
+
+class MonitorKeywords(LoopKeywords, total=False):
+    """Keyword arguments of `Monitor`."""
+
+    layers: Sequence[Layer] | None
+    optimizer: str | None
 
 
 def check_layers(layers: Sequence[Layer] | None) -> None:
@@ -104,6 +152,15 @@ def check_run_name(run_name: str) -> None:
     parts = run_name.replace("\\", "/").split("/")
     if not all(parts) or ".." in parts or "\0" in run_name:
         raise ValueError(f"run_name is {run_name!r}; allowed is the name of a folder below the logdir")
+
+
+def _check_layouts(layouts: str | Mapping[str, str]) -> None:
+    data_format = layouts if isinstance(layouts, str) else layouts.get(OTHERS, DATA_FORMATS[0])
+    if data_format not in DATA_FORMATS:
+        raise ValueError(f"layouts is {layouts!r}; allowed are {list(DATA_FORMATS)} and a mapping from names to layouts")
+    for name, layout in {} if isinstance(layouts, str) else layouts.items():
+        if name != OTHERS and layout not in FEATURE_MAP_LAYOUTS:
+            kernel_axes(layout, len(layout))
 
 
 def _check_count(name: str, value: int) -> None:

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import numpy.typing as npt
 
 from tb_featuremap_plugin.format.values import Value, picture_values
-from tb_featuremap_plugin.images.pictures import FilterOptions, MapOptions, Precision, filters_record, inputs_record, maps_record
+from tb_featuremap_plugin.images.options import FilterOptions, MapOptions
+from tb_featuremap_plugin.images.pictures import filters_record, inputs_record, maps_record
 from tb_featuremap_plugin.measures.activations.measured import Measured
 from tb_featuremap_plugin.monitor.budgets import over_budget
 from tb_featuremap_plugin.monitor.layer_layouts import LayerLayouts, ungrouped
-from tb_featuremap_plugin.monitor.options import Options
+from tb_featuremap_plugin.monitor.options import MonitorOptions
 from tb_featuremap_plugin.monitor.snapshots import first_of, previous_of
 from tb_featuremap_plugin.monitor.step_data import StepData
 
@@ -50,7 +51,7 @@ class StepPictures:
         attempt: runs a function and keeps what it raises.
     """
 
-    def __init__(self, options: Options, layouts: LayerLayouts, attempt: Callable[[Callable[[], None]], None]) -> None:
+    def __init__(self, options: MonitorOptions, layouts: LayerLayouts, attempt: Callable[[Callable[[], None]], None]) -> None:
         self._options = options
         self._layouts = layouts
         self._attempt = attempt
@@ -94,8 +95,7 @@ class StepPictures:
 
     def _map_options(self, layout: str, activation: str | None = None) -> MapOptions:
         options = self._options
-        precision = cast(Precision, options.precision)
-        return MapOptions(layout, activation, options.max_images, options.max_channels, precision)
+        return MapOptions(layout, activation, options.max_images, options.max_channels, options.precision)
 
     def _inputs(self, name: str, array: Array, ordinal: int) -> bytes:
         array, layout = self._layouts.maps(name, array)
@@ -104,7 +104,7 @@ class StepPictures:
     def _maps(self, data: StepData, name: str, array: Array, statistics: Measured | None, ordinal: int) -> bytes:
         array, layout = self._layouts.maps(name, array)
         layer = data.network.layer(name)
-        options = self._map_options(layout, layer.activation if layer else None)
+        options = self._map_options(layout, layer.function if layer else None)
         return maps_record(name, array, options, statistics=statistics, ordinal=ordinal, inputs=self._probe_name)
 
     def _filters(self, data: StepData, name: str, kernel: Array, layout: str, ordinal: int) -> bytes:

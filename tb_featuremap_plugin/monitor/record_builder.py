@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tb_featuremap_plugin.format import metadata, run_record
+from tb_featuremap_plugin.format import run_record
 from tb_featuremap_plugin.format.values import Value, blob_value, table_value
 from tb_featuremap_plugin.measures.activations.measured import Measured, layer_row
 from tb_featuremap_plugin.measures.weights.many import variable_rows
@@ -18,11 +18,12 @@ from tb_featuremap_plugin.measures.weights.variable import Change, Variable
 from tb_featuremap_plugin.monitor.budgets import TimeBudget
 from tb_featuremap_plugin.monitor.layer_layouts import LayerLayouts, ungrouped
 from tb_featuremap_plugin.monitor.measuring import measured, rows_of_batch
-from tb_featuremap_plugin.monitor.options import Options
+from tb_featuremap_plugin.monitor.options import MonitorOptions
 from tb_featuremap_plugin.monitor.pictures_of_step import StepPictures
 from tb_featuremap_plugin.monitor.scalars import headline_scalars, scalar_value
 from tb_featuremap_plugin.monitor.snapshots import change_of
 from tb_featuremap_plugin.monitor.step_data import StepData
+from tb_featuremap_plugin.schema import tags
 from tb_featuremap_plugin.schema.columns import LAYER_COLUMNS, VARIABLE_COLUMNS
 from tb_featuremap_plugin.schema.network import Layer, RunRecord
 
@@ -40,7 +41,7 @@ class RecordBuilder:
         budget: where the time that this takes is counted.
     """
 
-    def __init__(self, options: Options, budget: TimeBudget) -> None:
+    def __init__(self, options: MonitorOptions, budget: TimeBudget) -> None:
         self.problems: list[Exception] = []
         self._options = options
         self._layouts = LayerLayouts(options.layouts)
@@ -69,7 +70,7 @@ class RecordBuilder:
         for row, array in {**rows_of_batch(data.inputs, data.targets), **data.activations}.items():
             if row not in statistics:
                 layer = data.network.layer(row)
-                activation = layer.activation if layer is not None else None
+                activation = layer.function if layer is not None else None
                 self._attempt(partial(self._measure, statistics, row, array, activation))
         return statistics
 
@@ -108,7 +109,7 @@ class RecordBuilder:
         if about == self._written:
             return []
         self._written = about
-        return [blob_value(metadata.RUN_TAG, run_record.encode(about))]
+        return [blob_value(tags.RUN_TAG, run_record.encode(about))]
 
     def _progress(self, data: StepData, values: list[Value], seconds: float) -> Value:
         size = sum(value.nbytes for value in values)
@@ -120,7 +121,7 @@ class RecordBuilder:
             step_log_seconds=data.progress.step_log_seconds + seconds,
             step_logged_bytes=size,
         )
-        return table_value(metadata.PROGRESS_TAG, progress.row())
+        return table_value(tags.PROGRESS_TAG, progress.row())
 
     def _attempt(self, action: Callable[[], None]) -> None:
         try:
@@ -136,11 +137,11 @@ def _add_row(rows: dict[str, Float32], name: str, variable: Variable) -> None:
 def _tables(data: StepData, layers: Mapping[str, Float32], variables: Mapping[str, Float32]) -> list[Value]:
     about, values = data.about, []
     if layers:
-        values.append(table_value(metadata.LAYERS_TAG, _packed(about.layer_rows, layers, len(LAYER_COLUMNS))))
+        values.append(table_value(tags.LAYERS_TAG, _packed(about.layer_rows, layers, len(LAYER_COLUMNS))))
     if variables:
-        values.append(table_value(metadata.VARIABLES_TAG, _packed(about.variable_rows, variables, len(VARIABLE_COLUMNS))))
+        values.append(table_value(tags.VARIABLES_TAG, _packed(about.variable_rows, variables, len(VARIABLE_COLUMNS))))
     if data.losses is not None:
-        values.append(table_value(metadata.LOSSES_TAG, data.losses))
+        values.append(table_value(tags.LOSSES_TAG, data.losses))
     return values
 
 

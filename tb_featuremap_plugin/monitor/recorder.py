@@ -17,7 +17,7 @@ from tb_featuremap_plugin.monitor.layer_layouts import LayerLayouts
 from tb_featuremap_plugin.monitor.losses import Losses, as_number
 from tb_featuremap_plugin.monitor.measuring import mergeable, rows_of_batch
 from tb_featuremap_plugin.monitor.network import Network, Rows
-from tb_featuremap_plugin.monitor.options import Options, check_training
+from tb_featuremap_plugin.monitor.options import MonitorOptions, check_training
 from tb_featuremap_plugin.monitor.probe import ProbeLog
 from tb_featuremap_plugin.monitor.progress import Progress, loss_columns
 from tb_featuremap_plugin.monitor.pytrees import Tree, resolve
@@ -51,8 +51,7 @@ class Recorder:
     Args:
         open_writer: makes the writer; called before the first record, and after `close` before the next, on the first worker alone.
         options: of the monitor.
-        training: what the caller said of it.
-        layers: as described by the caller; None to take their names from the activations.
+        every: the schedule in words.
         budget: measures what logging takes.
         workers: who train together.
     """
@@ -60,9 +59,8 @@ class Recorder:
     def __init__(
         self,
         open_writer: Callable[[], Writer],
-        options: Options,
-        training: Training,
-        layers: Sequence[Layer] | None,
+        options: MonitorOptions,
+        every: str,
         budget: TimeBudget,
         workers: Workers,
     ) -> None:
@@ -72,12 +70,12 @@ class Recorder:
         self._writer: Writer | None = None
         self._lost_before = 0
         self._options = options
-        self._training = training
+        self._training = Training(every, options.loss, options.from_logits, options.optimizer, options.weight_decay)
         self._budget = budget
         self._workers = workers
         self._builder = RecordBuilder(options, budget)
         self._layouts = LayerLayouts(options.layouts)
-        self._network = Network(layers)
+        self._network = Network(options.layers)
         self._layer_rows, self._variable_rows = Rows(), Rows()
         self._probe = ProbeLog()
         self._logged_steps = 0
@@ -159,7 +157,7 @@ class Recorder:
         joined = {}
         for row, array in {**rows_of_batch(batch.inputs, batch.targets), **batch.activations}.items():
             layer = self._network.layer(row)
-            share = mergeable(self._layouts, row, array, layer.activation if layer else None)
+            share = mergeable(self._layouts, row, array, layer.function if layer else None)
             joined[row] = join(share, self._workers.all_reduce)
         return joined
 

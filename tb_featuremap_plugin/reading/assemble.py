@@ -15,11 +15,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from tb_featuremap_plugin.format import metadata, run_record
+from tb_featuremap_plugin.format import run_record, values
 from tb_featuremap_plugin.reading import resumed_runs, tables
 from tb_featuremap_plugin.reading.raw_series import Problems, RawRun, RawSeries
 from tb_featuremap_plugin.reading.run import Float64, Int64, Outline, PictureSeries, Points, Run, Table
-from tb_featuremap_plugin.schema import limits
+from tb_featuremap_plugin.schema import limits, tags
+from tb_featuremap_plugin.schema.answers import PictureKind
 from tb_featuremap_plugin.schema.columns import LAYER_COLUMNS, PROGRESS_COLUMNS, VARIABLE_COLUMNS
 from tb_featuremap_plugin.schema.errors import FormatError
 from tb_featuremap_plugin.schema.network import RunRecord
@@ -32,8 +33,8 @@ _logger = logging.getLogger(__name__)
 _Record = tuple[int | None, RunRecord | None]
 """A run record, and the first step for which it does not hold any more."""
 
-_PACKED = {metadata.LAYERS_TAG, metadata.VARIABLES_TAG, metadata.LOSSES_TAG, metadata.PROGRESS_TAG, metadata.START_TAG}
-_ROW_PREFIXES = (f"{metadata.LAYERS_TAG}/", f"{metadata.VARIABLES_TAG}/")
+_PACKED = {tags.LAYERS_TAG, tags.VARIABLES_TAG, tags.LOSSES_TAG, tags.PROGRESS_TAG, tags.START_TAG}
+_ROW_PREFIXES = (f"{tags.LAYERS_TAG}/", f"{tags.VARIABLES_TAG}/")
 
 
 def run(raw: RawRun, scalars: Mapping[str, Points] | None = None) -> Run:
@@ -46,8 +47,8 @@ def run(raw: RawRun, scalars: Mapping[str, Points] | None = None) -> Run:
         name=raw.name,
         title=title(raw.name),
         record=record,
-        layers=_table(usable, metadata.LAYERS_TAG, records, problems),
-        variables=_table(usable, metadata.VARIABLES_TAG, records, problems),
+        layers=_table(usable, tags.LAYERS_TAG, records, problems),
+        variables=_table(usable, tags.VARIABLES_TAG, records, problems),
         losses=_losses(usable, problems),
         progress=_progress(usable, record, problems),
         pictures=_pictures(usable, record, problems),
@@ -70,8 +71,8 @@ def outline(raw: RawRun) -> Outline:
         steps=_all_steps(usable, pictures),
         logged_steps=_logged_steps(progress),
         pictures=pictures,
-        layer_rows=_row_names(usable, metadata.LAYERS_TAG, record),
-        variable_rows=_row_names(usable, metadata.VARIABLES_TAG, record),
+        layer_rows=_row_names(usable, tags.LAYERS_TAG, record),
+        variable_rows=_row_names(usable, tags.VARIABLES_TAG, record),
         problems=problems.all(),
     )
 
@@ -103,7 +104,7 @@ def standing_records(series: RawSeries | None, starts: RawSeries | None) -> list
     Returns:
         First step of the session and index of its record, of the latest sessions in order: the last one is the run's.
     """
-    if series is None or metadata.content_version(series.content) not in range(1, metadata.CONTENT_VERSION + 1):
+    if series is None or values.content_version(series.content) not in range(1, tags.CONTENT_VERSION + 1):
         return []
     kept = surviving(series, starts)
     begun = [starts.steps[index] for index in surviving(starts, None)] if starts else []
@@ -180,13 +181,13 @@ def _record(stored: bytes | None, problems: Problems) -> RunRecord | None:
     try:
         return run_record.decode(stored)
     except FormatError as error:
-        problems.add(metadata.RUN_TAG, str(error))
+        problems.add(tags.RUN_TAG, str(error))
         return None
 
 
 def _usable(raw: RawRun, problems: Problems) -> RawRun:
     """Drops series of a later version and points with steps that no one can address, and puts the others in order."""
-    starts = raw.tensors.get(metadata.START_TAG)
+    starts = raw.tensors.get(tags.START_TAG)
     in_order: dict[tuple[int, int], bool] = {}
 
     def ordered(tag: str, series: RawSeries) -> RawSeries:
@@ -206,13 +207,13 @@ def _readable(tag: str, series: RawSeries, problems: Problems) -> bool:
     if not _is_ours(tag):
         problems.add(tag, "no series of this plugin has such a name")
         return False
-    version = metadata.content_version(series.content)
+    version = values.content_version(series.content)
     if version is None or version < 1:
         problems.add(tag, "its metadata names no version, so something else wrote it or it is damaged")
         return False
-    if version > metadata.CONTENT_VERSION:
+    if version > tags.CONTENT_VERSION:
         warn_of_later_version(version)
-        problems.add(tag, f"it is of version {version}; this package reads up to {metadata.CONTENT_VERSION}. Update tb-featuremap-plugin")
+        problems.add(tag, f"it is of version {version}; this package reads up to {tags.CONTENT_VERSION}. Update tb-featuremap-plugin")
         return False
     return True
 
@@ -224,11 +225,11 @@ def warn_of_later_version(version: int) -> None:
 
 
 def _is_ours(tag: str) -> bool:
-    return tag in _PACKED or tag == metadata.RUN_TAG or tag.startswith(_ROW_PREFIXES) or metadata.parse_picture_tag(tag) is not None
+    return tag in _PACKED or tag == tags.RUN_TAG or tag.startswith(_ROW_PREFIXES) or tags.parse_picture_tag(tag) is not None
 
 
 def _ordered(tag: str, series: RawSeries, starts: RawSeries | None, problems: Problems) -> RawSeries:
-    kept = surviving(series, None if tag == metadata.START_TAG else starts)
+    kept = surviving(series, None if tag == tags.START_TAG else starts)
     sane = [index for index in kept if abs(series.steps[index]) <= limits.MAX_STEP and np.isfinite(series.wall_times[index])]
     if len(sane) < len(kept):
         problems.add(tag, f"{len(kept) - len(sane)} points have a step beyond {limits.MAX_STEP} or no wall time")
@@ -250,7 +251,7 @@ def _is_in_order(series: RawSeries, starts: RawSeries | None) -> bool:
 
 
 def _table(raw: RawRun, tag: str, records: Sequence[_Record], problems: Problems) -> Table | None:
-    columns = LAYER_COLUMNS if tag == metadata.LAYERS_TAG else VARIABLE_COLUMNS
+    columns = LAYER_COLUMNS if tag == tags.LAYERS_TAG else VARIABLE_COLUMNS
     packed = raw.tensors.get(tag)
     parts = [] if packed is None or packed.values is None else list(_packed_parts(tag, packed, columns, records, problems))
     parts.extend(tables.Part(row, raw.tensors[row], (name,), columns) for row, name in _single_rows(raw.tensors, tag))
@@ -273,7 +274,7 @@ def _packed_parts(
 def _stored_names(tag: str, record: RunRecord | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
     if record is None:
         return (), ()
-    if tag == metadata.LAYERS_TAG:
+    if tag == tags.LAYERS_TAG:
         return record.layer_rows, record.layer_columns
     return record.variable_rows, record.variable_columns
 
@@ -290,16 +291,16 @@ def _row_names(raw: RawRun, tag: str, record: RunRecord | None) -> tuple[str, ..
 
 
 def _losses(raw: RawRun, problems: Problems) -> Points | None:
-    packed = raw.tensors.get(metadata.LOSSES_TAG)
+    packed = raw.tensors.get(tags.LOSSES_TAG)
     return None if packed is None or packed.values is None else tables.losses(packed, problems)
 
 
 def _progress(raw: RawRun, record: RunRecord | None, problems: Problems) -> Table | None:
-    packed = raw.tensors.get(metadata.PROGRESS_TAG)
+    packed = raw.tensors.get(tags.PROGRESS_TAG)
     if packed is None or packed.values is None:
         return None
     columns = (record.progress_columns if record else ()) or PROGRESS_COLUMNS
-    table = tables.join([tables.Part(metadata.PROGRESS_TAG, packed, ("run",), columns)], PROGRESS_COLUMNS, problems)
+    table = tables.join([tables.Part(tags.PROGRESS_TAG, packed, ("run",), columns)], PROGRESS_COLUMNS, problems)
     return None if table is None else resumed_runs.added_up(table)
 
 
@@ -311,9 +312,9 @@ def _logged_steps(progress: Table | None) -> int | None:
 
 
 def _pictures(raw: RawRun, record: RunRecord | None, problems: Problems) -> list[PictureSeries]:
-    found: dict[tuple[str, str], list[RawSeries]] = {}
+    found: dict[tuple[PictureKind, str], list[RawSeries]] = {}
     for tag, series in raw.blobs.items():
-        parsed = metadata.parse_picture_tag(tag)
+        parsed = tags.parse_picture_tag(tag)
         if parsed is not None and series.steps:
             kind, name, first = parsed
             copies = found.setdefault((kind, name), [])
@@ -326,7 +327,7 @@ def _pictures(raw: RawRun, record: RunRecord | None, problems: Problems) -> list
 _Times = tuple[Int64, Float64]
 
 
-def _picture_series(kind: str, name: str, copies: Sequence[RawSeries], known: dict[tuple[int, ...], _Times]) -> PictureSeries:
+def _picture_series(kind: PictureKind, name: str, copies: Sequence[RawSeries], known: dict[tuple[int, ...], _Times]) -> PictureSeries:
     """One series of several, of which a later one's points count where two have the same step. `known` are the times of others."""
     shared = tuple(id(part) for copy in copies for part in (copy.steps, copy.wall_times))
     if shared not in known:
@@ -342,13 +343,13 @@ def _joined_times(copies: Sequence[RawSeries]) -> _Times:
     return np.array(steps, np.int64), np.array([times[step] for step in steps], np.float64)
 
 
-def _picture_order(record: RunRecord | None) -> Callable[[str, str], tuple[object, ...]]:
+def _picture_order(record: RunRecord | None) -> Callable[[PictureKind, str], tuple[object, ...]]:
     """Sort key of pictures: maps, then filters, then inputs, each in the order of the network's layers."""
     place: dict[str, int] = {}
     for layer in record.layers if record else ():
         for name in (layer.name, *layer.weights, *layer.state):
             place.setdefault(name, len(place))
-    kinds = {kind: index for index, kind in enumerate(metadata.PICTURE_KINDS)}
+    kinds = {kind: index for index, kind in enumerate(tags.PICTURE_KINDS)}
     return lambda kind, name: (kinds[kind], place.get(name, len(place)), natural_key(name), name)
 
 
@@ -357,6 +358,6 @@ def _all_steps(raw: RawRun, pictures: Iterable[PictureSeries]) -> Int64:
     for picture in pictures:
         steps.update(picture.steps.tolist())
     for tag, series in raw.tensors.items():
-        if tag != metadata.START_TAG and series.values is not None:
+        if tag != tags.START_TAG and series.values is not None:
             steps.update(series.steps)
     return np.array(sorted(steps), np.int64)

@@ -16,16 +16,15 @@ from tensorboard.compat.proto.summary_pb2 import (
 )
 from tensorboard.compat.proto.tensor_pb2 import TensorProto
 
-from tb_featuremap_plugin.format import metadata
 from tb_featuremap_plugin.reading.raw_series import Array
-from tb_featuremap_plugin.schema import limits
+from tb_featuremap_plugin.schema import limits, tags
 
 SCALARS = "scalars"
-OURS = (metadata.PLUGIN_NAME, metadata.STATS_PLUGIN_NAME)
+OURS = (tags.PLUGIN_NAME, tags.STATS_PLUGIN_NAME)
 
 _DATA_CLASSES = {
-    metadata.PLUGIN_NAME: (DATA_CLASS_BLOB_SEQUENCE,),
-    metadata.STATS_PLUGIN_NAME: (DATA_CLASS_TENSOR,),
+    tags.PLUGIN_NAME: (DATA_CLASS_BLOB_SEQUENCE,),
+    tags.STATS_PLUGIN_NAME: (DATA_CLASS_TENSOR,),
     SCALARS: (DATA_CLASS_SCALAR, DATA_CLASS_UNKNOWN),
 }
 _VALUE_FIELDS = ("float_val", "double_val", "half_val", "int_val", "int64_val", "bool_val", "uint32_val", "uint64_val")
@@ -49,7 +48,7 @@ def content(plugin: str, value: Summary.Value) -> Array | float | None:
     Raises:
         TypeError, ValueError: the value is not what its plugin stores.
     """
-    if plugin == metadata.PLUGIN_NAME:
+    if plugin == tags.PLUGIN_NAME:
         _check_blob(value.tensor)
         return None
     if plugin == SCALARS:

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from tb_featuremap_plugin.format import metadata
 from tb_featuremap_plugin.reading import assemble
 from tb_featuremap_plugin.reading.event_records import find_runs
 from tb_featuremap_plugin.reading.run import MissingError, Outline, Points, Run
 from tb_featuremap_plugin.reading.run_reader import RunReader
+from tb_featuremap_plugin.schema import tags
 
 T = TypeVar("T")
 
@@ -77,7 +77,7 @@ class EventSource:
         """
         reader = self._readers.get(run)
         for first in (False, True):
-            blob = reader.blob(metadata.picture_tag(kind, name, first=first), step) if reader else None
+            blob = reader.blob(tags.picture_tag(kind, name, first=first), step) if reader else None
             if blob is not None:
                 return blob
         raise MissingError(f"run {run!r} has no picture of kind {kind!r} named {name!r} at step {step}")

@@ -17,7 +17,7 @@ from tensorboard.compat.proto.tensor_pb2 import TensorProto
 from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
 from tensorboard.compat.proto.types_pb2 import DT_FLOAT
 
-from tb_featuremap_plugin.format.wire import opening
+from tb_featuremap_plugin.format.values import opening
 from tb_featuremap_plugin.reading.raw_series import Array
 
 # Keys of fields, see `wire`.

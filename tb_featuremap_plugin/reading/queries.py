@@ -16,12 +16,11 @@ import numpy as np
 from tensorboard import errors
 from tensorboard.data.provider import BlobSequenceTimeSeries, DataProvider, RunTagFilter
 
-from tb_featuremap_plugin.format import metadata
 from tb_featuremap_plugin.reading import assemble
 from tb_featuremap_plugin.reading.cache import Cache
 from tb_featuremap_plugin.reading.raw_series import Problems, RawRun, RawSeries, as_written
 from tb_featuremap_plugin.reading.run import MissingError, Outline, Points, Run
-from tb_featuremap_plugin.schema import limits
+from tb_featuremap_plugin.schema import limits, tags
 
 T = TypeVar("T")
 
@@ -32,7 +31,7 @@ SCALARS = "scalars"
 _WORKERS = 8
 _CACHED_BYTES = 512 * 2**20
 _THINNED = (500, 200, 50)
-_LARGE_TAGS = (metadata.LAYERS_TAG, metadata.VARIABLES_TAG, metadata.LOSSES_TAG)
+_LARGE_TAGS = (tags.LAYERS_TAG, tags.VARIABLES_TAG, tags.LOSSES_TAG)
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ class _Listed:
 
     def picture_key(self, kind: str, name: str, step: int) -> str | None:
         """What `read_blob` asks for; of the copy of the first picture where the series itself lost it."""
-        own, first = metadata.picture_tag(kind, name), metadata.picture_tag(kind, name, first=True)
+        own, first = tags.picture_tag(kind, name), tags.picture_tag(kind, name, first=True)
         return self.keys.get(own, {}).get(step) or self.keys.get(first, {}).get(step)
 
 
@@ -199,8 +198,8 @@ class ProviderSource:
 
     def _listed(self, runs: Sequence[str] | None) -> list[_Listed]:
         only = RunTagFilter(runs=runs)
-        tensors_to_come = self._memory.pool.submit(self._list, "list_tensors", metadata.STATS_PLUGIN_NAME, only)
-        blobs = self._list("list_blob_sequences", metadata.PLUGIN_NAME, only)
+        tensors_to_come = self._memory.pool.submit(self._list, "list_tensors", tags.STATS_PLUGIN_NAME, only)
+        blobs = self._list("list_blob_sequences", tags.PLUGIN_NAME, only)
         tensors = tensors_to_come.result()
         names = {run for listing in (blobs, tensors) for run, tags in listing.items() if tags}
         found = self._remembered({name: _fingerprint(name, blobs.get(name, {}), tensors.get(name, {})) for name in names})
@@ -231,13 +230,13 @@ class ProviderSource:
 
     def _read_references(self, only: RunTagFilter) -> Mapping[str, Mapping[str, Any]]:
         references: Mapping[str, Mapping[str, Any]] = self._provider.read_blob_sequences(
-            self._context, experiment_id=self.experiment_id, plugin_name=metadata.PLUGIN_NAME, downsample=ALL_POINTS, run_tag_filter=only
+            self._context, experiment_id=self.experiment_id, plugin_name=tags.PLUGIN_NAME, downsample=ALL_POINTS, run_tag_filter=only
         )
         return references
 
     def _read_small(self, listed: _Listed) -> Mapping[str, RawSeries]:
         """The numbers that an outline needs: everything but the packed tables, where the progress of the run says its steps."""
-        large = _LARGE_TAGS if metadata.PROGRESS_TAG in listed.tensors else (metadata.LOSSES_TAG,)
+        large = _LARGE_TAGS if tags.PROGRESS_TAG in listed.tensors else (tags.LOSSES_TAG,)
         return self._read_tensors(listed, [tag for tag in listed.tensors if tag not in large])
 
     def _read_all(self, listed: _Listed) -> Mapping[str, RawSeries]:
@@ -275,28 +274,28 @@ class ProviderSource:
             return read
         raise error
 
-    def _read_at_once(self, listed: _Listed, tags: Sequence[str], downsample: int) -> dict[str, RawSeries]:
+    def _read_at_once(self, listed: _Listed, wanted: Sequence[str], downsample: int) -> dict[str, RawSeries]:
         read = self._provider.read_tensors(
             self._context,
             experiment_id=self.experiment_id,
-            plugin_name=metadata.STATS_PLUGIN_NAME,
+            plugin_name=tags.STATS_PLUGIN_NAME,
             downsample=downsample,
-            run_tag_filter=RunTagFilter(runs=[listed.name], tags=list(tags)),
+            run_tag_filter=RunTagFilter(runs=[listed.name], tags=list(wanted)),
         )
         return {tag: _with_values(listed.tensors[tag], data) for tag, data in read.get(listed.name, {}).items() if tag in listed.tensors}
 
     def _raw(self, listed: _Listed, read: Mapping[str, RawSeries], sessions: int) -> RawRun:
         tensors = {**listed.tensors, **read}
-        standing = assemble.standing_records(listed.blobs.get(metadata.RUN_TAG), tensors.get(metadata.START_TAG))[-sessions:]
+        standing = assemble.standing_records(listed.blobs.get(tags.RUN_TAG), tensors.get(tags.START_TAG))[-sessions:]
         records = [self._record(listed, index) for _, index in standing]
         earlier = assemble.earlier_records(standing, records)
         return RawRun(listed.name, listed.blobs, tensors, records[-1] if records else None, earlier, listed.problems.all())
 
     def _record(self, listed: _Listed, index: int) -> bytes | None:
-        step = listed.blobs[metadata.RUN_TAG].steps[index]
-        record = self._read_blob(listed.keys[metadata.RUN_TAG].get(step))
+        step = listed.blobs[tags.RUN_TAG].steps[index]
+        record = self._read_blob(listed.keys[tags.RUN_TAG].get(step))
         if record is None:
-            listed.problems.add(metadata.RUN_TAG, f"TensorBoard lists the run record of step {step}, but does not give it out")
+            listed.problems.add(tags.RUN_TAG, f"TensorBoard lists the run record of step {step}, but does not give it out")
         return record
 
     def _known_picture(self, run: str, kind: str, name: str, step: int) -> bytes | None:
@@ -334,7 +333,7 @@ def _fingerprint(name: str, blobs: Mapping[str, Any], tensors: Mapping[str, Any]
 
 def _list_run(name: str, blobs: Mapping[str, Any], references: Mapping[str, Any], tensors: Mapping[str, Any]) -> _Listed:
     problems = Problems(name)
-    trusted = metadata.START_TAG in tensors
+    trusted = tags.START_TAG in tensors
     for tag, listed in blobs.items():
         if not _is_sane(listed):
             problems.add(tag, f"it claims {listed.max_length} blobs at one step; a picture is one")

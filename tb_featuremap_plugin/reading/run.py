@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from tb_featuremap_plugin.schema.answers import PictureKind
 from tb_featuremap_plugin.schema.network import RunRecord
 
 T = TypeVar("T")
@@ -63,7 +64,7 @@ class PictureSeries:
         wall_times: [T].
     """
 
-    kind: str
+    kind: PictureKind
     name: str
     steps: Int64
     wall_times: Float64

@@ -10,7 +10,6 @@ from google.protobuf.message import DecodeError
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
 
-from tb_featuremap_plugin.format import metadata
 from tb_featuremap_plugin.reading import assemble
 from tb_featuremap_plugin.reading.event_records import Block, RunFiles, read_blocks, read_record
 from tb_featuremap_plugin.reading.event_values import OURS, SCALARS, content, is_read, known_metadata
@@ -18,6 +17,7 @@ from tb_featuremap_plugin.reading.plain_events import PICTURE_HEADS, Pattern, fi
 from tb_featuremap_plugin.reading.raw_series import Problems, RawRun, RawSeries
 from tb_featuremap_plugin.reading.run import Points
 from tb_featuremap_plugin.reading.run_series import Events, Layout, Series, Times, point
+from tb_featuremap_plugin.schema import tags
 
 
 class RunReader:
@@ -56,17 +56,17 @@ class RunReader:
     def raw(self) -> RawRun:
         """What was found of this plugin."""
         known: dict[bytes, Times] = {}
-        blobs = {tag: self._raw(self._series[tag], known) for tag in self._tags(metadata.PLUGIN_NAME)}
-        tensors = {tag: self._raw(self._series[tag], known) for tag in self._tags(metadata.STATS_PLUGIN_NAME)}
-        standing = assemble.standing_records(blobs.get(metadata.RUN_TAG), tensors.get(metadata.START_TAG))
-        read = [self._stored(int(self._series[metadata.RUN_TAG].points[index])) for _, index in standing]
+        blobs = {tag: self._raw(self._series[tag], known) for tag in self._tags(tags.PLUGIN_NAME)}
+        tensors = {tag: self._raw(self._series[tag], known) for tag in self._tags(tags.STATS_PLUGIN_NAME)}
+        standing = assemble.standing_records(blobs.get(tags.RUN_TAG), tensors.get(tags.START_TAG))
+        read = [self._stored(int(self._series[tags.RUN_TAG].points[index])) for _, index in standing]
         earlier = assemble.earlier_records(standing, read)
         return RawRun(self.name, blobs, tensors, read[-1] if read else None, earlier, self._problems.all())
 
     def blob(self, tag: str, step: int) -> bytes | None:
         """The blob written last under a tag and step."""
         series = self._series.get(tag)
-        if series is None or series.plugin != metadata.PLUGIN_NAME:
+        if series is None or series.plugin != tags.PLUGIN_NAME:
             return None
         steps = self._events.steps_of(series.points)
         return self._stored(int(series.points[len(steps) - 1 - steps[::-1].index(step)])) if step in steps else None
@@ -75,7 +75,7 @@ class RunReader:
         return [tag for tag, series in self._series.items() if series.plugin == plugin and len(series.points)]
 
     def _raw(self, series: Series, known: dict[bytes, Times]) -> RawSeries:
-        values = None if series.plugin == metadata.PLUGIN_NAME else [value for value in series.values if isinstance(value, np.ndarray)]
+        values = None if series.plugin == tags.PLUGIN_NAME else [value for value in series.values if isinstance(value, np.ndarray)]
         return RawSeries(series.content, *self._events.times_of(series.points, known), values)
 
     def _read(self, file: int, path: Path) -> None:
@@ -159,7 +159,7 @@ class RunReader:
             plugin = ""
         series = Series(plugin, known.plugin_data.content)
         if plugin in OURS:
-            is_table = plugin == metadata.STATS_PLUGIN_NAME
+            is_table = plugin == tags.STATS_PLUGIN_NAME
             series.form = form_of(value, series.heads if is_table else PICTURE_HEADS, is_table=is_table)
         if series.form is not None:
             self._plain[series.form.key] = series

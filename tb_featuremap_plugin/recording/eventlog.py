@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from tb_featuremap_plugin.format import eventfile, metadata
+from tb_featuremap_plugin.format import eventfile
 from tb_featuremap_plugin.format.values import Value
 from tb_featuremap_plugin.recording import storage
+from tb_featuremap_plugin.schema import tags
 
 LARGEST_EVENT_BYTES = 32 << 20
 """Values are written as one event up to this size, and one by one above."""
@@ -121,7 +122,7 @@ class EventLog:
         self._shared = True
 
     def _has_room(self, tag: str, cap: int) -> bool:
-        is_picture = metadata.parse_picture_tag(tag) is not None
+        is_picture = tags.parse_picture_tag(tag) is not None
         return self._bytes + self._held_back < cap * (1 if is_picture else _NUMBERS_BEYOND_CAP)
 
     def _go_back(self, step: int) -> None:

@@ -8,17 +8,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy.typing as npt
 
 from tb_featuremap_plugin.arrays import layouts, tensors
-from tb_featuremap_plugin.format import metadata
 from tb_featuremap_plugin.format.values import Value, picture_values, row_value, table_value
 from tb_featuremap_plugin.images import pictures
-from tb_featuremap_plugin.images.pictures import FilterOptions, MapOptions
+from tb_featuremap_plugin.images.options import FilterOptions, MapOptions, check_text
 from tb_featuremap_plugin.measures.activations.measured import describe, layer_numbers
 from tb_featuremap_plugin.measures.weights.variable import Change, variable_row
+from tb_featuremap_plugin.schema import tags
 from tb_featuremap_plugin.schema.errors import LayoutError
 
 Array = npt.NDArray[Any]
@@ -68,7 +68,7 @@ class FeatureMapsRequest:
         blob = pictures.view_record("maps", self.name, view, options, statistics, ordinal, shown_for)
         return [
             *picture_values("maps", self.name, blob, ordinal=ordinal, description=options.description),
-            row_value(metadata.row_tag(metadata.LAYERS_TAG, self.name), row, options.description),
+            row_value(tags.row_tag(tags.LAYERS_TAG, self.name), row, options.description),
             *self._build_inputs(inputs_ordinal),
         ]
 
@@ -120,16 +120,45 @@ class FiltersRequest:
 
 
 @dataclass(frozen=True)
+class WeightOptions:
+    """How the change of a variable is logged.
+
+    Attributes:
+        layer: name of the layer it belongs to.
+        trainable: whether training is meant to change it.
+        description: Markdown.
+
+    Raises:
+        TypeError: a text is not a string.
+    """
+
+    layer: str | None = None
+    trainable: bool = True
+    description: str | None = None
+
+    def __post_init__(self) -> None:
+        check_text("layer", self.layer)
+        check_text("description", self.description)
+        object.__setattr__(self, "trainable", bool(self.trainable))
+
+
+class WeightKeywords(TypedDict, total=False):
+    """The same as keyword arguments; see `WeightOptions`."""
+
+    layer: str | None
+    trainable: bool
+    description: str | None
+
+
+@dataclass(frozen=True)
 class WeightChangeRequest:
     """A call of `weight_change` with its data at hand."""
 
     name: str
     value: Array
     change: Change
-    layer: str | None
-    trainable: bool
+    options: WeightOptions
     dtype: str
-    description: str | None
 
     @classmethod
     def check(
@@ -138,9 +167,7 @@ class WeightChangeRequest:
         value: object,
         others: Mapping[str, object | None],
         gap: int,
-        layer: str | None,
-        trainable: bool,
-        description: str | None,
+        options: WeightOptions,
         take: Take,
     ) -> WeightChangeRequest:
         """Checks the arguments and takes the data.
@@ -149,17 +176,15 @@ class WeightChangeRequest:
             others: "previous", "initial", "previous_update" and "gradient"; None where not given.
 
         Raises:
-            TypeError: one of them is no array, or `layer` or `description` no string.
+            TypeError: one of them is not an array.
             ValueError: an argument is not allowed.
         """
         _check_name(name)
-        pictures.check_text("layer", layer)
-        pictures.check_text("description", description)
         if gap < 1:
             raise ValueError(f"the gap from the previous step is {gap}; allowed are whole numbers from 1")
         array = take(value, "value")
         taken: dict[str, Any] = {key: _take_alike(other, key, array.shape, take) for key, other in others.items() if other is not None}
-        return cls(name, array, Change(gap=gap, **taken), layer, bool(trainable), tensors.dtype_name(value), description)
+        return cls(name, array, Change(gap=gap, **taken), options, tensors.dtype_name(value))
 
     @property
     def nbytes(self) -> int:
@@ -169,8 +194,8 @@ class WeightChangeRequest:
     def build(self, ordinal: int | None = None) -> list[Value]:
         """The variable's row."""
         counted = math.nan if ordinal is None else ordinal
-        row = variable_row(self.value, self.change, trainable=self.trainable, dtype=self.dtype, ordinal=counted)
-        return [table_value(metadata.row_tag(metadata.VARIABLES_TAG, self.name), row[None, :], self.description, self.layer)]
+        row = variable_row(self.value, self.change, trainable=self.options.trainable, dtype=self.dtype, ordinal=counted)
+        return [table_value(tags.row_tag(tags.VARIABLES_TAG, self.name), row[None, :], self.options.description, self.options.layer)]
 
 
 def _check_name(name: object) -> None:

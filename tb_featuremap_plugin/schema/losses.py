@@ -1,79 +1,59 @@
-"""What the name of a loss says: what it expects of outputs and targets, and its value for a model that knows nothing."""
+"""Every loss that is known by name: what it compares, and what it takes as targets and as outputs."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+from functools import lru_cache
+
+from tb_featuremap_plugin.schema.activations import bare
 
 CATEGORICAL, SPARSE, BINARY, HINGE, OTHER = "categorical", "sparse", "binary", "hinge", "other"
 SQUARED, ROOT_SQUARED, ABSOLUTE = "squared", "root_squared", "absolute"
 REGRESSION = (SQUARED, ROOT_SQUARED, ABSOLUTE)
 
-_FAMILIES = {
-    CATEGORICAL: ("categoricalcrossentropy", "cce", "softmaxcrossentropy", "softmaxcrossentropywithlogits", "nll", "nllloss"),
-    SPARSE: ("sparsecategoricalcrossentropy", "sparsecce", "crossentropy", "crossentropyloss", "sparsesoftmaxcrossentropywithlogits"),
-    BINARY: ("binarycrossentropy", "bce", "bceloss", "bcewithlogits", "bcewithlogitsloss", "sigmoidcrossentropywithlogits", "logloss"),
-    SQUARED: ("mse", "meansquarederror", "mseloss", "l2", "l2loss", "squarederror"),
-    ROOT_SQUARED: ("rmse", "rootmeansquarederror", "rmseloss"),
-    ABSOLUTE: ("mae", "meanabsoluteerror", "l1", "l1loss", "absoluteerror"),
-    HINGE: ("hinge", "squaredhinge"),
-}
-_TAKES_LOGITS = ("crossentropy", "crossentropyloss", "bcewithlogits", "bcewithlogitsloss")
-"""PyTorch's names: these always apply softmax or sigmoid themselves."""
+CLASS_NUMBERS, ONE_HOT, LABELS, NUMBERS = "class numbers", "one-hot", "labels", "numbers"
+PROBABILITIES, LOGITS, LOG_PROBABILITIES, SCORES = "probabilities", "logits", "log-probabilities", "scores"
 
 
 @dataclass(frozen=True)
-class Loss:
-    """What is known of the loss.
+class LossKind:
+    """One loss function.
 
     Attributes:
-        name: as logged; None if unknown.
-        family: one of the constants of this module; None if the name is unknown.
-        takes_logits: whether it applies softmax or sigmoid itself; None if unknown.
+        name: as Keras or, where Keras has none, torch calls it.
+        family: what it compares: one of the constants of this module.
+        targets: what it takes as targets: numbers of classes, one-hot rows, labels of 0 or 1, or any numbers.
+        takes: what it takes as outputs; where there are several, `from_logits` says which.
+        aliases: other names, in any spelling; `find` ignores case and punctuation.
     """
 
-    name: str | None
-    family: str | None
-    takes_logits: bool | None
-
-    @property
-    def is_cross_entropy(self) -> bool:
-        """Whether it compares distributions, so that it is never negative for proper targets."""
-        return self.family in (CATEGORICAL, SPARSE, BINARY)
+    name: str
+    family: str
+    targets: tuple[str, ...]
+    takes: tuple[str, ...]
+    aliases: tuple[str, ...] = ()
 
 
-def parse_loss(name: str | None, from_logits: bool | None) -> Loss:
-    """Reads a loss's name in any framework's spelling."""
-    if name is None:
-        return Loss(None, None, from_logits)
-    bare = "".join(character for character in name.lower() if character.isalnum())
-    family = next((key for key, spellings in _FAMILIES.items() if bare in spellings), OTHER)
-    logits = True if bare in _TAKES_LOGITS or bare.endswith("withlogits") else from_logits
-    return Loss(name, family, logits)
+LOSSES: tuple[LossKind, ...] = (
+    LossKind("categorical_crossentropy", CATEGORICAL, (ONE_HOT,), (PROBABILITIES, LOGITS), ("cce", "softmax_cross_entropy")),
+    LossKind("softmax_cross_entropy_with_logits", CATEGORICAL, (ONE_HOT,), (LOGITS,)),
+    LossKind("sparse_categorical_crossentropy", SPARSE, (CLASS_NUMBERS,), (PROBABILITIES, LOGITS), ("sparse_cce",)),
+    LossKind("sparse_softmax_cross_entropy_with_logits", SPARSE, (CLASS_NUMBERS,), (LOGITS,)),
+    LossKind("cross_entropy", SPARSE, (CLASS_NUMBERS, ONE_HOT), (LOGITS,), ("cross_entropy_loss",)),
+    LossKind("nll_loss", SPARSE, (CLASS_NUMBERS,), (LOG_PROBABILITIES,), ("nll",)),
+    LossKind("binary_crossentropy", BINARY, (LABELS,), (PROBABILITIES, LOGITS), ("bce", "bce_loss", "log_loss")),
+    LossKind("bce_with_logits", BINARY, (LABELS,), (LOGITS,), ("bce_with_logits_loss", "sigmoid_cross_entropy_with_logits")),
+    LossKind("mean_squared_error", SQUARED, (NUMBERS,), (NUMBERS,), ("mse", "mse_loss", "l2", "l2_loss", "squared_error")),
+    LossKind("root_mean_squared_error", ROOT_SQUARED, (NUMBERS,), (NUMBERS,), ("rmse", "rmse_loss")),
+    LossKind("mean_absolute_error", ABSOLUTE, (NUMBERS,), (NUMBERS,), ("mae", "l1", "l1_loss", "absolute_error")),
+    LossKind("hinge", HINGE, (LABELS,), (SCORES,)),
+    LossKind("squared_hinge", HINGE, (LABELS,), (SCORES,)),
+)
+
+_BY_NAME = {bare(name): one for one in LOSSES for name in (one.name, *one.aliases)}
 
 
-def chance_loss(loss: Loss, classes: float, target_mean: float, target_std: float) -> float:
-    """The loss of the best constant answer: ln C, the entropy of the labels, or the targets' spread; NaN if unknown.
-
-    Args:
-        loss: the loss.
-        classes: units of the output.
-        target_mean, target_std: over all targets of the probe batch.
-    """
-    if loss.family in (CATEGORICAL, SPARSE):
-        return math.log(classes) if classes > 1 else math.nan
-    if loss.family == BINARY:
-        return _entropy(target_mean)
-    if loss.family == SQUARED:
-        return target_std**2
-    if loss.family == ROOT_SQUARED:
-        return target_std
-    if loss.family == ABSOLUTE:
-        return math.sqrt(2 / math.pi) * target_std
-    return math.nan
-
-
-def _entropy(share: float) -> float:
-    if not 0 < share < 1:
-        return math.nan
-    return -share * math.log(share) - (1 - share) * math.log(1 - share)
+@lru_cache(maxsize=1024)
+def find(name: str | None) -> LossKind | None:
+    """The loss of this name, in any spelling; None if it is not known here."""
+    return _BY_NAME.get(bare(name))

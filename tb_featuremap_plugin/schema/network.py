@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, cast
+
+from tb_featuremap_plugin.schema import activations
+
+if TYPE_CHECKING:
+    from tb_featuremap_plugin.schema.answers import RunRecordAnswer
 
 ROLES = ("hidden", "output", "auxiliary")
 
@@ -54,6 +59,11 @@ class Layer:
             if value is not None:
                 object.__setattr__(self, name, (value,) if isinstance(value, (int, str)) else tuple(value))
         self._check_types()
+
+    @property
+    def function(self) -> str | None:
+        """Name of the activation that it applies: as said, or else what it is, where that is an activation; None if unknown."""
+        return self.activation or (self.kind if activations.find(self.kind) is not None else None)
 
     def _check_types(self) -> None:
         for name in ("name", "kind", "activation"):
@@ -113,6 +123,6 @@ class RunRecord:
     versions: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> RunRecordAnswer:
         """The record as plain JSON values."""
-        return asdict(self)
+        return cast("RunRecordAnswer", asdict(self))

@@ -6,19 +6,34 @@ Each takes a `series.Source`. What is not there is a `MissingError`, a bad argum
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 
 from tb_featuremap_plugin._version import __version__
-from tb_featuremap_plugin.diagnosis import diagnose, report
+from tb_featuremap_plugin.diagnosis import REPORT_VERSION, diagnose
+from tb_featuremap_plugin.diagnosis.channel_health import CONDITIONS, conditions
+from tb_featuremap_plugin.diagnosis.reference_ranges import healthy_ranges
 from tb_featuremap_plugin.format import record
-from tb_featuremap_plugin.format.metadata import PICTURE_KINDS
 from tb_featuremap_plugin.reading.run import Float32, MissingError, Outline, PictureSeries, Points, Problem, Run, Source, Table
+from tb_featuremap_plugin.schema.answers import (
+    ChannelsHeader,
+    DiagnosisAnswer,
+    ProblemAnswer,
+    RunAnswer,
+    RunDiagnosisAnswer,
+    RunsAnswer,
+    ScalarNamesAnswer,
+    SeriesAnswer,
+    TableHeader,
+    TableName,
+)
 from tb_featuremap_plugin.schema.errors import FormatError
+from tb_featuremap_plugin.schema.layer_kinds import kernels_of
+from tb_featuremap_plugin.schema.tags import PICTURE_KINDS
 
 API_VERSION = 1
-TABLES = ("layers", "variables", "progress")
+TABLES: tuple[TableName, ...] = get_args(TableName)
 """Tables that can be asked for."""
 
 
@@ -30,7 +45,7 @@ VersionOf = Callable[[str, PictureSeries], str]
 """Run name and series to what `/picture` takes as `v`."""
 
 
-def runs(source: Source, version_of: VersionOf | None = None) -> dict[str, Any]:
+def runs(source: Source, version_of: VersionOf | None = None) -> RunsAnswer:
     """What there is: the answer of `/runs`."""
     return {
         "version": API_VERSION,
@@ -39,10 +54,10 @@ def runs(source: Source, version_of: VersionOf | None = None) -> dict[str, Any]:
     }
 
 
-def diagnosis(source: Source, names: Sequence[str] = ()) -> dict[str, Any]:
+def diagnosis(source: Source, names: Sequence[str] = ()) -> DiagnosisAnswer:
     """Findings and verdicts of runs, of all if none is named, as `tb-featuremap diagnose --format json` prints them."""
     chosen = list(names) or [outline.name for outline in source.outlines()]
-    return {**report(()), "runs": [source.derive(name, _diagnose) for name in chosen]}
+    return {"version": REPORT_VERSION, "healthy": healthy_ranges(), "runs": [source.derive(name, _diagnose) for name in chosen]}
 
 
 def table(source: Source, name: str, which: str, columns: Sequence[str] = (), rows: Sequence[str] = ()) -> bytes:
@@ -62,14 +77,18 @@ def table(source: Source, name: str, which: str, columns: Sequence[str] = (), ro
         raise ArgumentError(f"table is {which!r}; allowed are {list(TABLES)}")
     run = source.run(name)
     found: Table | None = getattr(run, which)
-    header = {"kind": "table", "run": name, "table": which, "problems": _problems(run.problems)}
     if found is None:
         _check_names("row", rows, ())
-        return _frame({**header, "rows": [], "columns": list(columns)}, [], [], np.empty((0, 0, len(columns)), np.float32))
+        return _frame(_table_header(run, which, [], columns), [], [], np.empty((0, 0, len(columns)), np.float32))
     chosen_rows = _check_names("row", rows, found.rows)
     chosen_columns = _check_names("column", columns, found.columns)
     values = _select(found, chosen_rows, chosen_columns)
-    return _frame({**header, "rows": list(chosen_rows), "columns": list(chosen_columns)}, found.steps, found.wall_times, values)
+    return _frame(_table_header(run, which, chosen_rows, chosen_columns), found.steps, found.wall_times, values)
+
+
+def _table_header(run: Run, which: TableName, rows: Sequence[str], columns: Sequence[str]) -> TableHeader:
+    problems = _problems(run.problems)
+    return {"kind": "table", "run": run.name, "table": which, "rows": list(rows), "columns": list(columns), "problems": problems}
 
 
 def losses(source: Source, name: str) -> bytes:
@@ -77,7 +96,7 @@ def losses(source: Source, name: str) -> bytes:
     return _points({"run": name}, source.run(name).losses)
 
 
-def scalar_names(source: Source, name: str) -> dict[str, Any]:
+def scalar_names(source: Source, name: str) -> ScalarNamesAnswer:
     """Names of the ordinary scalar series of a run and of its siblings."""
     return {"version": API_VERSION, "run": name, "scalars": {run: list(tags) for run, tags in source.scalar_names(name).items()}}
 
@@ -100,23 +119,30 @@ def channels(source: Source, name: str, kind: str, picture_name: str) -> bytes:
     _check_kind(kind)
     steps = _picture_steps(source, name, kind, picture_name)
     found = source.map_pictures(name, kind, picture_name, steps, _statistics)
-    kept = [(step, *statistics) for step, statistics in zip(steps, found, strict=True) if statistics is not None]
-    names = list(dict.fromkeys(row for _, rows, _ in kept for row in rows))
-    width = max((values.shape[1] for _, _, values in kept), default=0)
+    kept = [(step, picture) for step, picture in zip(steps, found, strict=True) if picture is not None]
+    names = list(dict.fromkeys(row for _, picture in kept for row in picture.names))
+    width = max((picture.values.shape[1] for _, picture in kept), default=0)
     stacked = np.full((len(kept), len(names), width), np.nan, np.float32)
-    for place, (_, rows, values) in enumerate(kept):
-        stacked[place, [names.index(row) for row in rows], : values.shape[1]] = values
-    header = {"kind": "channels", "run": name, "name": picture_name, "stats": names}
-    return record.encode(header, {"steps": np.array([step for step, *_ in kept], np.float64), "values": stacked})
+    for place, (_, picture) in enumerate(kept):
+        stacked[place, [names.index(row) for row in picture.names], : picture.values.shape[1]] = picture.values
+    activation = _activation(source.outline(name), picture_name, [picture for _, picture in kept])
+    header: ChannelsHeader = {"kind": "channels", "run": name, "name": picture_name, "stats": names, "conditions": CONDITIONS}
+    sections = {
+        "steps": np.array([step for step, _ in kept], np.float64),
+        "values": stacked,
+        "conditions": conditions(names, stacked, activation),
+    }
+    return record.encode(header, sections)
 
 
-def _outline(outline: Outline, color: int, version_of: VersionOf | None) -> dict[str, Any]:
+def _outline(outline: Outline, color: int, version_of: VersionOf | None) -> RunAnswer:
     layers_of = _layers_of_variables(outline)
     return {
         "run": outline.name,
         "title": outline.title,
         "color": color,
         "record": outline.record.to_dict() if outline.record else None,
+        "kernels": kernels_of(outline.record) if outline.record else {},
         "steps": outline.steps.tolist(),
         "logged_steps": outline.logged_steps,
         "pictures": [
@@ -133,16 +159,23 @@ def _layers_of_variables(outline: Outline) -> dict[str, str]:
     return {name: layer.name for layer in reversed(layers) for name in (*layer.weights, *layer.state)}
 
 
-def _picture(picture: PictureSeries, layers_of: Mapping[str, str], version: str | None) -> dict[str, Any]:
+def _picture(picture: PictureSeries, layers_of: Mapping[str, str], version: str | None) -> SeriesAnswer:
     layer = picture.name if picture.kind == "maps" else layers_of.get(picture.name)
     return {"kind": picture.kind, "name": picture.name, "layer": layer, "steps": picture.steps.tolist(), "version": version}
 
 
-def _problems(problems: Sequence[Problem]) -> list[dict[str, str]]:
+def _activation(outline: Outline, layer: str, pictures: Sequence[_Picture]) -> str | None:
+    """As the run record says, or else the latest picture."""
+    layers = outline.record.layers if outline.record else ()
+    said = [picture.activation for picture in pictures[-1:]]
+    return next((known.function for known in layers if known.name == layer), said[0] if said else None)
+
+
+def _problems(problems: Sequence[Problem]) -> list[ProblemAnswer]:
     return [{"tag": problem.tag, "message": problem.message} for problem in problems]
 
 
-def _diagnose(run: Run) -> dict[str, Any]:
+def _diagnose(run: Run) -> RunDiagnosisAnswer:
     return diagnose(run).to_dict()
 
 
@@ -185,7 +218,15 @@ def _picture_steps(source: Source, name: str, kind: str, picture_name: str) -> l
     raise MissingError(f"run {name!r} has no pictures of kind {kind!r} named {picture_name!r}")
 
 
-def _statistics(blob: bytes) -> tuple[list[str], Float32] | None:
+class _Picture(NamedTuple):
+    """What is read of a picture of maps: names of statistics, their values [statistics, channels], and the activation that it names."""
+
+    names: list[str]
+    values: Float32
+    activation: str | None
+
+
+def _statistics(blob: bytes) -> _Picture | None:
     try:
         parsed = record.decode(blob)
         names, values = parsed.header.get("stats"), parsed.array("stats")
@@ -193,4 +234,5 @@ def _statistics(blob: bytes) -> tuple[list[str], Float32] | None:
         return None
     if not isinstance(names, list) or values.ndim != 2 or values.dtype != np.float32 or len(names) != len(values):
         return None
-    return [str(name) for name in names], values
+    activation = parsed.header.get("activation")
+    return _Picture([str(name) for name in names], values, activation if isinstance(activation, str) else None)

@@ -15,11 +15,10 @@ from tensorboard.backend import http_util
 from tensorboard.plugins import base_plugin
 from werkzeug import wrappers
 
-from tb_featuremap_plugin.format import metadata
 from tb_featuremap_plugin.reading.grpc_latency import low_latency
 from tb_featuremap_plugin.reading.queries import Memory, ProviderSource
 from tb_featuremap_plugin.reading.run import MissingError
-from tb_featuremap_plugin.schema import limits
+from tb_featuremap_plugin.schema import limits, tags
 from tb_featuremap_plugin.server import api, assets, batch
 from tb_featuremap_plugin.server.picture_versions import PictureVersions
 from tb_featuremap_plugin.server.query_params import BadParameterError, Parameters
@@ -42,7 +41,7 @@ class FeatureMapsPlugin(base_plugin.TBPlugin):  # type: ignore[misc]
         context: TensorBoard's; its data provider is the only thing that is read from.
     """
 
-    plugin_name = metadata.PLUGIN_NAME
+    plugin_name = tags.PLUGIN_NAME
 
     def __init__(self, context: base_plugin.TBContext) -> None:
         self._provider = low_latency(context.data_provider)
@@ -71,7 +70,7 @@ class FeatureMapsPlugin(base_plugin.TBPlugin):  # type: ignore[misc]
 
     def data_plugin_names(self) -> tuple[str, str]:
         """The plugin names whose data makes the tab appear."""
-        return metadata.PLUGIN_NAME, metadata.STATS_PLUGIN_NAME
+        return tags.PLUGIN_NAME, tags.STATS_PLUGIN_NAME
 
     def frontend_metadata(self) -> base_plugin.FrontendMetadata:
         """Where the frontend is, and what the tab is called."""

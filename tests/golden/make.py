@@ -13,7 +13,7 @@ import numpy as np
 
 from tb_featuremap_plugin.format import record, run_record
 from tb_featuremap_plugin.images import pictures, tiles
-from tb_featuremap_plugin.images.pictures import FilterOptions, MapOptions
+from tb_featuremap_plugin.images.options import FilterOptions, MapOptions
 from tb_featuremap_plugin.schema.network import Layer, Probe, RunRecord
 
 FOLDER = Path(__file__).parent

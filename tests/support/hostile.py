@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from tensorboard.compat.proto.summary_pb2 import SummaryMetadata
 from tensorboard.util import tensor_util
 
-from tb_featuremap_plugin.format import metadata, record, run_record
+from tb_featuremap_plugin.format import record, run_record
+from tb_featuremap_plugin.schema import tags
 from tb_featuremap_plugin.schema.network import Layer, RunRecord
 from tests.support import logdirs
 
@@ -126,14 +127,14 @@ def metadatas(draw: Callable) -> SummaryMetadata | None:
 
 PACKED = [*(f"featuremaps/{name}" for name in ("run", "layers", "variables", "losses", "progress", "start")), "loss"]
 PREFIXES = [f"featuremaps/{name}/" for name in ("maps", "filters", "inputs", "first/maps", "layers", "variables", "nothing")]
-tags = st.sampled_from(PACKED) | st.tuples(st.sampled_from(PREFIXES), names).map("".join)
+any_tags = st.sampled_from(PACKED) | st.tuples(st.sampled_from(PREFIXES), names).map("".join)
 
 
 @st.composite
 def logs(draw: Callable) -> Callable[[Path], None]:
     """A file full of such events; called with the run's folder, it is written there."""
     contents_of_any_kind = st.one_of(arrays(), blobs(), st.lists(blobs(), max_size=3))
-    events = draw(st.lists(st.tuples(tags, steps, metadatas(), contents_of_any_kind, wall_times), max_size=12))
+    events = draw(st.lists(st.tuples(any_tags, steps, metadatas(), contents_of_any_kind, wall_times), max_size=12))
     starts = draw(st.lists(st.tuples(st.integers(0, 11), steps), max_size=2))
     record_first = draw(st.booleans())
     tail = draw(st.binary(max_size=30))
@@ -141,7 +142,7 @@ def logs(draw: Callable) -> Callable[[Path], None]:
     def write(folder: Path) -> None:
         log = logdirs.EventLog(folder)
         if record_first:
-            log.blob(metadata.RUN_TAG, 0, _good_run())
+            log.blob(tags.RUN_TAG, 0, _good_run())
         for index, (tag, step, meta, content, wall_time) in enumerate(events):
             for _, at in [start for start in starts if start[0] == index]:
                 log.start(at)

@@ -14,7 +14,8 @@ from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import SummaryMetadata
 from tensorboard.util import tensor_util
 
-from tb_featuremap_plugin.format import metadata, record, run_record
+from tb_featuremap_plugin.format import record, run_record, values
+from tb_featuremap_plugin.schema import tags
 from tb_featuremap_plugin.schema.network import Layer, RunRecord
 
 START_TIME = 1_700_000_000.0
@@ -64,7 +65,7 @@ class EventLog:
         """A session's start, with its marker."""
         self.event(Event(step=step, session_log=SessionLog(status=SessionLog.START)))
         if marker:
-            self.tensor(metadata.START_TAG, step, np.empty(0, np.float32))
+            self.tensor(tags.START_TAG, step, np.empty(0, np.float32))
 
     def value(self, tag: str, step: int, tensor: Any, meta: SummaryMetadata | None, *, wall_time: float | None = None) -> None:
         """A summary value with any tensor proto and any metadata."""
@@ -77,11 +78,11 @@ class EventLog:
     def tensor(self, tag: str, step: int, array: Any, *, wall_time: float | None = None) -> None:
         """Numbers of ours."""
         proto = tensor_util.make_tensor_proto(np.asarray(array))
-        self.value(tag, step, proto, metadata.tensor_metadata(), wall_time=wall_time)
+        self.value(tag, step, proto, values.tensor_metadata(), wall_time=wall_time)
 
     def blob(self, tag: str, step: int, data: bytes, *, wall_time: float | None = None) -> None:
         """A picture or a run record of ours."""
-        self.value(tag, step, tensor_util.make_tensor_proto([data]), metadata.blob_metadata(), wall_time=wall_time)
+        self.value(tag, step, tensor_util.make_tensor_proto([data]), values.blob_metadata(), wall_time=wall_time)
 
     def scalar(self, tag: str, step: int, number: float) -> None:
         """An ordinary scalar, as tf.summary.scalar writes it."""
@@ -96,12 +97,12 @@ class EventLog:
 
     def run(self, run: RunRecord, step: int = 0) -> None:
         """A run record."""
-        self.blob(metadata.RUN_TAG, step, run_record.encode(run))
+        self.blob(tags.RUN_TAG, step, run_record.encode(run))
 
     def maps(self, name: str, step: int, values: Any = None, *, first: bool = False) -> bytes:
         """A picture of a layer; returns its bytes."""
         blob = maps_blob(name, maps_values(step) if values is None else values)
-        self.blob(metadata.picture_tag("maps", name, first=first), step, blob)
+        self.blob(tags.picture_tag("maps", name, first=first), step, blob)
         return blob
 
 
@@ -140,7 +141,7 @@ def write_many_steps(folder: Path, steps: int) -> None:
     log.start(0)
     log.run(small_record(["conv1"]))
     for step in range(steps):
-        log.tensor(metadata.LAYERS_TAG, step, np.full((1, 30), step, np.float32))
+        log.tensor(tags.LAYERS_TAG, step, np.full((1, 30), step, np.float32))
         if step == 0:
             log.maps("conv1", 0, first=True)
         log.maps("conv1", step)
@@ -162,12 +163,12 @@ def write_monitored(
     log.run(small_record(layers), steps[0])
     for count, step in enumerate(steps):
         rng = np.random.default_rng([abs(step), int(start)])
-        log.tensor(metadata.LAYERS_TAG, step, rng.normal(size=(len(layers), width["layers"])).astype(np.float32))
-        log.tensor(metadata.VARIABLES_TAG, step, rng.normal(size=(len(layers), width["variables"])).astype(np.float32))
-        log.tensor(metadata.LOSSES_TAG, step, np.array([[1, step], [0, step + 0.5]], np.float32))
+        log.tensor(tags.LAYERS_TAG, step, rng.normal(size=(len(layers), width["layers"])).astype(np.float32))
+        log.tensor(tags.VARIABLES_TAG, step, rng.normal(size=(len(layers), width["variables"])).astype(np.float32))
+        log.tensor(tags.LOSSES_TAG, step, np.array([[1, step], [0, step + 0.5]], np.float32))
         progress = np.full((1, width["progress"]), np.nan, np.float32)
         progress[0, 0] = count + 1
-        log.tensor(metadata.PROGRESS_TAG, step, progress)
+        log.tensor(tags.PROGRESS_TAG, step, progress)
         for name in layers:
             if count == 0:
                 log.maps(name, step, first=True)

@@ -6,7 +6,30 @@ import math
 
 import numpy as np
 
-LIMITS = {"sigmoid": (0, 1), "hard_sigmoid": (0, 1), "tanh": (-1, 1), "hard_tanh": (-1, 1), "softsign": (-1, 1)}
+FORMULAS = {
+    "relu": lambda x: np.maximum(x, 0),
+    "relu6": lambda x: np.clip(x, 0, 6),
+    "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+    "hardsigmoid": lambda x: np.clip(x / 6 + 0.5, 0, 1),
+    "tanh": np.tanh,
+    "hardtanh": lambda x: np.clip(x, -1, 1),
+    "softsign": lambda x: x / (1 + np.abs(x)),
+}
+"""What an activation computes, by its name in small letters alone."""
+
+
+def _formula(activation):
+    return FORMULAS.get("".join(filter(str.isalpha, activation.lower())) + "6" * activation.endswith("6")) if activation else None
+
+
+def limits(activation):
+    """Where an activation ends on both sides, from far inputs; None if it goes on, or if it is not known."""
+    function = _formula(activation)
+    if function is None:
+        return None
+    with np.errstate(over="ignore"):
+        low, high = (float(np.round(function(np.float64(x)), 6)) for x in (-1e7, 1e7))
+    return (low, high) if high < 1e3 else None
 
 
 def _finite(values):
@@ -47,15 +70,21 @@ def channel(data, index):
     }
 
 
+def _cuts(activation):
+    """Whether it is 0 for all that is not above 0, so that a unit can die."""
+    function = _formula(activation)
+    return function is not None and not function(np.linspace(-100, 0, 101)).any()
+
+
 def saturated(values, activation):
     """Which values are within 2.5 % of the activation's limits; None for an activation without limits."""
-    if activation == "relu6":
-        return values > 5.85
-    if activation not in LIMITS:
+    ends = limits(activation)
+    if ends is None:
         return None
-    low, high = LIMITS[activation]
+    low, high = ends
     margin = 0.025 * (high - low)
-    return (values < low + margin) | (values > high - margin)
+    dead_below = _formula(activation)(np.float64(0)) == low
+    return (values > high - margin) | ((values < low + margin) & ~dead_below)
 
 
 def layer(data, activation=None):
@@ -79,7 +108,7 @@ def layer(data, activation=None):
         "pos_inf": int((values == np.inf).sum()),
         "neg_inf": int((values == -np.inf).sum()),
     }
-    silent = [np.all(one <= 0) if activation in ("relu", "relu6") else np.all(one == 0) for one in channels]
+    silent = [np.all(one <= 0) if _cuts(activation) else np.all(one == 0) for one in channels]
     row["dead_units"] = float(np.mean(silent))
     if len(values) > 1:
         spread = _finite([channel(data, index)["spread"] for index in range(values.shape[1])])

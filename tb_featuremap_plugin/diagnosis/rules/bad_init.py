@@ -11,6 +11,7 @@ from tb_featuremap_plugin.diagnosis.phrases import names, percent
 from tb_featuremap_plugin.diagnosis.reference_ranges import chart
 from tb_featuremap_plugin.diagnosis.rule import Rule
 from tb_featuremap_plugin.diagnosis.run_view import RunView, VariableView
+from tb_featuremap_plugin.schema.answers import TargetKind
 
 EQUAL_UNITS = 1e-4
 """Deviation of units from their mean over the mean absolute weight. Random initialisers give more than 0.1."""
@@ -124,7 +125,7 @@ def _far(view: RunView, kernel: VariableView, factor: float) -> Finding:
         target_kind=_target_kind(kernel),
         first_step=view.steps[0],
         last_step=view.last_step,
-        rank=_TOO_LARGE_RANK if factor > 1 else _TOO_SMALL_RANK,
+        place="bad_init: too large" if factor > 1 else "bad_init: too small",
         title=f"{kernel.name} starts far too {size}",
         message=f"{sentence(kernel)} That {effect}, and so far the loss has not fallen.",
         evidence={"initial_std": kernel.row.first("initial_std"), "he_std": usual, "factor": factor},
@@ -133,19 +134,12 @@ def _far(view: RunView, kernel: VariableView, factor: float) -> Finding:
     )
 
 
-_TOO_LARGE_RANK = 47
-"""Behind the rules that see what a large scale does to activations: those say more."""
-
-_TOO_SMALL_RANK = 44
-"""Before dead units: where the signal is next to nothing from the start, the first updates of the biases decide which units live."""
-
-
 def _target(kernel: VariableView) -> str:
     return kernel.layer.name if kernel.layer else kernel.name
 
 
-def _target_kind(kernel: VariableView) -> str:
+def _target_kind(kernel: VariableView) -> TargetKind:
     return "layer" if kernel.layer else "variable"
 
 
-RULE = Rule("bad_init", 20, check)
+RULE = Rule("bad_init", check)

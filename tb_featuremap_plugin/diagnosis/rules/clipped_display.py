@@ -9,6 +9,7 @@ from tb_featuremap_plugin.diagnosis.phrases import number, percent
 from tb_featuremap_plugin.diagnosis.reference_ranges import chart
 from tb_featuremap_plugin.diagnosis.rule import Rule
 from tb_featuremap_plugin.diagnosis.run_view import LayerView, RunView
+from tb_featuremap_plugin.schema.layer_kinds import CONVOLUTIONS
 
 WHITE = 0.8
 """Share of the positive values that lie above 1, from which on a picture drawn from 0 to 1 shows little but white."""
@@ -22,7 +23,7 @@ VISIBLE = 0.1
 
 def check(view: RunView) -> Iterable[Finding]:
     """Reports the first layer whose feature maps a fixed 0..1 range would show white, or else the one it would show blackest."""
-    maps = [layer for layer in view.layers if "conv" in layer.kind]
+    maps = [layer for layer in view.layers if layer.family in CONVOLUTIONS]
     white = next((layer for layer in maps if _white(layer) > WHITE), None)
     black = max(maps, key=lambda layer: layer.row.last("below_zero"), default=None)
     if white is not None:
@@ -56,4 +57,4 @@ def _finding(view: RunView, layer: LayerView, column: str, seen: str, colour: st
     )
 
 
-RULE = Rule("clipped_display", 95, check)
+RULE = Rule("clipped_display", check)

@@ -78,4 +78,4 @@ def _chance(view: RunView) -> str:
     return f" (here about {number(view.chance_loss)})" if math.isfinite(view.chance_loss) else ""
 
 
-RULE = Rule("constant_output", 62, check)
+RULE = Rule("constant_output", check)

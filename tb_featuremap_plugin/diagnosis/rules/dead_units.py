@@ -12,6 +12,7 @@ from tb_featuremap_plugin.diagnosis.phrases import names, percent, since
 from tb_featuremap_plugin.diagnosis.reference_ranges import chart
 from tb_featuremap_plugin.diagnosis.rule import Rule
 from tb_featuremap_plugin.diagnosis.run_view import LayerView, RunView
+from tb_featuremap_plugin.schema.answers import Severity
 
 NOTABLE = 0.5
 """Share of dead units that is worth a note. 95 % of 94 runs that learn stay below 0.48."""
@@ -23,11 +24,7 @@ runs that do not."""
 ALMOST_ALL = 0.95
 """Share beyond which nothing passes the layer."""
 
-_NOTHING_PASSES_RANK = 46
-"""Before the rules on gradients: where nothing passes, none comes back."""
-
 _RECENT = 3
-_RELU = ("relu", "relu6")
 
 
 def check(view: RunView) -> Iterable[Finding]:
@@ -42,14 +39,14 @@ def check(view: RunView) -> Iterable[Finding]:
 
 
 def _can_die(layer: LayerView) -> bool:
-    return layer.activation in _RELU
+    return layer.activation.rectifies
 
 
 def _share(layer: LayerView) -> float:
     return layer.row.last("dead_units", _RECENT)
 
 
-def _severity(view: RunView, share: float) -> str:
+def _severity(view: RunView, share: float) -> Severity:
     gate = learning(view)
     if gate.level == LEARNED:
         return INFO
@@ -58,7 +55,7 @@ def _severity(view: RunView, share: float) -> str:
     return WARNING if gate.is_poor and share > MANY else INFO
 
 
-def _finding(view: RunView, layer: LayerView, others: list[str], severity: str) -> Finding:
+def _finding(view: RunView, layer: LayerView, others: list[str], severity: Severity) -> Finding:
     curve, share = layer.row("dead_units"), _share(layer)
     at = stays(curve > min(share, ALMOST_ALL) * 0.9, layer.row.logged("dead_units"))
     first = int(layer.row.steps[at]) if at is not None else view.steps[0]
@@ -70,7 +67,7 @@ def _finding(view: RunView, layer: LayerView, others: list[str], severity: str) 
         target_kind="layer",
         first_step=first,
         last_step=view.last_step,
-        rank=_NOTHING_PASSES_RANK if share > ALMOST_ALL else None,
+        place="dead_units: nothing passes" if share > ALMOST_ALL else None,
         title=f"{percent(share)} of the units of {layer.name} are dead",
         message=(
             f"{percent(share)} of the {layer.row.last('units'):.0f} units of `{layer.name}` have been zero for every probe input "
@@ -94,7 +91,7 @@ def _finding(view: RunView, layer: LayerView, others: list[str], severity: str) 
     )
 
 
-def _meaning(view: RunView, severity: str, share: float, first: int) -> str:
+def _meaning(view: RunView, severity: Severity, share: float, first: int) -> str:
     if severity == INFO and learning(view).level == LEARNED:
         return "The loss has fallen well all the same, so this costs capacity and little else."
     if share > ALMOST_ALL:
@@ -102,4 +99,4 @@ def _meaning(view: RunView, severity: str, share: float, first: int) -> str:
     return "They began so at initialisation." if first <= view.steps[0] else "They died during training."
 
 
-RULE = Rule("dead_units", 50, check)
+RULE = Rule("dead_units", check)

@@ -53,4 +53,4 @@ def _finding(view: RunView, kernel: VariableView, share: float) -> Finding:
     )
 
 
-RULE = Rule("duplicate_filters", 80, check)
+RULE = Rule("duplicate_filters", check)

@@ -22,9 +22,6 @@ GROWTH = 100.0
 LARGEST = 1e4
 """Largest activation that is out of bounds, if it grew by GROWTH since the start. Runs that learn stay below 100."""
 
-_GROWTH_RANK = 51
-"""Growth during training is mostly the work of steps that are too large."""
-
 
 def check(view: RunView) -> Iterable[Finding]:
     """Reports the first layer over the limit at the start; else the first that grew over it."""
@@ -46,7 +43,7 @@ def _at_start(view: RunView, layer: LayerView) -> Finding:
     culprit = worst_start(view, large=True) or view.kernel_of(layer)
     cause = sentence(culprit)
     who = f" (`{culprit.name}`)" if culprit and cause else ""
-    exponential = " Its exponential activation turns moderate sums into huge values." if layer.activation == "exponential" else ""
+    exponential = " Its exponential activation turns moderate sums into huge values." if layer.activation.name == "exponential" else ""
     return Finding(
         rule="exploding_activation",
         severity=ERROR,
@@ -90,7 +87,7 @@ def _grown(view: RunView, layer: LayerView, start: float, largest: float, since:
         target_kind="layer",
         first_step=since,
         last_step=view.last_step,
-        rank=_GROWTH_RANK,
+        place="exploding_activation: growth",
         title=f"The values of {layer.name} grow out of bounds",
         message=(
             f"The largest value of `{layer.name}` grew from {number(start)} to {number(largest)} ({times(largest / start)}), over the "
@@ -103,4 +100,4 @@ def _grown(view: RunView, layer: LayerView, start: float, largest: float, since:
     )
 
 
-RULE = Rule("exploding_activation", 25, check)
+RULE = Rule("exploding_activation", check)

@@ -50,4 +50,4 @@ def check(view: RunView) -> Iterable[Finding]:
     )
 
 
-RULE = Rule("exploding_gradient", 52, check)
+RULE = Rule("exploding_gradient", check)

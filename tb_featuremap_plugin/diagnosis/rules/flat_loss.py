@@ -26,9 +26,6 @@ WITHERED = 0.5
 """Median of the kernels' norms over those at the start, below which weight decay is the likely reason for a loss that does not fall.
 Networks that learn shrink as far, to 0.35 in a small dense one with a strong decay, so it is no reason for anything else."""
 
-_BEFORE_LOST_SIGNALS = 34
-"""Small weights are why a signal is lost then, and why an answer is the same for every input."""
-
 
 def check(view: RunView) -> Iterable[Finding]:
     """Compares the latest losses with the first, and with chance."""
@@ -103,7 +100,7 @@ def _withered(view: RunView, gate: Learning, left: float) -> Finding:
             "Look for a penalty that is set twice, in the layers (kernel_regularizer) and in the optimizer",
         ),
         chart=chart("variables", kernel.name, "norm", healthy=(WITHERED * kernel.row.last("initial_norm"), None)),
-        rank=_BEFORE_LOST_SIGNALS,
+        place="flat_loss: weights wither",
     )
 
 
@@ -113,4 +110,4 @@ def _seen(gate: Learning, last: int) -> str:
     return f"After {last:,} steps the loss is {number(gate.end)}, and it was {number(gate.start)} at the start."
 
 
-RULE = Rule("flat_loss", 90, check)
+RULE = Rule("flat_loss", check)

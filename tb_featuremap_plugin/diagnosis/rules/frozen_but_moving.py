@@ -56,4 +56,4 @@ def _way_while_frozen(variable: VariableView) -> Curve:
     return way
 
 
-RULE = Rule("frozen_but_moving", 12, check, is_consequence=False)
+RULE = Rule("frozen_but_moving", check, is_consequence=False)

@@ -71,4 +71,4 @@ def check(view: RunView) -> Iterable[Finding]:
     )
 
 
-RULE = Rule("lost_to_rounding", 58, check)
+RULE = Rule("lost_to_rounding", check)

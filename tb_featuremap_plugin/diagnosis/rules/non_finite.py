@@ -14,6 +14,7 @@ from tb_featuremap_plugin.diagnosis.reference_ranges import chart
 from tb_featuremap_plugin.diagnosis.rule import Rule
 from tb_featuremap_plugin.diagnosis.run_view import Curve, LayerView, Row, RunView
 from tb_featuremap_plugin.reading.run import Table
+from tb_featuremap_plugin.schema.answers import TargetKind
 
 COUNTS = ("nan", "pos_inf", "neg_inf")
 """Any count above 0: none of 94 runs that learn has one."""
@@ -29,7 +30,7 @@ class _Place:
     step: int
     depth: int
     target: str
-    kind: str
+    kind: TargetKind
     what: str
     count: float
 
@@ -117,7 +118,8 @@ def _size_before(layer: LayerView, loss_step: int) -> float:
 
 def _loss_finding(view: RunView, loss_step: int) -> Finding:
     output = view.output
-    target, kind = (output.name, "layer") if output else (view.run.title, "run")
+    kind: TargetKind = "layer" if output else "run"
+    target = output.name if output else view.run.title
     return Finding(
         rule="non_finite",
         severity=ERROR,
@@ -168,4 +170,4 @@ def _finding(view: RunView, place: _Place, loss_step: int | None) -> Finding:
     )
 
 
-RULE = Rule("non_finite", 40, check)
+RULE = Rule("non_finite", check)

@@ -35,4 +35,4 @@ def check(view: RunView) -> Iterable[Finding]:
     )
 
 
-RULE = Rule("probe_changed", 97, check, is_consequence=False)
+RULE = Rule("probe_changed", check, is_consequence=False)

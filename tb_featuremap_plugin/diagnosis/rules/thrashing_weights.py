@@ -64,4 +64,4 @@ def check(view: RunView) -> Iterable[Finding]:
     )
 
 
-RULE = Rule("thrashing_weights", 66, check)
+RULE = Rule("thrashing_weights", check)

@@ -10,16 +10,18 @@ import numpy as np
 
 from tb_featuremap_plugin.diagnosis.findings import ERROR, WARNING, Finding
 from tb_featuremap_plugin.diagnosis.learning_progress import LEARNED, STUCK, early, learning, single_steps, stays
-from tb_featuremap_plugin.diagnosis.phrases import number, percent, step, times
+from tb_featuremap_plugin.diagnosis.phrases import number, percent, step, times, usual_share
 from tb_featuremap_plugin.diagnosis.reference_ranges import chart
 from tb_featuremap_plugin.diagnosis.rule import Rule
 from tb_featuremap_plugin.diagnosis.run_view import Curve, LayerView, RunView, VariableView, median
+from tb_featuremap_plugin.schema.answers import TargetKind
+from tb_featuremap_plugin.schema.columns import column
 
 USUAL_RATIO = 0.1
 """Median update-to-weight ratio of the fastest kernel. 95 % of 94 runs that learn stay below 0.065."""
 
-STUCK_RATIO = 0.05
-"""The same for a run whose loss does not fall."""
+STUCK_RATIO = column("variables", "update_ratio").usual[1] or USUAL_RATIO
+"""The same for a run whose loss does not fall: the top of the usual range."""
 
 WHOLE = 1.0
 """A single step that changes a kernel by more than its own size."""
@@ -149,11 +151,11 @@ def _killed(view: RunView, layer: LayerView, kernel: VariableView, ratio: float,
         last_step=view.last_step,
         title="The steps are too large",
         message=(
-            f"`{kernel.name}` changed by {percent(ratio)} of its size in the single {step(at)} (0.1 % to 5 % is usual), "
+            f"`{kernel.name}` changed by {percent(ratio)} of its size in the single {step(at)} ({_usual()}), "
             f"and soon after all units of `{layer.name}` were dead. "
             "A step that large throws units below zero for every input, from where no gradient brings them back."
         ),
-        evidence={"largest_update_ratio": ratio, "healthy_max": 0.065, "killed_layer": layer.name},
+        evidence={"largest_update_ratio": ratio, "healthy_max": STUCK_RATIO, "killed_layer": layer.name},
         advice=("Divide the learning rate by 10", "Raise the learning rate slowly over the first steps, or clip gradients to a norm of 1"),
         chart=chart("variables", kernel.name, "update_ratio"),
     )
@@ -161,7 +163,8 @@ def _killed(view: RunView, layer: LayerView, kernel: VariableView, ratio: float,
 
 def _finding(view: RunView, speed: _Speed, *, jumps: bool) -> Finding:
     kernel = speed.kernel
-    target, kind = (kernel.name, "variable") if kernel else (view.run.title, "run")
+    kind: TargetKind = "variable" if kernel else "run"
+    target = kernel.name if kernel else view.run.title
     first = min(
         [found for found, shown in ((speed.largest_step, speed.largest > WHOLE), (speed.jump_step, jumps)) if shown], default=view.steps[0]
     )
@@ -174,7 +177,7 @@ def _finding(view: RunView, speed: _Speed, *, jumps: bool) -> Finding:
         last_step=view.last_step,
         title="The steps are too large",
         message=f"{_seen(speed, jumps=jumps)} Steps of that size overshoot: the loss goes up and down instead of falling, and units die.",
-        evidence={"update_ratio": speed.ratio, "largest_update_ratio": speed.largest, "loss_jump": speed.jump, "healthy_max": 0.065},
+        evidence={"update_ratio": speed.ratio, "largest_update_ratio": speed.largest, "loss_jump": speed.jump, "healthy_max": STUCK_RATIO},
         advice=(
             f"Divide the learning rate by {_divisor(speed)}",
             "Raise the learning rate slowly over the first steps, or clip gradients to a norm of 1",
@@ -186,16 +189,19 @@ def _finding(view: RunView, speed: _Speed, *, jumps: bool) -> Finding:
 def _seen(speed: _Speed, *, jumps: bool) -> str:
     parts = []
     if speed.kernel is not None and speed.ratio > STUCK_RATIO:
-        parts.append(f"`{speed.kernel.name}` changes by {percent(speed.ratio)} of its size in a single step (0.1 % to 5 % is usual)")
+        parts.append(f"`{speed.kernel.name}` changes by {percent(speed.ratio)} of its size in a single step ({_usual()})")
     elif speed.kernel is not None and speed.largest > WHOLE:
         parts.append(
-            f"`{speed.kernel.name}` changed by {percent(speed.largest)} of its size in the single {step(speed.largest_step)} (0.1 % to 5 "
-            "% is usual)"
+            f"`{speed.kernel.name}` changed by {percent(speed.largest)} of its size in the single {step(speed.largest_step)} ({_usual()})"
         )
     if jumps:
         parts.append(f"the loss rose to {times(speed.jump)} its start at {step(speed.jump_step)}")
     text = ", and ".join(parts)
     return f"{text[:1].upper()}{text[1:]}."
+
+
+def _usual() -> str:
+    return f"{usual_share('variables', 'update_ratio')} is usual"
 
 
 def _divisor(speed: _Speed) -> str:
@@ -208,4 +214,4 @@ def _divisor(speed: _Speed) -> str:
 _TARGET_RATIO = 0.01
 
 
-RULE = Rule("too_fast", 38, check)
+RULE = Rule("too_fast", check)

@@ -9,10 +9,11 @@ import numpy as np
 
 from tb_featuremap_plugin.diagnosis.findings import WARNING, Finding
 from tb_featuremap_plugin.diagnosis.learning_progress import LEARNED, STUCK, enough, judged_steps, learning
-from tb_featuremap_plugin.diagnosis.phrases import number, percent, rough
+from tb_featuremap_plugin.diagnosis.phrases import number, percent, rough, usual_share
 from tb_featuremap_plugin.diagnosis.reference_ranges import chart
 from tb_featuremap_plugin.diagnosis.rule import Rule
-from tb_featuremap_plugin.diagnosis.run_view import Curve, RunView, VariableView, bare, median
+from tb_featuremap_plugin.diagnosis.run_view import Curve, RunView, VariableView, median
+from tb_featuremap_plugin.schema.activations import bare
 
 SLOW = 3e-4
 """Median update-to-weight ratio of the fastest kernel. In 94 runs that learn it is 0.0019 and more; the usual rule of thumb is 1e-3."""
@@ -90,11 +91,9 @@ def _finding(view: RunView, kernel: VariableView, ratio: float) -> Finding:
         last_step=view.last_step,
         title="The steps are too small",
         message=(
-            f"From the start, even the fastest kernel, `{kernel.name}`, changes by only {percent(ratio)} of its size a step (0.1 % to 5 "
-            "% is usual): "
-            f"about {rough(steps)} steps to change by a tenth. In a histogram its weights look frozen while biases, which start at 0, "
-            "visibly "
-            "move. "
+            f"From the start, even the fastest kernel, `{kernel.name}`, changes by only {percent(ratio)} of its size a step in the median "
+            f"({usual_share('variables', 'update_ratio')} is usual): about {rough(steps)} steps to change by a tenth. "
+            "In a histogram its weights look frozen while biases, which start at 0, visibly move. "
             "That is no broken gradient: the learning rate is too small for weights of this size."
         ),
         evidence={"update_ratio": ratio, "healthy_min": 0.0019, "steps_for_a_tenth": steps},
@@ -109,4 +108,4 @@ def _alternatives(view: RunView) -> Iterator[str]:
         yield "Or use Adam in place of plain gradient descent"
 
 
-RULE = Rule("too_slow", 64, check)
+RULE = Rule("too_slow", check)

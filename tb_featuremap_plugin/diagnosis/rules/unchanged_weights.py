@@ -10,6 +10,7 @@ from tb_featuremap_plugin.diagnosis.phrases import names, number
 from tb_featuremap_plugin.diagnosis.reference_ranges import chart
 from tb_featuremap_plugin.diagnosis.rule import Rule
 from tb_featuremap_plugin.diagnosis.run_view import RunView, VariableView
+from tb_featuremap_plugin.schema.answers import Severity
 
 STILL = 1e-7
 """Median update-to-weight ratio of single steps. The slowest kernels of 94 runs that learn stay above 4.9e-4; float32 cannot
@@ -36,7 +37,7 @@ def _never_moved(kernel: VariableView) -> bool:
     return kernel.row.last("displacement") == 0 and kernel.row.peak("changed") == 0
 
 
-def _severity(level: str, never: list[VariableView]) -> str:
+def _severity(level: str, never: list[VariableView]) -> Severity:
     if level == LEARNED:
         return WARNING
     if level == LEARNING:
@@ -44,7 +45,7 @@ def _severity(level: str, never: list[VariableView]) -> str:
     return ERROR
 
 
-def _finding(view: RunView, still: list[VariableView], severity: str) -> Finding:
+def _finding(view: RunView, still: list[VariableView], severity: Severity) -> Finding:
     worst = still[-1]
     ratio = worst.row.median("update_ratio", judged_steps(view, worst.row))
     gradient = worst.row.last("gradient_norm", len(view.steps))
@@ -79,4 +80,4 @@ def _how_still(still: list[VariableView], ratio: float) -> str:
     return f"{'moves' if len(still) == 1 else 'move'} by {number(ratio)} of {'its' if len(still) == 1 else 'their'} size a step"
 
 
-RULE = Rule("unchanged_weights", 60, check)
+RULE = Rule("unchanged_weights", check)

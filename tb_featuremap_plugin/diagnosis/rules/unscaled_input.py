@@ -86,4 +86,4 @@ def _too_small(view: RunView, layer: LayerView, low: float, high: float) -> Find
     )
 
 
-RULE = Rule("unscaled_input", 10, check, is_consequence=False)
+RULE = Rule("unscaled_input", check, is_consequence=False)

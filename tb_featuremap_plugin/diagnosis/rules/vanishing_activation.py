@@ -12,6 +12,7 @@ from tb_featuremap_plugin.diagnosis.phrases import number, percent
 from tb_featuremap_plugin.diagnosis.reference_ranges import chart
 from tb_featuremap_plugin.diagnosis.rule import Rule
 from tb_featuremap_plugin.diagnosis.run_view import LayerView, RunView
+from tb_featuremap_plugin.schema.answers import Severity
 
 LOST = 1e-3
 """Input share below which a layer no longer hands its input on. 95 % of 94 runs that learn stay above 0.018 at the start."""
@@ -22,9 +23,6 @@ FADING = 1e-2
 FADING_DROP = 0.25
 
 _MOST_LOST_HERE = 0.1
-_SQUASHING = ("sigmoid", "hardsigmoid", "softmax", "tanh", "softsign")
-_BACKWARD_RANK = 54
-"""Behind `vanishing_gradient` where squashing activations lose the signal: there the gradient says it better."""
 
 
 def check(view: RunView) -> Iterable[Finding]:
@@ -40,13 +38,13 @@ def check(view: RunView) -> Iterable[Finding]:
 
 def _culprit(view: RunView, lost: LayerView) -> LayerView:
     """The layer at which the signal is lost; where squashing activations lose it step by step, the one that takes most."""
-    squashing = [layer for layer in view.layers[: lost.depth] if layer.activation in _SQUASHING and _share(layer) > 0]
+    squashing = [layer for layer in view.layers[: lost.depth] if layer.activation.squashes and _share(layer) > 0]
     if starts_small(view.kernel_of(lost)) or not squashing:
         return lost
     return min([*squashing, lost], key=lambda layer: _share(layer) / _share_before(view, layer))
 
 
-def _severity(layer: LayerView) -> str:
+def _severity(layer: LayerView) -> Severity:
     return ERROR if _share(layer) < LOST else WARNING
 
 
@@ -70,15 +68,15 @@ def _is_lost(view: RunView, layer: LayerView) -> bool:
 
 def _answers_one_thing(layer: LayerView) -> bool:
     """A softmax over one unit is 1 for every input, by its nature and not for a lost signal."""
-    return layer.activation == "softmax" and layer.row.first("units") <= 1
+    return layer.activation.sums_to_one and layer.row.first("units") <= 1
 
 
-def _finding(view: RunView, layer: LayerView, severity: str) -> Finding:
+def _finding(view: RunView, layer: LayerView, severity: Severity) -> Finding:
     share, before = _share(layer), _share_before(view, layer)
     kernel = view.kernel_of(layer)
     chance = view.chance_loss
     stays = f" The loss stays near {number(chance)}, which is what guessing gives." if math.isfinite(chance) and severity != INFO else ""
-    squashed = layer.activation in _SQUASHING and not starts_small(kernel)
+    squashed = layer.activation.squashes and not starts_small(kernel)
     cause = sentence(kernel) or _stack_sentence(view, layer)
     return Finding(
         rule="vanishing_activation",
@@ -87,7 +85,7 @@ def _finding(view: RunView, layer: LayerView, severity: str) -> Finding:
         target_kind="layer",
         first_step=view.steps[0],
         last_step=view.last_step,
-        rank=_BACKWARD_RANK if squashed else None,
+        place="vanishing_activation: squashed" if squashed else None,
         title=f"The signal is lost at {layer.name}",
         message=(
             f"From the start, only {percent(share)} of what `{layer.name}` puts out depends on the input; one layer before it is "
@@ -118,4 +116,4 @@ def _stack_sentence(view: RunView, layer: LayerView) -> str:
     return "Each layer before it passes on less than it gets."
 
 
-RULE = Rule("vanishing_activation", 35, check)
+RULE = Rule("vanishing_activation", check)

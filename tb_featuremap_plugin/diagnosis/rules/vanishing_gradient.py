@@ -13,6 +13,7 @@ from tb_featuremap_plugin.diagnosis.phrases import number, percent
 from tb_featuremap_plugin.diagnosis.reference_ranges import chart
 from tb_featuremap_plugin.diagnosis.rule import Rule
 from tb_featuremap_plugin.diagnosis.run_view import RunView, VariableView
+from tb_featuremap_plugin.schema.answers import Severity, TargetKind
 
 LOST = 1e-3
 """Gradient norm of the first kernel over the largest of any kernel. 95 % of 94 runs that learn stay above 0.15, the lowest is 0.012."""
@@ -25,7 +26,6 @@ SQUASHED = 5e-2
 """Gradient share that is blamed for a loss that hardly falls where several sigmoid, tanh or softmax layers lie on the way."""
 
 _STACK = 2
-_SQUASHING = ("sigmoid", "hardsigmoid", "tanh", "softmax", "softsign")
 _LINEAR_IN_GRADIENT = ("sgd", "momentum", "nesterov")
 """Optimizers whose update is proportional to the gradient, so that one can be inferred from the other."""
 
@@ -75,10 +75,11 @@ def _profile(view: RunView) -> _Profile | None:
     return _Profile([kernel for kernel, _ in known], [norm for _, norm in known], inferred)
 
 
-def _finding(view: RunView, profile: _Profile, ratio: float, severity: str) -> Finding:
+def _finding(view: RunView, profile: _Profile, ratio: float, severity: Severity) -> Finding:
     first, last = profile.kernels[0], profile.kernels[-1]
     steepest = profile.steepest()
-    target, kind = (first.layer.name, "layer") if first.layer else (first.name, "variable")
+    kind: TargetKind = "layer" if first.layer else "variable"
+    target = first.layer.name if first.layer else first.name
     how = "judged from the size of its updates, " if profile.inferred else ""
     moves = f" and moves by {percent(ratio)} of its size a step" if math.isfinite(ratio) else ""
     return Finding(
@@ -114,7 +115,7 @@ def _finding(view: RunView, profile: _Profile, ratio: float, severity: str) -> F
 
 
 def _squashing(view: RunView) -> list[str]:
-    return [layer.name for layer in view.hidden if layer.activation in _SQUASHING]
+    return [layer.name for layer in view.hidden if layer.activation.squashes]
 
 
 def _cause(view: RunView, profile: _Profile) -> str:
@@ -127,4 +128,4 @@ def _cause(view: RunView, profile: _Profile) -> str:
     return "Layers that put out nothing, or almost the same for every input, stop it on its way."
 
 
-RULE = Rule("vanishing_gradient", 48, check)
+RULE = Rule("vanishing_gradient", check)

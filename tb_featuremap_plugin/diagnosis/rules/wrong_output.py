@@ -11,7 +11,8 @@ from tb_featuremap_plugin.diagnosis.learning_progress import LEARNED, STUCK, lea
 from tb_featuremap_plugin.diagnosis.phrases import number, percent
 from tb_featuremap_plugin.diagnosis.reference_ranges import chart
 from tb_featuremap_plugin.diagnosis.rule import Rule
-from tb_featuremap_plugin.diagnosis.run_view import LayerView, RunView
+from tb_featuremap_plugin.diagnosis.run_view import UNKNOWN_ACTIVATION, LayerView, RunView
+from tb_featuremap_plugin.schema.answers import Severity
 from tb_featuremap_plugin.schema.losses import BINARY, CATEGORICAL, HINGE, OTHER, REGRESSION, SPARSE
 
 TOLERANCE = 0.02
@@ -22,24 +23,6 @@ NEGATIVE = -0.01
 
 NEGATIVE_UNKNOWN = -1.5
 """The same for a loss whose name is not known, over probabilities and labels. Losses made of overlaps and cosines reach -1 rightly."""
-
-_PROBABILITIES = ("sigmoid", "hardsigmoid", "softmax")
-_NO_PROBABILITIES = (
-    "linear",
-    "relu",
-    "relu6",
-    "tanh",
-    "elu",
-    "selu",
-    "gelu",
-    "swish",
-    "silu",
-    "leakyrelu",
-    "softplus",
-    "softsign",
-    "exponential",
-)
-_UNSUITABLE_RANK = 66
 
 
 def check(view: RunView) -> Iterable[Finding]:
@@ -70,7 +53,7 @@ def _units(output: LayerView) -> float:
 
 
 def _finding(
-    view: RunView, output: LayerView, title: str, message: str, advice: tuple[str, ...], severity: str = ERROR, **evidence: float
+    view: RunView, output: LayerView, title: str, message: str, advice: tuple[str, ...], severity: Severity = ERROR, **evidence: float
 ) -> Finding:
     return Finding(
         rule="wrong_output",
@@ -88,13 +71,14 @@ def _finding(
 
 
 def _one_unit_softmax(view: RunView, output: LayerView) -> Iterator[Finding]:
-    if output.activation == "softmax" and _units(output) == 1:
+    name = output.activation.name
+    if output.activation.sums_to_one and _units(output) == 1:
         yield _finding(
             view,
             output,
-            "A softmax over a single unit is always 1",
-            f"`{output.name}` applies softmax to one unit. Softmax makes its units sum to 1, so a single one is 1 for every input from "
-            "the start, whatever was learned; "
+            f"A {name} over a single unit is always 1",
+            f"`{output.name}` applies {name} to one unit. {name.capitalize()} makes its units sum to 1, so a single one is 1 for every "
+            "input from the start, whatever was learned; "
             "the loss may even fall while every answer stays the same.",
             ("Use sigmoid with binary cross-entropy for two classes", "For a number (regression) use no activation in the last layer"),
             units=1,
@@ -116,10 +100,12 @@ def _one_class(view: RunView, output: LayerView) -> Iterator[Finding]:
 
 def _twice(view: RunView, output: LayerView) -> Iterator[Finding]:
     loss = view.loss
-    categorical = loss.family in (CATEGORICAL, SPARSE) and output.activation == "softmax"
-    binary = loss.family == BINARY and output.activation in ("sigmoid", "hardsigmoid")
+    activation = output.activation
+    categorical = loss.family in (CATEGORICAL, SPARSE) and activation.sums_to_one
+    binary = loss.family == BINARY and activation.probabilities and not activation.sums_to_one
     if not loss.takes_logits or not (categorical or binary):
         return
+    applied = "softmax" if categorical else "sigmoid"
     floor = _softmax_floor(_units(output)) if categorical else _sigmoid_floor(view.targets.last("mean"))
     latest = learning(view).end
     if latest < floor * (1 - TOLERANCE):
@@ -127,11 +113,11 @@ def _twice(view: RunView, output: LayerView) -> Iterator[Finding]:
     yield _finding(
         view,
         output,
-        f"{output.activation.capitalize()} is applied twice",
-        f"`{output.name}` ends in {output.activation}, and the loss ({loss.name}) applies {output.activation} once more. "
+        f"{activation.name.capitalize()} is applied twice",
+        f"`{output.name}` ends in {activation.name}, and the loss ({loss.name}) applies {applied} once more. "
         f"So its scores lie between 0 and 1 from the start, and the loss cannot fall below about {number(floor)} (lately: "
         f"{number(latest)}); gradients are small, and learning is slow or stops.",
-        (f"Remove the {output.activation} from the last layer", "Or use the loss on probabilities (from_logits=False)"),
+        (f"Remove the {activation.name} from the last layer", "Or use the loss on probabilities (from_logits=False)"),
         WARNING,
         floor=floor,
         latest_loss=latest,
@@ -158,7 +144,8 @@ def _lowest_loss(view: RunView) -> float:
 
 def _no_probabilities(view: RunView, output: LayerView) -> Iterator[Finding]:
     loss = view.loss
-    if not loss.is_cross_entropy or loss.takes_logits is not False or output.activation not in _NO_PROBABILITIES:
+    expected = loss.is_cross_entropy and loss.takes_logits is False and not loss.takes_log_probabilities
+    if not expected or output.activation.probabilities or output.activation is UNKNOWN_ACTIVATION:
         return
     low, high = output.row.first("min"), output.row.first("max")
     wanted = "sigmoid" if loss.family == BINARY else "softmax"
@@ -166,7 +153,7 @@ def _no_probabilities(view: RunView, output: LayerView) -> Iterator[Finding]:
         view,
         output,
         "The loss expects probabilities and gets raw scores",
-        f"The loss ({loss.name}) takes the logarithm of probabilities, but `{output.name}` ({output.activation}) puts out values from "
+        f"The loss ({loss.name}) takes the logarithm of probabilities, but `{output.name}` ({output.activation.name}) puts out values from "
         f"{number(low)} to {number(high)} at the start. "
         "Values below 0 or above 1 are cut off or turn into NaN, and where they are cut off there is no gradient.",
         (f"Tell the loss that it gets raw scores (from_logits=True), with no activation in `{output.name}`", f"Or end in {wanted}"),
@@ -202,26 +189,32 @@ def _bad_labels(view: RunView, output: LayerView) -> Iterator[Finding]:
 
 
 def _out_of_range(view: RunView, output: LayerView) -> Iterator[Finding]:
-    limits, family = output.limits, view.loss.family
-    if limits is None or family in (CATEGORICAL, SPARSE, BINARY, HINGE) or not _comparable(view, output):
+    limits, family = output.activation.limits, view.loss.family
+    if family in (CATEGORICAL, SPARSE, BINARY, HINGE) or not _comparable(view, output):
         return
     low, high = view.targets.last("p05"), view.targets.last("p95")
     spread = high - low
     below, above = low < limits[0] - TOLERANCE * spread, high > limits[1] + TOLERANCE * spread
     if not (below or above):
         return
-    reach = f"{number(limits[0])} to {number(limits[1])}" if math.isfinite(limits[1]) else f"{number(limits[0])} and more"
+    reach = _reach(*limits)
     yield _finding(
         view,
         output,
         f"{output.name} cannot reach the targets",
-        f"Most targets lie between {number(low)} and {number(high)}, but `{output.name}` ends in {output.activation}, which gives "
+        f"Most targets lie between {number(low)} and {number(high)}, but `{output.name}` ends in {output.activation.name}, which gives "
         f"{reach} only. "
         "So from the start the loss has a floor, and training pushes the output to its limit, where it stops.",
         ("Use no activation in the last layer for regression", f"Or scale the targets into {reach}"),
         target_p05=low,
         target_p95=high,
     )
+
+
+def _reach(low: float, high: float) -> str:
+    if math.isinf(high):
+        return f"{number(low)} and more"
+    return f"{number(high)} and less" if math.isinf(low) else f"{number(low)} to {number(high)}"
 
 
 def _comparable(view: RunView, output: LayerView) -> bool:
@@ -231,14 +224,14 @@ def _comparable(view: RunView, output: LayerView) -> bool:
 
 def _several_labels(view: RunView, output: LayerView) -> Iterator[Finding]:
     low, high = view.targets.last("channel_sum_min"), view.targets.last("channel_sum_max")
-    softmax = view.loss.family in (BINARY, *REGRESSION) and output.activation == "softmax" and _units(output) > 1
+    softmax = view.loss.family in (BINARY, *REGRESSION) and output.activation.sums_to_one and _units(output) > 1
     if softmax and _comparable(view, output) and (low < 1 - TOLERANCE or high > 1 + TOLERANCE):
         yield _finding(
             view,
             output,
             "Softmax cannot give several labels at once",
-            f"The targets of one input sum to {number(low)} to {number(high)}, but `{output.name}` ends in softmax, whose units always "
-            "sum to 1. "
+            f"The targets of one input sum to {number(low)} to {number(high)}, but `{output.name}` ends in {output.activation.name}, "
+            "whose units always sum to 1. "
             "So from the start, inputs with several labels, or with none, cannot be answered rightly.",
             ("Use sigmoid in the last layer: each label is then a question of its own", "For numbers (regression): no activation there"),
             sum_min=low,
@@ -249,7 +242,7 @@ def _several_labels(view: RunView, output: LayerView) -> Iterator[Finding]:
 def _negative_loss(view: RunView, output: LayerView) -> Iterator[Finding]:
     lowest = _lowest_loss(view)
     low, high = view.targets.last("min"), view.targets.last("max")
-    classes = output.activation in _PROBABILITIES and low >= 0 and (high <= 1 or view.targets.last("integers") == 1)
+    classes = output.activation.probabilities and low >= 0 and (high <= 1 or view.targets.last("integers") == 1)
     unknown = view.loss.family in (None, OTHER) and classes
     if (view.loss.is_cross_entropy and lowest < NEGATIVE) or (unknown and lowest < NEGATIVE_UNKNOWN):
         yield _finding(
@@ -265,13 +258,13 @@ def _negative_loss(view: RunView, output: LayerView) -> Iterator[Finding]:
 
 
 def _margin(view: RunView, output: LayerView) -> Iterator[Finding]:
-    if view.loss.family == HINGE and output.activation in _PROBABILITIES:
+    if view.loss.family == HINGE and output.activation.probabilities:
         yield _finding(
             view,
             output,
             "The hinge loss cannot be met by probabilities",
             f"The hinge loss wants scores below -1 and above 1 for the two sides of a class, but `{output.name}` ends in "
-            f"{output.activation}, between 0 and 1. "
+            f"{output.activation.name}, between 0 and 1. "
             "The wrong side can never be reached, so the loss stays near 1 from the start whatever is learned.",
             ("Use cross-entropy with this output", "Or use no activation (or tanh) in the last layer, with targets of -1 and 1"),
             WARNING,
@@ -282,14 +275,14 @@ def _margin(view: RunView, output: LayerView) -> Iterator[Finding]:
 def _cut_off(view: RunView, output: LayerView) -> Iterator[Finding]:
     late = output.row.steps >= view.last_step / 2
     dead = output.row.median("dead_units", late)
-    if output.activation in ("relu", "relu6") and dead > 0 and view.targets.last("max") > 0 and learning(view).level != LEARNED:
+    if output.activation.rectifies and dead > 0 and view.targets.last("max") > 0 and learning(view).level != LEARNED:
         yield _finding(
             view,
             output,
             f"Units of {output.name} are cut off by ReLU",
-            f"`{output.name}` is the output and ends in relu; {percent(dead)} of its units have been 0 for every probe input over the "
-            "second half "
-            "of the run. An output below zero is cut off, gets no gradient, and can never come back to meet its target.",
+            f"`{output.name}` is the output and ends in {output.activation.name}; {percent(dead)} of its units have been 0 for every "
+            "probe input over the second half of the run. An output below zero is cut off, gets no gradient, and can never come back to "
+            "meet its target.",
             ("Use no activation in the last layer for regression", "Use softmax or sigmoid there for classes, with cross-entropy"),
             WARNING,
             dead_units=dead,
@@ -298,21 +291,21 @@ def _cut_off(view: RunView, output: LayerView) -> Iterator[Finding]:
 
 def _squared_classes(view: RunView, output: LayerView) -> Iterator[Finding]:
     labels = view.targets.last("integers") == 1 and view.targets.last("min") >= 0 and view.targets.last("max") <= 1
-    unsuitable = view.loss.family in REGRESSION and output.activation in _PROBABILITIES
+    unsuitable = view.loss.family in REGRESSION and output.activation.probabilities
     if not (unsuitable and labels and learning(view).level == STUCK):
         return
     finding = _finding(
         view,
         output,
         "Squared error on probabilities learns slowly",
-        f"The targets are classes and `{output.name}` ends in {output.activation}, but the loss is {view.loss.name}. Where an answer is "
-        "confidently wrong, "
-        f"the slope of {output.activation} is almost zero, so the gradient is small just where it should be large. The loss has not "
+        f"The targets are classes and `{output.name}` ends in {output.activation.name}, but the loss is {view.loss.name}. "
+        "Where an answer is confidently wrong, "
+        f"the slope of {output.activation.name} is almost zero, so the gradient is small just where it should be large. The loss has not "
         "fallen from the start.",
-        (f"Use {'binary' if output.activation != 'softmax' else 'categorical'} cross-entropy",),
+        (f"Use {'categorical' if output.activation.sums_to_one else 'binary'} cross-entropy",),
         WARNING,
     )
-    yield replace(finding, rank=_UNSUITABLE_RANK)
+    yield replace(finding, place="wrong_output: squared classes")
 
 
-RULE = Rule("wrong_output", 15, check, is_consequence=False)
+RULE = Rule("wrong_output", check, is_consequence=False)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 
@@ -16,6 +15,11 @@ from tb_featuremap_plugin.integrations.keras.layer_info import describe
 from tb_featuremap_plugin.integrations.keras.layer_selection import Choices, choose
 from tb_featuremap_plugin.integrations.keras.values import reader
 from tb_featuremap_plugin.monitor import Monitor
+from tb_featuremap_plugin.monitor.options import LoopKeywords, MonitorOptions
+from tb_featuremap_plugin.recording.keywords import takes
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class FeatureMapCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
@@ -28,25 +32,24 @@ class FeatureMapCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Ker
     Args:
         log_dir: a folder or a URL; records go into its sub-folder `run_name`.
         probe: inputs, always the same few: an array, or a list or dictionary for several inputs; or a 2-tuple (inputs, targets).
-        every: as of `Monitor`.
         layers: whose outputs are logged: names, regular expressions, classes, functions from layer to bool, or layers, one or several.
             By default every convolution and dense layer, activations, normalisations and the outputs.
         gradients: compute gradients of the loss on the probe at each logged step; needs targets.
-        **monitor_options: as of `Monitor`.
+        **monitor_options: `every` and the others, as of `Monitor`.
 
     Raises:
         TypeError, ValueError: an argument is wrong. What fits no layer in `layers` is told when `fit` begins.
     """
 
+    @takes(MonitorOptions, without=("layers", "optimizer"))
     def __init__(
         self,
         log_dir: str | os.PathLike[str],
         probe: Any,
         *,
-        every: int | Callable[[int], bool] = 100,
         layers: Choices = None,
         gradients: bool = False,
-        **monitor_options: Any,
+        **monitor_options: Unpack[LoopKeywords],
     ) -> None:
         super().__init__()
         self._inputs: Any
@@ -54,7 +57,7 @@ class FeatureMapCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Ker
         self._inputs, self._targets = probe if isinstance(probe, tuple) and len(probe) == 2 else (probe, None)
         if gradients and self._targets is None:
             raise ValueError("gradients is True, but probe has no targets; allowed is a 2-tuple (inputs, targets)")
-        self.monitor = Monitor(log_dir, every=every, **{"layers": (), **monitor_options})
+        self.monitor = Monitor(log_dir, layers=(), **monitor_options)
         self._choices = layers
         self._wants_gradients = gradients
         self._observed: _ObservedModel | None = None

@@ -10,10 +10,11 @@ import keras
 
 from tb_featuremap_plugin.integrations.keras.call_trace import LayerCall, Trace
 from tb_featuremap_plugin.integrations.keras.leaf_layers import named_layers, variables_of
+from tb_featuremap_plugin.schema import activations
+from tb_featuremap_plugin.schema.layer_kinds import ACTIVATION, CONVOLUTIONS, DENSE, family_of
 from tb_featuremap_plugin.schema.network import Layer
 
 _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z][a-z])|(?<=D)(?=[A-Z])|(?<=[a-z])(?=[A-Z])")
-_LINEAR = re.compile(r"conv|dense")
 
 
 def kind_of(layer: Any) -> str:
@@ -54,12 +55,14 @@ def activation_of(layer: Any) -> str | None:
         if layer.negative_slope:
             return "leaky_relu"
         return "relu6" if layer.max_value == 6 else "relu"
-    if isinstance(layer, (keras.layers.LeakyReLU, keras.layers.ELU, keras.layers.PReLU, keras.layers.Softmax)):
-        return kind_of(layer)
+    kind = kind_of(layer)
     function = getattr(layer, "activation", None)
     if function is None:
-        return "linear" if _LINEAR.search(kind_of(layer)) else None
-    return str(getattr(function, "__name__", type(function).__name__))
+        known = activations.find(kind) if family_of(kind) == ACTIVATION else None
+        return known.name if known is not None else "linear" if family_of(kind) in (*CONVOLUTIONS, DENSE) else None
+    name = str(getattr(function, "__name__", type(function).__name__))
+    known = activations.find(name)
+    return known.name if known is not None else name
 
 
 def _describe(call: LayerCall, names: Mapping[int, str], role: str) -> Layer:

@@ -10,13 +10,15 @@ import keras
 
 from tb_featuremap_plugin.integrations.keras.call_trace import LayerCall, Trace
 from tb_featuremap_plugin.integrations.keras.layer_info import kind_of
+from tb_featuremap_plugin.schema.layer_kinds import ACTIVATION, CONVOLUTIONS, DENSE, NORMALISATION, family_of
 
 Choice: TypeAlias = str | re.Pattern[str] | type | Callable[[Any], bool] | Any
 """A layer's name or a regular expression that matches all of it, a compiled one that matches part of it, a class, a function, a layer."""
 
 Choices: TypeAlias = Choice | Sequence[Choice] | None
 
-_DEFAULT = re.compile(r"conv|dense|activation|relu|elu|softmax|normalization")
+_DEFAULT = frozenset({*CONVOLUTIONS, DENSE, NORMALISATION, ACTIVATION})
+"""Families of layers whose outputs are logged by default."""
 
 
 def choose(trace: Trace, choices: Choices) -> list[LayerCall]:
@@ -31,7 +33,7 @@ def choose(trace: Trace, choices: Choices) -> list[LayerCall]:
     """
     if choices is None:
         outputs = set(trace.sources(trace.outputs))
-        return [call for call in trace.calls if call.name in outputs or _DEFAULT.search(kind_of(call.layer))]
+        return [call for call in trace.calls if call.name in outputs or family_of(kind_of(call.layer)) in _DEFAULT]
     wanted: set[str] = set()
     for choice in choices if isinstance(choices, (list, tuple, set, frozenset)) else [choices]:
         names = {call.name for call in _matching(trace.calls, choice)}

@@ -9,6 +9,8 @@ from typing import Any
 from torch import nn
 
 from tb_featuremap_plugin.integrations.torch.call_trace import ModuleCall, Trace, units
+from tb_featuremap_plugin.schema import activations
+from tb_featuremap_plugin.schema.layer_kinds import ACTIVATION, NORMALISATION, family_of
 from tb_featuremap_plugin.schema.network import Layer
 
 _KINDS = (
@@ -25,10 +27,9 @@ _KINDS = (
 _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z][a-z])|(?<=[a-z])(?=[A-Z])")
 
 _CONVOLUTIONS = (nn.modules.conv._ConvNd,)
-_ACTIVATIONS = (
-    nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.SELU, nn.GELU, nn.SiLU, nn.Mish, nn.Hardswish, nn.Hardsigmoid, nn.Hardtanh,
-    nn.Sigmoid, nn.Tanh, nn.Softplus, nn.Softsign, nn.Softmax, nn.LogSoftmax,
-)  # fmt: skip
+_HARD_LIMITS = {(-1, 1): "hard_tanh", (0, 6): "relu6"}
+"""What `nn.Hardtanh` is, by its limits."""
+
 _CHANNELS_LAST = (nn.Linear, nn.Embedding, nn.LayerNorm, nn.MultiheadAttention, nn.RNNBase)
 _CHANNELS_FIRST = (*_CONVOLUTIONS, nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.modules.pooling._MaxPoolNd)
 _LAST = {2: "NC", 3: "NWC", 4: "NHWC", 5: "NDHWC"}
@@ -48,12 +49,16 @@ def activation_of(module: nn.Module) -> str | None:
     """Name of a module's activation; "linear" for convolutions and dense layers, None where the question makes no sense."""
     if isinstance(module, (*_CONVOLUTIONS, nn.Linear)):
         return "linear"
-    return kind_of(module) if isinstance(module, _ACTIVATIONS) else None
+    if isinstance(module, nn.Hardtanh):
+        return _HARD_LIMITS.get((module.min_val, module.max_val))
+    kind = kind_of(module)
+    known = activations.find(kind) if family_of(kind) == ACTIVATION else None
+    return known.name if known is not None else None
 
 
 def is_worth_a_picture(module: nn.Module) -> bool:
     """Whether a module's output is logged by default: convolutions, dense layers, normalisations and activations."""
-    return isinstance(module, (*_CONVOLUTIONS, *_ACTIVATIONS, nn.Linear)) or "normalization" in kind_of(module)
+    return isinstance(module, (*_CONVOLUTIONS, nn.Linear)) or family_of(kind_of(module)) in (ACTIVATION, NORMALISATION)
 
 
 def describe(trace: Trace, module: nn.Module) -> list[Layer]:

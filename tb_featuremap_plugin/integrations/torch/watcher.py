@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -19,21 +19,26 @@ from tb_featuremap_plugin.integrations.torch.modes import inference, unwrapped
 from tb_featuremap_plugin.integrations.torch.workers import workers
 from tb_featuremap_plugin.monitor import Monitor
 from tb_featuremap_plugin.monitor.layer_layouts import OTHERS
+from tb_featuremap_plugin.monitor.options import LoopKeywords, MonitorOptions
+from tb_featuremap_plugin.recording.keywords import takes
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 LossFunction = Callable[[Any, Any], torch.Tensor]
 
 
+@takes(MonitorOptions)
 def watch(
     model: nn.Module,
     logdir_or_summary_writer: str | os.PathLike[str] | Any,
     *,
     probe: Any,
-    every: int | Callable[[int], bool] = 100,
     layers: Choices = None,
     loss_fn: LossFunction | None = None,
     optimizer: torch.optim.Optimizer | str | None = None,
     first_step: int = 0,
-    **monitor_options: Any,
+    **monitor_options: Unpack[LoopKeywords],
 ) -> Watcher:
     """Begins to log a module, with its untouched start; call the watcher's `step` after each `optimizer.step()`.
 
@@ -46,21 +51,18 @@ def watch(
         logdir_or_summary_writer: a folder, a URL, or a `SummaryWriter`, whose folder is used; records go into its sub-folder `run_name`.
         probe: inputs, always the same few: a tensor, a list of positional or a dictionary of keyword arguments; or a 2-tuple
             (inputs, targets).
-        every: as of `Monitor`.
         layers: whose outputs are logged: names, regular expressions, classes, modules or functions from module to bool, one or several.
             By default convolutions, dense layers, normalisations, activations and the outputs.
         loss_fn: of outputs and targets. It names the loss, and gives gradients on the probe where `step` finds none in the parameters.
         optimizer: gives its name, weight decay and learning rate; or just its name.
         first_step: updates that were done before, in a resumed training.
-        **monitor_options: as of `Monitor`.
+        **monitor_options: `every` and the others, as of `Monitor`.
 
     Raises:
         TypeError, ValueError: an argument is wrong.
         Exception: whatever the module raises for this probe.
     """
-    return Watcher(
-        model, _folder(logdir_or_summary_writer), probe, layers, loss_fn, optimizer, first_step, {"every": every, **monitor_options}
-    )
+    return Watcher(model, _folder(logdir_or_summary_writer), probe, layers, loss_fn, optimizer, first_step, monitor_options)
 
 
 class Watcher:
@@ -75,7 +77,7 @@ class Watcher:
         loss_fn: LossFunction | None,
         optimizer: torch.optim.Optimizer | str | None,
         first_step: int,
-        monitor_options: dict[str, Any],
+        monitor_options: LoopKeywords,
     ) -> None:
         self._model = unwrapped(model)
         self._inputs: Any

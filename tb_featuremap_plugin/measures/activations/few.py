@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from tb_featuremap_plugin.arrays.short_rows import FEW
 from tb_featuremap_plugin.measures.activations.accumulator import TOP_SHARE, UNIT_RANGE
-from tb_featuremap_plugin.measures.activations.layer_rows import PERCENTILES, RECTIFIERS, SATURATED_UNIT
-from tb_featuremap_plugin.measures.activations.saturation import near_limits
+from tb_featuremap_plugin.measures.activations.layer_rows import PERCENTILES, SATURATED_UNIT
+from tb_featuremap_plugin.measures.activations.saturation import near_limits, rectifies
 
 Array = npt.NDArray[Any]
 Channels = list[list[float]]
@@ -56,7 +56,7 @@ def measure_few(data: Array, activation: str | None) -> FewValues | None:
     numbers["samples"], numbers["units"], numbers["mean"] = 1.0, units, mean
     numbers["std"] = std = math.sqrt((sum(within) / size + between) / units)
     numbers["rms"] = math.hypot(mean, std)
-    numbers |= _of_units(channels, zeros, highs, activation.lower() if activation else None)
+    numbers |= _of_units(channels, zeros, highs, activation)
     if numbers["min"] >= 0 and numbers["max"] <= UNIT_RANGE:
         numbers |= _of_sums(channels)
     nothing, unknown = [0.0] * units, [math.nan] * units
@@ -78,7 +78,7 @@ def _of_values(values: list[float], low: float, high: float, zeros: int) -> dict
 
 def _of_units(channels: Channels, zeros: list[int], highs: list[float], activation: str | None) -> dict[str, float]:
     units, size = len(channels), len(channels[0])
-    dead = sum([high <= 0 for high in highs]) if activation in RECTIFIERS else zeros.count(size)
+    dead = sum([high <= 0 for high in highs]) if rectifies(activation) else zeros.count(size)
     is_near = near_limits(activation)
     if is_near is None:
         return {"dead_units": dead / units}

@@ -20,7 +20,7 @@ from tb_featuremap_plugin.measures.activations.accumulator import (
     ActivationAccumulator,
 )
 from tb_featuremap_plugin.measures.activations.percentiles import percentiles
-from tb_featuremap_plugin.measures.activations.saturation import near_limits
+from tb_featuremap_plugin.measures.activations.saturation import near_limits, rectifies
 from tb_featuremap_plugin.schema.columns import LAYER_COLUMNS
 
 Array = npt.NDArray[Any]
@@ -29,9 +29,6 @@ Float32 = npt.NDArray[np.float32]
 CHANNEL_STATISTICS = ("min", "max", "mean", "std", "zeros", "spread", "nan", "pos_inf", "neg_inf")
 
 PERCENTILES = {"p01": 1, "p05": 5, "p25": 25, "p50": 50, "p75": 75, "p95": 95, "p99": 99}
-
-RECTIFIERS = frozenset({"relu", "relu6"})
-"""Activations of which a unit that is never above 0 passes nothing on, backward either."""
 
 SATURATED_UNIT = 0.95
 
@@ -114,7 +111,7 @@ def _shares(accumulator: ActivationAccumulator) -> dict[str, float]:
 def _units(accumulator: ActivationAccumulator) -> dict[str, float]:
     counts = accumulator.channel_counts
     dead = counts[ZEROS] == accumulator.places
-    if accumulator.activation in RECTIFIERS:
+    if rectifies(accumulator.activation):
         dead = (accumulator.high <= 0) & (counts[NAN] + counts[POS_INF] == 0)
     numbers: dict[str, float] = {"dead_units": np.count_nonzero(dead) / accumulator.channels}
     if accumulator.samples > 1:

@@ -1,0 +1,246 @@
+"""The JSON answers of the backend, as types.
+
+`server` gives them, `frontend/src/types.gen.ts` is written from them, and docs/http_api.md explains them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, TypedDict
+
+PictureKind = Literal["maps", "filters", "inputs"]
+TableName = Literal["layers", "variables", "progress"]
+Severity = Literal["info", "warning", "error"]
+"""From least to most severe."""
+
+TargetKind = Literal["layer", "variable", "input", "run"]
+Role = Literal["hidden", "output", "auxiliary"]
+Condition = Literal["alive", "dead", "constant", "saturated", "not finite", "unknown"]
+"""What a channel is at a step."""
+
+HealthyRange = tuple[float | None, float | None]
+"""Lowest and highest usual value; null is no bound."""
+
+
+class LayerAnswer(TypedDict):
+    """A layer, as the run record has it."""
+
+    name: str
+    kind: str | None
+    activation: str | None
+    weights: Sequence[str]
+    state: Sequence[str]
+    trainable: bool
+    role: Role
+    inputs: Sequence[str]
+    kernel_size: Sequence[int] | None
+    strides: Sequence[int] | None
+    padding: str | Sequence[int] | None
+    dilation: Sequence[int] | None
+    groups: int | None
+
+
+class ProbeAnswer(TypedDict):
+    """The inputs on which feature maps were computed from `step` on."""
+
+    step: int
+    digest: str
+    shapes: Mapping[str, Sequence[int]]
+
+
+class RunRecordAnswer(TypedDict):
+    """All that a run says of itself."""
+
+    layers: Sequence[LayerAnswer]
+    layer_rows: Sequence[str]
+    layer_columns: Sequence[str]
+    variable_rows: Sequence[str]
+    variable_columns: Sequence[str]
+    progress_columns: Sequence[str]
+    variable_shapes: Mapping[str, Sequence[int]]
+    variable_dtypes: Mapping[str, str]
+    loss: str | None
+    from_logits: bool | None
+    optimizer: str | None
+    weight_decay: float | None
+    probes: Sequence[ProbeAnswer]
+    inputs_private: bool
+    every: str | None
+    versions: Mapping[str, str]
+    notes: Sequence[str]
+
+
+class SeriesAnswer(TypedDict):
+    """The kept pictures of one layer, variable or input."""
+
+    kind: PictureKind
+    name: str
+    layer: str | None
+    steps: Sequence[int]
+    version: str | None
+
+
+class ProblemAnswer(TypedDict):
+    """What could not be read, and why."""
+
+    tag: str
+    message: str
+
+
+class RunAnswer(TypedDict):
+    """What there is of a run. `kernels` is the kernel of each layer that has one."""
+
+    run: str
+    title: str
+    color: int
+    record: RunRecordAnswer | None
+    kernels: Mapping[str, str]
+    steps: Sequence[int]
+    logged_steps: int | None
+    pictures: Sequence[SeriesAnswer]
+    layer_rows: Sequence[str]
+    variable_rows: Sequence[str]
+    problems: Sequence[ProblemAnswer]
+
+
+class RunsAnswer(TypedDict):
+    """`/runs`."""
+
+    version: int
+    plugin_version: str
+    runs: Sequence[RunAnswer]
+
+
+class ChartAnswer(TypedDict):
+    """Which curve shows a finding."""
+
+    table: Literal["layers", "variables", "losses"]
+    row: str
+    column: str
+    label: str
+    healthy: HealthyRange | None
+    log: bool
+
+
+class FindingAnswer(TypedDict):
+    """One thing that was seen. `shown` is the evidence in words; `because_of` is the position of its cause in the list."""
+
+    rule: str
+    severity: Severity
+    target: str
+    target_kind: TargetKind
+    first_step: int
+    last_step: int
+    title: str
+    message: str
+    evidence: Mapping[str, object]
+    shown: Sequence[tuple[str, str]]
+    advice: Sequence[str]
+    chart: ChartAnswer | None
+    layer: str | None
+    variable: str | None
+    because: str | None
+    because_of: int | None
+
+
+class VerdictAnswer(TypedDict):
+    """What a variable does, in one word of `schema.verdicts`."""
+
+    variable: str
+    verdict: str
+    evidence: Mapping[str, float | None]
+    message: str
+
+
+class LookedAtAnswer(TypedDict):
+    """What a diagnosis was made from."""
+
+    layers: int
+    variables: int
+    steps: int
+    rules: Sequence[str]
+    sentence: str
+
+
+class RunDiagnosisAnswer(TypedDict):
+    """Findings and verdicts of one run, the headline first."""
+
+    run: str
+    title: str
+    steps: Sequence[int]
+    looked_at: LookedAtAnswer
+    findings: Sequence[FindingAnswer]
+    verdicts: Sequence[VerdictAnswer]
+
+
+class DiagnosisAnswer(TypedDict):
+    """`/diagnosis`, and `tb-featuremap diagnose --format json`. `healthy` has the usual ranges by table and column."""
+
+    version: int
+    healthy: Mapping[str, Mapping[str, HealthyRange]]
+    runs: Sequence[RunDiagnosisAnswer]
+
+
+class ScalarNamesAnswer(TypedDict):
+    """`/scalars` of a run: names of scalar series by the run that holds them."""
+
+    version: int
+    run: str
+    scalars: Mapping[str, Sequence[str]]
+
+
+class ErrorAnswer(TypedDict):
+    """Any route, where there is no answer."""
+
+    ok: Literal[False]
+    status: int
+    error: str
+
+
+class TableHeader(TypedDict):
+    """The header of the frame `/table`."""
+
+    kind: Literal["table"]
+    run: str
+    table: TableName
+    rows: Sequence[str]
+    columns: Sequence[str]
+    problems: Sequence[ProblemAnswer]
+
+
+class PointsHeader(TypedDict):
+    """The header of the frame `/losses`."""
+
+    kind: Literal["points"]
+    run: str
+
+
+class ScalarHeader(PointsHeader):
+    """The header of the frame `/scalars` with a tag."""
+
+    of: str
+    tag: str
+
+
+class ChannelsHeader(TypedDict):
+    """The header of the frame `/channels`. Section `conditions` counts in `conditions`."""
+
+    kind: Literal["channels"]
+    run: str
+    name: str
+    stats: Sequence[str]
+    conditions: Sequence[Condition]
+
+
+class PartHeader(TypedDict):
+    """One answer in a batch."""
+
+    status: int
+    bytes: int
+
+
+class BatchHeader(TypedDict):
+    """The header of `/batch`."""
+
+    kind: Literal["batch"]
+    parts: Sequence[PartHeader]
