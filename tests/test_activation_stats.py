@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 
 from tb_featuremap_plugin.arrays.short_rows import FEW
 from tb_featuremap_plugin.measures.activations import measure as activations
-from tb_featuremap_plugin.measures.activations.few import FewValues
-from tb_featuremap_plugin.measures.activations.measure import CHANNEL_STATISTICS, join, measure, merge
-from tb_featuremap_plugin.measures.activations.measured import channel_stats, describe, extremes, layer_row
-from tb_featuremap_plugin.schema.columns import LAYER_COLUMNS
+from tb_featuremap_plugin.measures.activations.measure import join, measure, merge
+from tb_featuremap_plugin.measures.activations.measured import FewValues, channel_stats, describe, extremes, layer_row
+from tb_featuremap_plugin.schema.columns import CHANNEL_COLUMNS, LAYER_COLUMNS
 from tests.support import oracles
 
 PERCENTILES = {"p01": 1, "p05": 5, "p25": 25, "p50": 50, "p75": 75, "p95": 95, "p99": 99}
@@ -40,7 +39,7 @@ def assert_matches_oracle(data, activation=None, rtol=2e-6, measure=measure):
     stats = channel_stats(partial)
     for index in range(data.shape[1]):
         truth = oracles.channel(data, index)
-        for name, value in zip(CHANNEL_STATISTICS, stats[:, index].tolist(), strict=True):
+        for name, value in zip(CHANNEL_COLUMNS, stats[:, index].tolist(), strict=True):
             loose = scale * 1e-7 if name in ("mean", "std", "spread") else 0
             assert value == pytest.approx(truth[name], rel=rtol, abs=loose, nan_ok=True), (index, name)
 
@@ -89,7 +88,7 @@ def test_arrays_of_many_blocks(shape, order):
     assert row["std"] == pytest.approx(truth.std(), rel=2e-6)
     assert row["below_zero"] == pytest.approx((truth < 0).mean(), rel=1e-7)
     axes = (0, *range(2, data.ndim))
-    stats = dict(zip(CHANNEL_STATISTICS, channel_stats(partial), strict=True))
+    stats = dict(zip(CHANNEL_COLUMNS, channel_stats(partial), strict=True))
     np.testing.assert_allclose(stats["mean"], truth.mean(axes), rtol=1e-6)
     np.testing.assert_allclose(stats["std"], truth.std(axes), rtol=5e-6, atol=1e-7)
     np.testing.assert_array_equal(stats["min"], truth.min(axes).astype(np.float32))
@@ -196,7 +195,7 @@ def test_empty(shape):
     row = row_of(partial, 7)
     assert (row["ordinal"], row["samples"], row["units"]) == (7, shape[0], shape[1])
     assert math.isnan(row["mean"])
-    assert channel_stats(partial).shape == (len(CHANNEL_STATISTICS), shape[1])
+    assert channel_stats(partial).shape == (len(CHANNEL_COLUMNS), shape[1])
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float64, np.int8, np.uint8, np.int32, np.int64, np.bool_])

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import tb_featuremap_plugin as fm
-from tb_featuremap_plugin.monitor.budgets import FREE_RECORDS, TimeBudget, over_budget
-from tb_featuremap_plugin.monitor.losses import Losses, LossSummary
+from tb_featuremap_plugin.monitor.progress import Losses, LossSummary
+from tb_featuremap_plugin.monitor.schedule import FREE_RECORDS, TimeBudget, over_budget
 from tb_featuremap_plugin.monitor.snapshots import Snapshots, change_of
 from tests.support.monitored import progress, read_run
 

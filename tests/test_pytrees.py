@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tb_featuremap_plugin.monitor.pytrees import flatten, resolve
+from tb_featuremap_plugin.monitor.step_arguments import flatten, resolve
 
 A, B, C = (np.full(2, value) for value in range(3))
 

@@ -8,7 +8,7 @@ from itertools import chain
 from tb_featuremap_plugin.arrays.tensors import float32_bytes
 from tb_featuremap_plugin.format.record import Packed
 from tb_featuremap_plugin.images.tiles import LEVELS
-from tb_featuremap_plugin.measures.activations.few import Channels, FewValues
+from tb_featuremap_plugin.measures.activations.measured import Channels, FewValues
 
 
 def few_sections(statistics: FewValues, stored: int, space: tuple[int, ...]) -> dict[str, Packed]:

@@ -20,14 +20,13 @@ from tb_featuremap_plugin.images import kernels, tiles
 from tb_featuremap_plugin.images.few_pictures import few_sections
 from tb_featuremap_plugin.images.options import FilterOptions, MapOptions
 from tb_featuremap_plugin.measures.activations import measured as measuring
-from tb_featuremap_plugin.measures.activations.few import FewValues
-from tb_featuremap_plugin.measures.activations.layer_rows import CHANNEL_STATISTICS
-from tb_featuremap_plugin.measures.activations.measured import Measured
+from tb_featuremap_plugin.measures.activations.measured import FewValues, Measured
+from tb_featuremap_plugin.schema.columns import CHANNEL_COLUMNS
 
 Array = npt.NDArray[Any]
 Float32 = npt.NDArray[np.float32]
 
-_WITH_RANGE = ("min", "low", "max", "high", *CHANNEL_STATISTICS[2:])
+_WITH_RANGE = ("min", "low", "max", "high", *CHANNEL_COLUMNS[2:])
 """Rows that are mostly alike stand side by side, where deflate finds them."""
 
 
@@ -183,7 +182,7 @@ def _sections(chosen: Array, view: Array, options: MapOptions, statistics: Measu
         span = _known_range(view, chosen, statistics) or tiles.measure_range(chosen)
         return _WITH_RANGE, {"stats": _with_range(stats, span), "pixels": tiles.quantise(chosen, span)}
     with np.errstate(over="ignore"):
-        return CHANNEL_STATISTICS, {"stats": stats, "pixels": np.ascontiguousarray(chosen, options.precision)}
+        return CHANNEL_COLUMNS, {"stats": stats, "pixels": np.ascontiguousarray(chosen, options.precision)}
 
 
 @lru_cache(maxsize=512)

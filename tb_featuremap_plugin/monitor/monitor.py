@@ -8,14 +8,12 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from tb_featuremap_plugin.monitor.budgets import TimeBudget
-from tb_featuremap_plugin.monitor.losses import Losses
 from tb_featuremap_plugin.monitor.options import MonitorKeywords, MonitorOptions, check_layers, check_logdir, check_step
-from tb_featuremap_plugin.monitor.pytrees import Tree
+from tb_featuremap_plugin.monitor.progress import Losses
 from tb_featuremap_plugin.monitor.recorder import Recorder
-from tb_featuremap_plugin.monitor.schedule import Plan, Schedule
+from tb_featuremap_plugin.monitor.schedule import Plan, Schedule, TimeBudget
 from tb_featuremap_plugin.monitor.snapshots import Snapshots
-from tb_featuremap_plugin.monitor.step_arguments import StepArguments
+from tb_featuremap_plugin.monitor.step_arguments import StepArguments, Tree
 from tb_featuremap_plugin.monitor.workers import Alone, first_says
 from tb_featuremap_plugin.recording.keywords import options_of, takes
 from tb_featuremap_plugin.schema.network import Layer

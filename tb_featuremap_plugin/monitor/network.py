@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import platform
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 
+from tb_featuremap_plugin._version import __version__
 from tb_featuremap_plugin.schema.layer_kinds import STATE_NAMES, leaf_of
 from tb_featuremap_plugin.schema.network import Layer
 
@@ -80,3 +83,16 @@ class Rows:
         """Counts the row as logged once more, from 1."""
         self._ordinals[name] += 1
         return self._ordinals[name]
+
+
+_PACKAGES = ("numpy", "tensorflow", "keras", "torch", "jax", "flax", "equinox")
+
+
+def software_in_use() -> dict[str, str]:
+    """Versions of Python, this package and the frameworks that are loaded; none is imported to ask it."""
+    found = {"python": platform.python_version(), "tb_featuremap_plugin": __version__}
+    for name in _PACKAGES:
+        version = getattr(sys.modules.get(name), "__version__", None)
+        if isinstance(version, str):
+            found[name] = version
+    return found

@@ -13,9 +13,9 @@ from tb_featuremap_plugin.format.values import Value, picture_values
 from tb_featuremap_plugin.images.options import FilterOptions, MapOptions
 from tb_featuremap_plugin.images.pictures import filters_record, inputs_record, maps_record
 from tb_featuremap_plugin.measures.activations.measured import Measured
-from tb_featuremap_plugin.monitor.budgets import over_budget
 from tb_featuremap_plugin.monitor.layer_layouts import LayerLayouts, ungrouped
 from tb_featuremap_plugin.monitor.options import MonitorOptions
+from tb_featuremap_plugin.monitor.schedule import over_budget
 from tb_featuremap_plugin.monitor.snapshots import first_of, previous_of
 from tb_featuremap_plugin.monitor.step_data import StepData
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import statistics
+from collections import deque
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from tb_featuremap_plugin.monitor.losses import LossSummary
+from tb_featuremap_plugin.arrays.tensors import to_numpy
 from tb_featuremap_plugin.schema.columns import PROGRESS_COLUMNS
 
 NAN = float("nan")
@@ -54,3 +57,85 @@ def loss_columns(summary: LossSummary) -> dict[str, float]:
         "first_nonfinite_loss_step": summary.first_nonfinite_step,
         "loss": summary.last,
     }
+
+
+_MOST_PENDING = 8192
+"""Losses kept as tensors; beyond, the older half is turned into numbers, whose computation ended long ago."""
+
+_JUMP_WINDOW = 16
+
+
+def detached(loss: Any) -> Any:
+    """The loss without the graph that computed it: a float stays a float, a tensor stays where it is."""
+    detach = getattr(loss, "detach", None)
+    return detach() if callable(detach) else loss
+
+
+def as_number(loss: Any) -> float:
+    """One float of a number or of a tensor; the mean of a tensor with several entries, NaN for one with none."""
+    values = np.asarray(loss if isinstance(loss, (int, float)) else to_numpy(loss, "loss"), np.float64)
+    return float(values.mean()) if values.size else float("nan")
+
+
+@dataclass
+class LossSummary:
+    """What must survive sampling, cumulative over a run. Steps are NaN where there is none yet."""
+
+    first: float = float("nan")
+    last: float = float("nan")
+    lowest: float = float("nan")
+    lowest_step: float = float("nan")
+    largest_jump: float = float("nan")
+    largest_jump_step: float = float("nan")
+    first_nonfinite_step: float = float("nan")
+    _recent: deque[float] = field(default_factory=lambda: deque(maxlen=_JUMP_WINDOW))
+
+    def add(self, step: int, loss: float) -> None:
+        """Takes the next loss."""
+        self.last = loss
+        if np.isnan(self.first):
+            self.first = loss
+        if not np.isfinite(loss):
+            if np.isnan(self.first_nonfinite_step):
+                self.first_nonfinite_step = step
+            return
+        if not loss >= self.lowest:
+            self.lowest, self.lowest_step = loss, step
+        self._add_jump(step, loss)
+        self._recent.append(loss)
+
+    def _add_jump(self, step: int, loss: float) -> None:
+        usual = statistics.median(self._recent) if self._recent else 0.0
+        if usual > 0 and not loss / usual <= self.largest_jump:
+            self.largest_jump, self.largest_jump_step = loss / usual, step
+
+
+class Losses:
+    """Collects losses between records."""
+
+    def __init__(self) -> None:
+        self.summary = LossSummary()
+        self._pending: list[tuple[int, Any]] = []
+        self._numbers: list[tuple[int, float]] = []
+
+    def add(self, step: int, loss: Any) -> None:
+        """Keeps the loss of one step; nothing is converted, so that a device need not wait."""
+        self._pending.append((step, detached(loss)))
+        if len(self._pending) >= _MOST_PENDING:
+            self._convert(_MOST_PENDING // 2)
+
+    def take(self, step: int) -> npt.NDArray[np.float32] | None:
+        """The losses since the last call as float32 [n, 2]: steps before `step`, loss. None if there are none."""
+        self._convert(len(self._pending))
+        taken, self._numbers = self._numbers, []
+        return np.array([(step - at, loss) for at, loss in taken], np.float32) if taken else None
+
+    def __bool__(self) -> bool:
+        return bool(self._pending or self._numbers)
+
+    def _convert(self, count: int) -> None:
+        ready, self._pending = self._pending[:count], self._pending[count:]
+        for step, loss in ready:
+            number = as_number(loss)
+            self.summary.add(step, number)
+            self._numbers.append((step, number))

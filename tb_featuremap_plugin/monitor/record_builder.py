@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from tensorboard.compat.proto.summary_pb2 import DATA_CLASS_SCALAR, Summary, SummaryMetadata
+from tensorboard.compat.proto.tensor_pb2 import TensorProto
+from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
+from tensorboard.compat.proto.types_pb2 import DT_FLOAT
 
 from tb_featuremap_plugin.format import run_record
-from tb_featuremap_plugin.format.values import Value, blob_value, table_value
+from tb_featuremap_plugin.format.values import Value, blob_value, encoded, table_value
 from tb_featuremap_plugin.measures.activations.measured import Measured, layer_row
 from tb_featuremap_plugin.measures.weights.many import variable_rows
 from tb_featuremap_plugin.measures.weights.variable import Change, Variable
-from tb_featuremap_plugin.monitor.budgets import TimeBudget
-from tb_featuremap_plugin.monitor.layer_layouts import LayerLayouts, ungrouped
-from tb_featuremap_plugin.monitor.measuring import measured, rows_of_batch
+from tb_featuremap_plugin.monitor.layer_layouts import LayerLayouts, measured, rows_of_batch, ungrouped
 from tb_featuremap_plugin.monitor.options import MonitorOptions
 from tb_featuremap_plugin.monitor.pictures_of_step import StepPictures
-from tb_featuremap_plugin.monitor.scalars import headline_scalars, scalar_value
+from tb_featuremap_plugin.monitor.schedule import TimeBudget
 from tb_featuremap_plugin.monitor.snapshots import change_of
 from tb_featuremap_plugin.monitor.step_data import StepData
 from tb_featuremap_plugin.schema import tags
@@ -167,3 +169,39 @@ def _ungrouped_change(change: Change, layout: str, layer: Layer | None) -> Chang
         previous_update=arranged(change.previous_update),
         gradient=arranged(change.gradient),
     )
+
+
+LAYER_HEADLINES = ("std", "dead_units", "input_share")
+VARIABLE_HEADLINES = ("norm", "update_ratio", "gradient_norm")
+
+Rows = Mapping[str, npt.NDArray[np.float32]]
+
+
+def headline_scalars(layers: Rows, variables: Rows) -> list[Value]:
+    """One scalar a headline column and row, under tags such as `update_ratio/conv1/kernel`; what is not known is left out.
+
+    Args:
+        layers: rows of the layers' table by name.
+        variables: rows of the variables' table by name.
+    """
+    return [*_scalars(layers, LAYER_COLUMNS, LAYER_HEADLINES), *_scalars(variables, VARIABLE_COLUMNS, VARIABLE_HEADLINES)]
+
+
+def scalar_value(tag: str, number: float) -> Value:
+    """A scalar as TensorBoard's own dashboards read it."""
+    plugin = SummaryMetadata.PluginData(plugin_name="scalars")
+    message = Summary.Value(
+        tag=tag,
+        metadata=SummaryMetadata(plugin_data=plugin, data_class=DATA_CLASS_SCALAR),
+        tensor=TensorProto(dtype=DT_FLOAT, tensor_shape=TensorShapeProto(), float_val=[number]),
+    )
+    return encoded(message)
+
+
+def _scalars(rows: Rows, columns: tuple[str, ...], headlines: Iterable[str]) -> list[Value]:
+    return [
+        scalar_value(f"{headline}/{name}", float(row[columns.index(headline)]))
+        for headline in headlines
+        for name, row in rows.items()
+        if not np.isnan(row[columns.index(headline)])
+    ]

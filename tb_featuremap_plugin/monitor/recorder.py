@@ -12,20 +12,24 @@ import numpy.typing as npt
 from tb_featuremap_plugin.arrays.tensors import dtype_name
 from tb_featuremap_plugin.measures.activations.joining import join
 from tb_featuremap_plugin.measures.activations.measure import ActivationAccumulator
-from tb_featuremap_plugin.monitor.budgets import TimeBudget
-from tb_featuremap_plugin.monitor.layer_layouts import LayerLayouts
-from tb_featuremap_plugin.monitor.losses import Losses, as_number
-from tb_featuremap_plugin.monitor.measuring import mergeable, rows_of_batch
-from tb_featuremap_plugin.monitor.network import Network, Rows
+from tb_featuremap_plugin.monitor.layer_layouts import LayerLayouts, mergeable, rows_of_batch
+from tb_featuremap_plugin.monitor.network import Network, Rows, software_in_use
 from tb_featuremap_plugin.monitor.options import MonitorOptions, check_training
-from tb_featuremap_plugin.monitor.probe import ProbeLog
-from tb_featuremap_plugin.monitor.progress import Progress, loss_columns
-from tb_featuremap_plugin.monitor.pytrees import Tree, resolve
+from tb_featuremap_plugin.monitor.progress import Losses, Progress, as_number, loss_columns
 from tb_featuremap_plugin.monitor.record_builder import RecordBuilder
+from tb_featuremap_plugin.monitor.schedule import TimeBudget
 from tb_featuremap_plugin.monitor.snapshots import First, Read
-from tb_featuremap_plugin.monitor.software import software_in_use
-from tb_featuremap_plugin.monitor.step_arguments import SINGLE_ACTIVATION, SINGLE_INPUT, SINGLE_TARGET, StepArguments, flat, snapshots
-from tb_featuremap_plugin.monitor.step_data import StepData
+from tb_featuremap_plugin.monitor.step_arguments import (
+    SINGLE_ACTIVATION,
+    SINGLE_INPUT,
+    SINGLE_TARGET,
+    StepArguments,
+    Tree,
+    flat,
+    resolve,
+    snapshots,
+)
+from tb_featuremap_plugin.monitor.step_data import ProbeLog, StepData
 from tb_featuremap_plugin.monitor.workers import Workers
 from tb_featuremap_plugin.schema.columns import LAYER_COLUMNS, PROGRESS_COLUMNS, VARIABLE_COLUMNS
 from tb_featuremap_plugin.schema.network import Layer, RunRecord

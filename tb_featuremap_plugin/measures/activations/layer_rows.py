@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,13 +21,12 @@ from tb_featuremap_plugin.measures.activations.accumulator import (
     ActivationAccumulator,
 )
 from tb_featuremap_plugin.measures.activations.percentiles import percentiles
-from tb_featuremap_plugin.measures.activations.saturation import near_limits, rectifies
-from tb_featuremap_plugin.schema.columns import LAYER_COLUMNS
+from tb_featuremap_plugin.schema.activations import find
+from tb_featuremap_plugin.schema.columns import CHANNEL_COLUMNS, LAYER_COLUMNS
 
 Array = npt.NDArray[Any]
 Float32 = npt.NDArray[np.float32]
 
-CHANNEL_STATISTICS = ("min", "max", "mean", "std", "zeros", "spread", "nan", "pos_inf", "neg_inf")
 
 PERCENTILES = {"p01": 1, "p05": 5, "p25": 25, "p50": 50, "p75": 75, "p95": 95, "p99": 99}
 
@@ -36,9 +36,9 @@ _UNKNOWN = [math.nan] * len(LAYER_COLUMNS)
 
 
 def channel_stats(accumulator: ActivationAccumulator) -> Float32:
-    """Statistics of each channel, [len(CHANNEL_STATISTICS), channels]; of finite values, NaN where there are none."""
+    """Statistics of each channel, [len(CHANNEL_COLUMNS), channels]; of finite values, NaN where there are none."""
     moments, counts = accumulator.moments, accumulator.channel_counts
-    table = np.empty((len(CHANNEL_STATISTICS), accumulator.channels), np.float32)
+    table = np.empty((len(CHANNEL_COLUMNS), accumulator.channels), np.float32)
     with np.errstate(all="ignore"):
         table[0], table[1], table[2] = accumulator.low, accumulator.high, moments.mean
         np.sqrt(moments.m2 / moments.count, out=table[3], casting="same_kind")
@@ -124,3 +124,21 @@ def _units(accumulator: ActivationAccumulator) -> dict[str, float]:
 def _percentiles(accumulator: ActivationAccumulator, low: float, high: float) -> dict[str, float]:
     estimates = percentiles(accumulator.keys, tuple(PERCENTILES.values()))
     return {name: min(max(estimate, low), high) for name, estimate in zip(PERCENTILES, estimates, strict=True)}
+
+
+def near_limits(activation: str | None) -> Callable[[Any], Any] | None:
+    """A function from values (an array, or one number) to whether they are saturated; None for an activation that has no flat ends."""
+    known = find(activation)
+    bounds = known.unsaturated if known is not None else None
+    if bounds is None:
+        return None
+    low, high = bounds
+    if math.isinf(low):
+        return lambda values: values > high
+    return lambda values: (values < low) | (values > high)
+
+
+def rectifies(activation: str | None) -> bool:
+    """Whether a unit that is never above 0 passes nothing on, backward either."""
+    known = find(activation)
+    return known is not None and known.rectifies

@@ -11,8 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from tb_featuremap_plugin.arrays.scratch_buffers import scratch_buffer
-from tb_featuremap_plugin.measures.activations.channels import ones
+from tb_featuremap_plugin.arrays.scratch_buffers import ones, scratch_buffer
 
 Array = npt.NDArray[Any]
 Number: TypeAlias = Any
