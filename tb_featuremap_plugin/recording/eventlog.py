@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from collections.abc import Sequence
@@ -35,6 +36,10 @@ _NOTHING = LeftOut()
 _BEFORE_ALL = -math.inf
 
 
+_moments = itertools.count()
+_last_written: dict[tuple[str, str], int] = {}
+"""When this process last wrote to each of its files, counted: nothing here depends on a clock."""
+
 _Event: TypeAlias = tuple[int, Sequence[Value], bytes]
 """An event that is not written yet: its step, its values, its bytes."""
 
@@ -62,6 +67,10 @@ class EventLog:
         self._written_steps: dict[str, int] = {}
         self._shared = False
         self._wall_time = 0.0
+        self._made = time.monotonic()
+        self._made_at = next(_moments)
+        self._name = ""
+        self._own: set[str] = set()
 
     def append(self, step: int, values: Sequence[Value]) -> LeftOut:
         """Takes values of a step, to be written with the next ones or by `write`.
@@ -178,8 +187,11 @@ class EventLog:
         """Begins a file with its first event in one go, so that a full disk leaves no empty file behind."""
         with storage.locked(self._folder):
             names = storage.list_names(self._folder)
-            self._shared = self._shared or any(map(eventfile.is_foreign, names)) or any(map(self._is_alive, names))
-            file = storage.open_appender(self._folder, eventfile.new_name(names))
+            self._name = name = eventfile.new_name(names)
+            file = storage.open_appender(self._folder, name)
+            others = [other for other in names if other not in self._own]
+            self._own.add(name)
+            self._shared = self._shared or any(map(eventfile.is_foreign, names)) or any(map(self._is_of_another, others))
             self._look_at_clock()  # a START purges what is older than itself, so times follow the order of the files
         start = b"" if self._shared else eventfile.start_events(self._wall_time, step)
         event = eventfile.summary_event(self._wall_time, step, values)
@@ -200,7 +212,22 @@ class EventLog:
 
     def _append(self, file: storage.Appender, data: bytes) -> None:
         file.append(data)
+        _last_written[self._folder, self._name] = next(_moments)
         self._bytes += len(data)
 
-    def _is_alive(self, name: str) -> bool:
-        return eventfile.is_own(name) and storage.is_written(self._folder, name)
+    def _is_of_another(self, name: str) -> bool:
+        """Whether a file is that of a writer beside this one, not of one that it resumes: it is open, or was written to meanwhile.
+
+        The first record may be long in the making: who wrote and closed in the meantime, as the child of a fork does, must not lose that.
+        """
+        if not eventfile.is_own(name):
+            return False
+        written = _last_written.get((self._folder, name))
+        if written is not None and written > self._made_at:
+            return True
+        return storage.is_written(self._folder, name) or (written is None and self._was_written_meanwhile(name))
+
+    def _was_written_meanwhile(self, name: str) -> bool:
+        """Whether another process wrote to a file since this log was made; where a tick of the clock leaves that open, it did."""
+        lead = storage.seconds_between(self._folder, self._name, name)
+        return lead is not None and lead > -(time.monotonic() - self._made + storage.clock_tick())

@@ -8,11 +8,15 @@ import importlib
 import importlib.util
 import os
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from tb_featuremap_plugin.recording import locks
+
+_COARSE_SECONDS = 0.02
+"""Windows writes the time of a file in steps of up to 16 ms."""
 
 
 class Appender(Protocol):
@@ -195,6 +199,22 @@ def is_written(folder: str, name: str) -> bool:
         return not locks.is_free(descriptor)
     finally:
         os.close(descriptor)
+
+
+def seconds_between(folder: str, earlier: str, later: str) -> float | None:
+    """How long after one local file another was written to, by the file system's own clock; None where that cannot be told."""
+    if is_remote(folder):
+        return None
+    try:
+        return Path(folder, later).stat().st_mtime - Path(folder, earlier).stat().st_mtime
+    except OSError:
+        return None
+
+
+def clock_tick() -> float:
+    """Seconds by which a local file's time may lag behind."""
+    coarse = getattr(time, "CLOCK_REALTIME_COARSE", None)
+    return _COARSE_SECONDS if coarse is None else time.clock_getres(coarse)
 
 
 class _Gfile:
