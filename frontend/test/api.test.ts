@@ -2,8 +2,9 @@ import { describe, expect, it } from "vitest";
 import { Api } from "../src/data/api";
 import { PromiseCache } from "../src/data/cache";
 import { address, type DataSource, EmbeddedSource, RequestError } from "../src/data/source";
+import { conditions } from "../src/model/channel_health";
 import { Store } from "../src/state/store";
-import type { Run } from "../src/types";
+import type { Run } from "../src/types.gen";
 import { floats, frame } from "./encode";
 
 const run = (name: string, color: number, fields: Partial<Run> = {}): Run => ({
@@ -12,6 +13,7 @@ const run = (name: string, color: number, fields: Partial<Run> = {}): Run => ({
     title: name,
     color,
     record: null,
+    kernels: {},
     steps: [0, 10],
     logged_steps: null,
     layer_rows: [],
@@ -89,6 +91,28 @@ describe("api", () => {
     const read = await new Api(source).table("a/b", "layers", { columns: ["mean"], rows: ["conv1"] });
     expect([read.rows, read.columns, [...read.steps], [...read.values]]).toEqual([["conv1"], ["mean"], [3], [2]]);
     expect(source.asked).toEqual([where]);
+  });
+
+  it("reads what each channel is at each step, and refuses a condition without a word", async () => {
+    const answer = (codes: readonly number[]) => () =>
+      frame(
+        { kind: "channels", stats: ["max"], conditions: ["alive", "dead"] },
+        {
+          steps: { dtype: "float64", shape: [2], values: Float64Array.of(0, 5) },
+          values: floats([2, 1, 2], [1, 0, 2, 3]),
+          conditions: { dtype: "uint8", shape: [2, 2], values: Uint8Array.from(codes) },
+        },
+      );
+    const where = "channels?run=a&kind=maps&name=m";
+    const read = (codes: readonly number[]) =>
+      new Api(new Scripted({ [where]: answer(codes) })).channels("a", "maps", "m");
+    const channels = await read([0, 1, 0, 0]);
+    expect([0, 1, 2].map((channel) => conditions(channels, channel))).toEqual([
+      ["alive", "alive"],
+      ["dead", "alive"],
+      ["unknown", "unknown"],
+    ]);
+    await expect(read([0, 1, 2, 0])).rejects.toThrow("no word");
   });
 
   it("gives the server's own sentence for what is not there", async () => {

@@ -6,7 +6,7 @@ import type { ChartSpec } from "../src/charts/spec";
 
 const SPEC: ChartSpec = {
   title: "Loss",
-  quantity: "number",
+  unit: "number",
   lines: [{ name: "loss", color: "#000", series: { steps: [0, 1], values: Float32Array.of(2, 1) } }],
 };
 

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { cellAt, gridScale, gridValue, largest, markedCells, paint, rowName, toGrid } from "../src/charts/grid";
-import { columnLabel, quantityOf, statistic, statistics } from "../src/model/statistics";
-import type { Finding, Run } from "../src/types";
+import { cellAt, gridScale, gridValue, markedCells, paint, toGrid } from "../src/charts/grid";
+import { rowName } from "../src/model/names";
+import { columnStatistic, statistic, unitOf } from "../src/model/statistics";
+import type { Finding, Run } from "../src/types.gen";
 
 const run = {
   run: "a",
@@ -11,8 +12,8 @@ const run = {
       { name: "pool", weights: [], state: [] },
       { name: "fc", weights: ["fc/kernel"], state: [] },
     ],
-    variable_shapes: { "conv1/bias": [8], "conv1/kernel": [3, 3, 1, 8], "fc/kernel": [8, 2] },
   },
+  kernels: { conv1: "conv1/kernel", fc: "fc/kernel" },
 } as unknown as Run;
 
 const table = (rows: string[], columns: string[], values: number[]) => ({
@@ -55,11 +56,6 @@ describe("toGrid", () => {
   });
 });
 
-it("finds the kernel among a layer's variables", () => {
-  expect(largest(["b", "k"], { b: [8], k: [3, 3, 8] })).toBe("k");
-  expect(largest([], {})).toBeUndefined();
-});
-
 describe("the picture", () => {
   const grid = toGrid(run, table(["conv1", "pool"], ["zeros"], [0, 0.5, 1, Number.NaN]), statistic("zeros"));
   const colours = Uint32Array.from({ length: 256 }, (_, i) => (0xff000000 | i) >>> 0);
@@ -77,8 +73,8 @@ describe("the picture", () => {
 
   it("marks the first finding of a row from its first to its last step", () => {
     const about = (target: string, rule: string, first_step: number) =>
-      ({ rule, target, target_kind: "layer", first_step, last_step: 99 }) as unknown as Finding;
-    const marked = markedCells(run, grid, [
+      ({ rule, layer: target, first_step, last_step: 99 }) as unknown as Finding;
+    const marked = markedCells(grid, [
       about("conv1", "a", 4),
       about("conv1", "b", 0),
       about("gone", "c", 0),
@@ -92,14 +88,35 @@ describe("the picture", () => {
 });
 
 describe("statistics", () => {
-  it("have a name and words of their own", () => {
-    expect(new Set(statistics.map(({ id }) => id)).size).toBe(statistics.length);
-    expect(statistic("no such").id).toBe("input_share");
-    expect([quantityOf("input_share"), quantityOf("lost"), quantityOf("rms")]).toEqual(["share", "share", "number"]);
-    expect([columnLabel("dead_units"), columnLabel("gradient_mean_abs")]).toEqual([
-      "Units that are never active",
-      "Gradient mean abs",
-    ]);
-    expect([rowName("@inputs"), rowName("conv1")]).toEqual(["input", "conv1"]);
+  it("are words, units and ranges of the catalogue", () => {
+    expect(statistic("no such").name).toBe("input_share");
+    expect(statistic("dead_units")).toMatchObject({
+      title: "Units that are never active",
+      unit: "share",
+      ends: [0, 1],
+    });
+    expect(statistic("update_ratio").usual).toEqual([0.001, 0.065]);
+    expect(columnStatistic("variables", "update_ratio").columns).toEqual(["update_ratio", "gap"]);
+    expect(columnStatistic("variables", "gradient_mean_abs")).toMatchObject({
+      title: "Gradient mean abs",
+      how: "value",
+    });
+    const units = ["lost", "first_step", "no such"].map((column) => unitOf({ table: "variables", column }));
+    expect([...units, unitOf({ table: "losses", column: "loss" })]).toEqual(["share", "step", "number", "number"]);
   });
+
+  it("have a scale that holds the usual range", () => {
+    const single = { rows: [], steps: new Float64Array(), values: Float32Array.of(0.02) };
+    const { low, high } = gridScale([single], statistic("update_ratio"));
+    expect([low, high]).toEqual([expect.closeTo(1e-3, 9), expect.closeTo(0.1, 9)]);
+  });
+
+  it("leave out updates over more steps than the others", () => {
+    const uneven = table(["fc/kernel"], ["update_ratio", "gap"], [0.5, 1, 4, 8]);
+    expect([...toGrid(run, uneven, statistic("update_ratio")).values]).toEqual([0.5, Number.NaN]);
+  });
+});
+
+it("rows of the probe have words of their own", () => {
+  expect(["@inputs", "@targets", "conv1"].map(rowName)).toEqual(["input", "targets", "conv1"]);
 });

@@ -2,7 +2,8 @@ import { describe, expect, it } from "vitest";
 import { toNpy } from "../src/data/npy";
 import { type Filters, type Maps, readPicture } from "../src/data/picture";
 import type { NdArray } from "../src/data/record";
-import { conditions, healthChanges } from "../src/model/channel_health";
+import { activationFacts } from "../src/model/activation";
+import { conditionOf, healthChanges } from "../src/model/channel_health";
 import {
   choices,
   filtersAcross,
@@ -133,13 +134,36 @@ describe("channels", () => {
   });
 
   it("live and die at known steps", () => {
-    const stats = ["min", "max", "zeros", "nan", "pos_inf", "neg_inf"];
-    const steps = Float64Array.of(0, 10, 20, 30);
-    const values = Float32Array.of(0, 1, 0.5, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 2, 0.5, 1, 0, 0, 3, 3, 0, 0, 0, 0);
-    const states = conditions({ run: "", name: "", stats, channels: 1, steps, values }, 0, "relu");
-    expect(states).toEqual(["alive", "dead", "not finite", "constant"]);
-    expect(healthChanges(steps, states).map(({ step }) => step)).toEqual([10, 20, 30]);
+    const states = ["alive", "dead", "dead", "not finite", "constant"] as const;
+    expect(healthChanges([0, 10, 15, 20, 30], states).map(({ step, to }) => `${step} ${to}`)).toEqual([
+      "10 dead",
+      "20 not finite",
+      "30 constant",
+    ]);
   });
+
+  const of = (stats: Readonly<Record<string, number>>, activation: string | null) =>
+    conditionOf((name) => stats[name] ?? Number.NaN, activationFacts(activation));
+
+  it.each([
+    [{ min: 0, max: 0, zeros: 1 }, "linear", "dead"],
+    [{ min: -2, max: -1, zeros: 0 }, "relu", "dead"],
+    [{ min: -2, max: -1, zeros: 0 }, "ReLU6", "dead"],
+    [{ min: -2, max: -1, zeros: 0 }, "elu", "alive"],
+    [{ min: 3, max: 3, zeros: 0 }, "relu", "constant"],
+    [{ min: 1, max: 3, zeros: 0, spread: 0 }, null, "constant"],
+    [{ min: 1, max: 3, zeros: 0, nan: 1 }, null, "not finite"],
+    [{ min: Number.NaN, max: Number.NaN, nan: 0 }, null, "unknown"],
+    [{ min: 0.976, max: 1, zeros: 0 }, "sigmoid", "saturated"],
+    [{ min: 0.974, max: 1, zeros: 0 }, "sigmoid", "alive"],
+    [{ min: -1, max: -0.951, zeros: 0 }, "hardtanh", "saturated"],
+    [{ min: -1, max: -0.951, zeros: 0 }, "Hard-Tanh", "saturated"],
+    [{ min: 0.951, max: 0.99, zeros: 0 }, "softsign", "saturated"],
+    [{ min: 5.86, max: 6, zeros: 0 }, "relu6", "saturated"],
+    [{ min: 0.951, max: 0.99, zeros: 0 }, "toString", "alive"],
+  ] as const)("with %j behind %s are %s", (stats, activation, condition) =>
+    expect(of(stats, activation)).toBe(condition),
+  );
 });
 
 describe("pictures", () => {

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it, vi } from "vitest";
-import { evidencePhrases, share } from "../src/model/number_format";
-import type { Run } from "../src/types";
+import { share, wordings } from "../src/model/number_format";
+import type { Run } from "../src/types.gen";
 import { costSentence } from "../src/views/overview/cost";
 import { usualWords } from "../src/views/overview/ScaleBar";
 import { choiceLabel, holder, scalarChoices } from "../src/views/overview/scalars";
@@ -51,35 +51,18 @@ describe("costSentence", () => {
   });
 });
 
-it("words the numbers of a finding by what they are", () => {
-  expect(
-    evidencePhrases({
-      dead_fraction: 0.97,
-      first_step: 1200,
-      scale: 0.00412,
-      layers: ["a", "b"],
-      before: null,
-      norms: { w: 0.5 },
-      share_before: 0.5,
-      healthy_min: 1,
-    }),
-  ).toEqual([
-    ["dead fraction", "97 %"],
-    ["first step", "1,200"],
-    ["scale", "0.00412"],
-    ["layers", "a, b"],
-    ["before", "not known"],
-    ["norms", "w 0.5"],
-    ["share before", "50 %"],
-  ]);
+it("words a number by its unit", () => {
+  const { step, flag, count } = wordings;
+  expect([step(1200), count(3), flag(1), flag(0), flag(Number.NaN)]).toEqual(["1,200", "3", "yes", "no", "–"]);
 });
 
 it("words a usual range that may be open", () => {
-  expect([usualWords([0.01, null], share), usualWords([null, 0.6], share), usualWords([0.1, 0.2], share)]).toEqual([
-    "usual: from 1 %",
-    "usual: up to 60 %",
-    "usual: 10 % to 20 %",
-  ]);
+  expect([
+    usualWords([0.01, null], share),
+    usualWords([null, 0.6], share),
+    usualWords([0.1, 0.2], share),
+    usualWords([0, 0], share),
+  ]).toEqual(["usual: from 1 %", "usual: up to 60 %", "usual: 10 % to 20 %", "usual: 0"]);
 });
 
 describe("scalars beside the loss", () => {

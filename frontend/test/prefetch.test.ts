@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { Api } from "../src/data/api";
 import { ready } from "../src/data/resource";
 import { Store } from "../src/state/store";
-import type { PictureSeries, Run } from "../src/types";
+import type { Run, Series } from "../src/types.gen";
 import { fetchFirst } from "../src/views/pictures/prefetch";
 
 const LAYERS = ["conv1", "conv2", "conv3", "conv4", "conv5"];
@@ -17,8 +17,8 @@ function storeAt(texts: Record<string, string>): { store: Store; asked: string[]
   const store = new Store(new Api({ live: true, get }), texts);
   const pictures = LAYERS.map((name) => ({ kind: "maps", name, layer: null, steps: [0, 5], version: "v" }));
   const run: Run = {
-    ...{ run: "a", title: "a", color: 0, record: null, steps: [0, 5], logged_steps: 2 },
-    ...{ pictures: pictures as unknown as PictureSeries[], layer_rows: [], variable_rows: [], problems: [] },
+    ...{ run: "a", title: "a", color: 0, record: null, kernels: {}, steps: [0, 5], logged_steps: 2 },
+    ...{ pictures: pictures as unknown as Series[], layer_rows: [], variable_rows: [], problems: [] },
   };
   store.index.value = ready({ version: 1, plugin_version: "", runs: [run] });
   return { store, asked };

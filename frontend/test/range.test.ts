@@ -93,6 +93,8 @@ describe("range", () => {
       stats: ["min", "max", "low", "high"],
       channels: 2,
       steps: Float64Array.of(0, 1),
+      conditions: new Uint8Array(4),
+      words: ["alive"] as const,
     };
     const nan = Number.NaN;
     const values = Float32Array.of(-9, -9, 9, 9, -1, 0, 2, 3, -9, -9, 9, 9, -2, nan, 1, nan);

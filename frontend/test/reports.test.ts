@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { body, findingKey, isConsequence, layerOf, mention, reports, spans, title } from "../src/model/reports";
-import type { Diagnosis, Finding, Run } from "../src/types";
+import { findingKey, isConsequence, mention, reports, spans } from "../src/model/reports";
+import type { Diagnosis, Finding, Run } from "../src/types.gen";
 
 const NEVER = () => false;
 
@@ -12,10 +12,16 @@ function finding(rule: string, over: Partial<Finding> = {}): Finding {
     target_kind: "layer",
     first_step: 0,
     last_step: 100,
-    message: "Something was seen. It means this.",
+    title: "Something was seen",
+    message: "It means this.",
     evidence: {},
+    shown: [],
     advice: [],
+    chart: null,
+    layer: "conv1",
+    variable: null,
     because: null,
+    because_of: null,
     ...over,
   };
 }
@@ -26,6 +32,7 @@ function run(name: string, over: Partial<Run> = {}): Run {
     title: name,
     color: 0,
     record: null,
+    kernels: {},
     steps: [],
     logged_steps: null,
     pictures: [],
@@ -33,17 +40,19 @@ function run(name: string, over: Partial<Run> = {}): Run {
     variable_rows: ["conv1/kernel"],
     problems: [],
     ...over,
-  } as Run;
+  };
 }
 
 function diagnosis(findings: Readonly<Record<string, readonly Finding[]>>): Diagnosis {
   const runs = Object.entries(findings).map(([name, found]) => ({
     run: name,
+    title: name,
     steps: [0, 1, 2],
+    looked_at: { layers: 2, variables: 1, steps: 3, rules: [], sentence: "2 layers and 1 variable over 3 steps" },
     findings: found,
     verdicts: [],
   }));
-  return { version: 1, runs };
+  return { version: 1, healthy: {}, runs };
 }
 
 describe("reports", () => {
@@ -65,7 +74,7 @@ describe("reports", () => {
 
   it("folds consequences under their cause", () => {
     const cause = finding("non_finite", { severity: "error" });
-    const effect = finding("dead_units", { because: "non_finite", target: "conv2" });
+    const effect = finding("dead_units", { because: "non_finite", because_of: 0, target: "conv2" });
     const other = finding("probe_changed", { severity: "info" });
     const [only] = reports([run("a")], diagnosis({ a: [cause, effect, other] }), NEVER);
     expect(only?.headlines.map((one) => one.finding.rule)).toEqual(["non_finite", "probe_changed"]);
@@ -73,23 +82,16 @@ describe("reports", () => {
     expect(isConsequence(effect)).toBe(true);
   });
 
-  it("takes the first finding for the headline where causes are not stated", () => {
-    const { because: _, ...plain } = finding("first");
-    const { because: __, ...second } = finding("second");
-    const [only] = reports([run("a")], diagnosis({ a: [plain, second] }), NEVER);
-    expect(only?.headlines.map((one) => [one.finding.rule, one.folded.length])).toEqual([["first", 1]]);
-  });
-
   it("shows a consequence by itself once its cause is put aside", () => {
     const cause = finding("non_finite");
-    const effect = finding("dead_units", { because: "non_finite" });
+    const effect = finding("dead_units", { because: "non_finite", because_of: 0 });
     const aside = findingKey("a", cause);
     const [only] = reports([run("a")], diagnosis({ a: [cause, effect] }), (key) => key === aside);
     expect(only?.headlines.map((one) => one.finding.rule)).toEqual(["dead_units"]);
     expect(only?.dismissed).toBe(1);
   });
 
-  it("says what was looked at, without the rows of the probe", () => {
+  it("says what was looked at", () => {
     const [only] = reports([run("a")], diagnosis({ a: [] }), NEVER);
     expect(only?.headlines).toEqual([]);
     expect(only?.lookedAt).toBe("2 layers and 1 variable over 3 steps");
@@ -101,31 +103,8 @@ describe("reports", () => {
 });
 
 describe("words of a finding", () => {
-  it("have a title, or take the first sentence for one", () => {
-    const untitled = finding("x");
-    expect([title(untitled), body(untitled)]).toEqual(["Something was seen", "It means this."]);
-    const titled = finding("x", { title: "Seen" });
-    expect([title(titled), body(titled)]).toEqual(["Seen", "Something was seen. It means this."]);
-  });
-
-  it("do not cut numbers in two", () => {
-    expect(title(finding("x", { message: "Only 0.4 % is left" }))).toBe("Only 0.4 % is left");
-  });
-
   it("mention a rule and where it was seen, and set names apart", () => {
     expect(mention(finding("dead_units"))).toBe("dead units (conv1)");
     expect(spans("use `he_normal` for `fc`")).toEqual(["use ", "he_normal", " for ", "fc", ""]);
-  });
-});
-
-describe("layerOf", () => {
-  const layers = [{ name: "conv1", weights: ["conv1/kernel"] }];
-  const known = run("a", { record: { layers } as unknown as Run["record"] });
-
-  it("is the layer said, the target, or the owner of the variable", () => {
-    expect(layerOf(known, finding("x", { layer: "conv9" }))).toBe("conv9");
-    expect(layerOf(known, finding("x"))).toBe("conv1");
-    expect(layerOf(known, finding("x", { target: "conv1/kernel", target_kind: "variable" }))).toBe("conv1");
-    expect(layerOf(known, finding("x", { target: "a", target_kind: "run" }))).toBeUndefined();
   });
 });

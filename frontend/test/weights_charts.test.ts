@@ -56,7 +56,7 @@ describe("charts of a variable", () => {
     const drawn = drawable(ratioChart([traced]));
     expect(drawn.values).toEqual([[null, 0.5, null]]);
     expect(drawn.marks).toEqual([[{ step: 2, kind: "zero" }]]);
-    expect(drawn.range[0]).toBeLessThan(1e-4);
+    expect(drawn.range[0]).toBeLessThan(0.065);
     expect(drawn.range[1]).toBeGreaterThan(0.5);
   });
 
@@ -115,6 +115,10 @@ describe("axes", () => {
     expect(low).toBeLessThan(1e-6);
     expect(high).toBeGreaterThan(1e-4);
   });
+});
+
+it("has the usual range of updates of a step shaded", () => {
+  expect(ratioChart([traced])).toMatchObject({ usual: [0.001, 0.065], unit: "ratio", log: true });
 });
 
 it("is described in words for those who do not see it", () => {

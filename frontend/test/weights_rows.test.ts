@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { NumberTable } from "../src/model/table";
-import type { Run, RunDiagnosis } from "../src/types";
+import type { Run, RunDiagnosis } from "../src/types.gen";
 import {
   networkOrder,
   rowAt,
@@ -144,6 +144,21 @@ describe("sorting", () => {
   it("keeps what is not known last in either direction", () => {
     expect(by("ratio", true)).toEqual(["conv2/kernel", "conv10/kernel", "extra"]);
     expect(by("ratio", false)).toEqual(["conv10/kernel", "conv2/kernel", "extra"]);
+  });
+
+  it("knows every verdict, from the most alarming on", () => {
+    const words = ["frozen", "changing", "unknown", "decaying", "slow", "thrashing", "too_fast", "lost_to_rounding"];
+    const [row] = rowsAt(1);
+    const rows = [...words, "moving_statistic", "unchanged"].map((verdict) => ({
+      ...row!,
+      series: { ...row!.series, verdict },
+    }));
+    expect(sorted(rows, { key: "verdict", descending: false }).map(({ series }) => series.verdict)).toEqual([
+      "unchanged",
+      ...[...words.slice(1)].reverse(),
+      "frozen",
+      "moving_statistic",
+    ]);
   });
 
   it("puts the most alarming verdict first", () => {

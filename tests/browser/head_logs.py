@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tb_featuremap_plugin.format import metadata
 from tb_featuremap_plugin.images import pictures
-from tb_featuremap_plugin.images.pictures import FilterOptions, MapOptions
+from tb_featuremap_plugin.images.options import FilterOptions, MapOptions
+from tb_featuremap_plugin.schema import tags
 from tb_featuremap_plugin.schema.network import Layer, RunRecord
 from tests.browser.picture_logs import convolve
 from tests.support.logdirs import EventLog
@@ -57,13 +57,31 @@ def write_heads(logdir: Path) -> dict[str, np.ndarray]:
     log = EventLog(logdir / "heads")
     log.start(0)
     log.run(RunRecord(layers=LAYERS, layer_rows=tuple(layer.name for layer in LAYERS)))
-    log.blob(metadata.picture_tag("inputs", "input"), 0, pictures.inputs_record("input", _last(inputs), _options(4)))
+    log.blob(tags.picture_tag("inputs", "input"), 0, pictures.inputs_record("input", _last(inputs), _options(4)))
     for name, values in maps.items():
-        log.blob(metadata.picture_tag("maps", name), 0, pictures.maps_record(name, _last(values), _options(values.ndim), inputs="input"))
+        log.blob(tags.picture_tag("maps", name), 0, pictures.maps_record(name, _last(values), _options(values.ndim), inputs="input"))
     for name, (values, layout) in kernels.items():
         options = FilterOptions(layout=layout, layer=name.split("/")[0])
-        log.blob(metadata.picture_tag("filters", name), 0, pictures.filters_record(name, values, options))
+        log.blob(tags.picture_tag("filters", name), 0, pictures.filters_record(name, values, options))
     return {name: values[0] for name, values in maps.items()}
+
+
+HEALTH = ("alive", "dead", "constant", "saturated", "not finite", "constant")
+"""What the channels of `write_health` are."""
+
+
+def write_health(logdir: Path) -> None:
+    """A layer with a channel in each condition. Its activation stands in the run record alone, as torch spells it."""
+    rng = np.random.default_rng(23)
+    maps = rng.uniform(-1, 1, size=(2, len(HEALTH), *SIZE))
+    maps[:, 1], maps[:, 2] = 0, 0.5
+    maps[:, 3] = 0.96 + 0.04 * rng.random((2, *SIZE))
+    maps[0, 4, 0, 0] = np.nan
+    maps[1, 5] = maps[0, 5]
+    log = EventLog(logdir / "health")
+    log.start(0)
+    log.run(RunRecord(layers=(Layer("act", kind="activation", activation="Hardtanh"),), layer_rows=("act",)))
+    log.blob(tags.picture_tag("maps", "act"), 0, pictures.maps_record("act", _last(maps), _options(4)))
 
 
 def transposed(data: np.ndarray, kernel: np.ndarray) -> np.ndarray:
@@ -94,7 +112,7 @@ def write_long(logdir: Path) -> None:
     log.run(RunRecord(layers=(Layer("conv", kind="conv2d"),), layer_rows=("conv",)))
     for step in range(LONG_STEPS):
         maps = rng.normal(size=(1, 3, 8, 8))
-        log.blob(metadata.picture_tag("maps", "conv"), step, pictures.maps_record("conv", _last(maps), _options(4)))
+        log.blob(tags.picture_tag("maps", "conv"), step, pictures.maps_record("conv", _last(maps), _options(4)))
 
 
 def _last(values: np.ndarray) -> np.ndarray:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tb_featuremap_plugin.format import metadata
 from tb_featuremap_plugin.images import pictures
-from tb_featuremap_plugin.images.pictures import FilterOptions, MapOptions
+from tb_featuremap_plugin.images.options import FilterOptions, MapOptions
+from tb_featuremap_plugin.schema import tags
 from tb_featuremap_plugin.schema.network import Layer, RunRecord
 from tests.support.logdirs import EventLog
 
@@ -45,8 +45,8 @@ def write(logdir: Path) -> None:
         log.start(0)
         log.run(_record())
         for step in range(STEPS):
-            log.tensor(metadata.LAYERS_TAG, step, _numbers(rng, _LAYER_COLUMNS, step))
-            log.tensor(metadata.VARIABLES_TAG, step, _numbers(rng, _VARIABLE_COLUMNS, step))
+            log.tensor(tags.LAYERS_TAG, step, _numbers(rng, _LAYER_COLUMNS, step))
+            log.tensor(tags.VARIABLES_TAG, step, _numbers(rng, _VARIABLE_COLUMNS, step))
             if step in KEPT[0 if run == 0 else -1 :]:
                 for tag, blob in blobs.items():
                     log.blob(tag, step, blob)
@@ -75,10 +75,10 @@ def _pictures() -> dict[str, bytes]:
         channels = 2048 if index % 10 == 9 else 32
         ramp = np.linspace(0, 1, 64).reshape(1, 1, 8, 8)
         maps = np.repeat(ramp, channels, axis=1)
-        found[metadata.picture_tag("maps", name)] = pictures.maps_record(name, maps, MapOptions(layout="NCHW", max_channels=2048))
+        found[tags.picture_tag("maps", name)] = pictures.maps_record(name, maps, MapOptions(layout="NCHW", max_channels=2048))
         kernel = np.repeat(np.linspace(-1, 1, 27).reshape(1, 3, 3, 3), 16, axis=0)
         options = FilterOptions(layout="OIHW", layer=name)
-        found[metadata.picture_tag("filters", f"{name}/kernel")] = pictures.filters_record(f"{name}/kernel", kernel, options)
+        found[tags.picture_tag("filters", f"{name}/kernel")] = pictures.filters_record(f"{name}/kernel", kernel, options)
     return found
 
 

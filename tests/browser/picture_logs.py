@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from tb_featuremap_plugin.format import metadata, record
+from tb_featuremap_plugin.format import record
 from tb_featuremap_plugin.images import pictures
-from tb_featuremap_plugin.images.pictures import FilterOptions, MapOptions
+from tb_featuremap_plugin.images.options import FilterOptions, MapOptions
+from tb_featuremap_plugin.schema import tags
 from tb_featuremap_plugin.schema.network import Layer, RunRecord
 from tests.support.logdirs import EventLog
 
@@ -85,17 +86,17 @@ def write_run(logdir: Path, name: str, precision: Any, seed: int) -> LoggedRun:
     log = EventLog(logdir / name)
     log.start(0)
     log.run(RunRecord(layers=LAYERS, layer_rows=tuple(layer.name for layer in LAYERS)))
-    log.blob(metadata.picture_tag("inputs", "input"), 0, pictures.inputs_record("input", logged.inputs, _options(precision)))
+    log.blob(tags.picture_tag("inputs", "input"), 0, pictures.inputs_record("input", logged.inputs, _options(precision)))
     for step in STEPS:
         for layer, maps in forward(logged.inputs, kernels, bias).items():
             blob = pictures.maps_record(layer, maps, _options(precision, "relu"), inputs="input")
             logged.blobs[layer, step], logged.maps[layer, step] = blob, maps
-            log.blob(metadata.picture_tag("maps", layer), step, blob)
+            log.blob(tags.picture_tag("maps", layer), step, blob)
         for variable, kernel in kernels.items():
             logged.kernels[variable, step] = kernel.astype(np.float32)
             options = FilterOptions(layout="OIHW", layer=variable.split("/")[0])
             blob = pictures.filters_record(variable, kernel, options, bias=bias if variable == "conv1/kernel" else None)
-            log.blob(metadata.picture_tag("filters", variable), step, blob)
+            log.blob(tags.picture_tag("filters", variable), step, blob)
         kernels = {variable: kernel + 0.3 * rng.normal(size=kernel.shape) for variable, kernel in kernels.items()}
     return logged
 
@@ -108,7 +109,7 @@ def write_odd(logdir: Path) -> LoggedRun:
     log = EventLog(logdir / "odd")
     log.start(0)
     logged.blobs["odd", 0] = pictures.maps_record("odd", values, _options("uint8", "relu"))
-    log.blob(metadata.picture_tag("maps", "odd"), 0, logged.blobs["odd", 0])
+    log.blob(tags.picture_tag("maps", "odd"), 0, logged.blobs["odd", 0])
     return logged
 
 
@@ -148,4 +149,4 @@ def write_tall(logdir: Path, layers: int) -> None:
     names = [f"layer{number}" for number in range(layers)]
     log.run(RunRecord(layers=tuple(Layer(name, kind="conv2d") for name in names), layer_rows=tuple(names)))
     for name in names:
-        log.blob(metadata.picture_tag("maps", name), 0, pictures.maps_record(name, rng.normal(size=(1, 32, 14, 14)), _options("uint8")))
+        log.blob(tags.picture_tag("maps", name), 0, pictures.maps_record(name, rng.normal(size=(1, 32, 14, 14)), _options("uint8")))

@@ -10,7 +10,7 @@ import pytest
 
 from tb_featuremap_plugin.cli.main import main
 from tb_featuremap_plugin.export.answers import address
-from tb_featuremap_plugin.format import metadata
+from tb_featuremap_plugin.schema import tags
 from tests.support import logdirs
 
 TABS = ["Overview", "Feature maps", "Filters", "Weight change"]
@@ -24,7 +24,7 @@ def report(tmp_path_factory):
     for number, name in enumerate(["asked", "mended"]):
         layers = ["conv1", f"{HOSTILE} \u202e&=+%41#?", "conv3"]
         log = logdirs.write_monitored(folder / "logs" / name / "featuremaps", [0, 1, 5, 20], layers=layers, start=1.7e9 + 1000 * number)
-        log.tensor(metadata.row_tag(metadata.LAYERS_TAG, "late"), 20, np.zeros((1, 30), np.float32))
+        log.tensor(tags.row_tag(tags.LAYERS_TAG, "late"), 20, np.zeros((1, 30), np.float32))
     assert main(["export", str(folder / "logs"), "-o", str(folder / "report.html")]) == 0
     return folder / "report.html"
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tb_featuremap_plugin.format import record
 from tests.browser import head_logs, picture_logs
 from tests.browser.mosaics import WAIT_MS, choose, drawn, hover, soon
 from tests.browser.picture_logs import LoggedRun, colour_table, expected_colours
@@ -25,6 +26,7 @@ def logged(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Lo
     logdir = tmp_path_factory.mktemp("views")
     runs = {"alpha": picture_logs.write_run(logdir, "alpha", "uint8", 1), "beta": picture_logs.write_run(logdir, "beta", "float32", 2)}
     head_logs.write_long(logdir)
+    head_logs.write_health(logdir)
     return logdir, runs, head_logs.write_heads(logdir)
 
 
@@ -132,6 +134,27 @@ def test_channels_are_sorted_as_numpy_sorts_them(view: Any, logged: Any) -> None
             assert order_of(tab.frame, "conv1", "beta") == expected
 
         soon(compare, tab.frame)
+
+
+def test_a_channel_is_the_same_on_its_tile_on_its_page_and_for_the_backend(view: Any) -> None:
+    tab = view("maps", "health", layer="act", channel=3)
+    badges = tab.frame.locator("article[data-card=act] .labels span")
+    badges.first.wait_for(timeout=WAIT_MS)
+    shown = badges.evaluate_all("spans => spans.map((span) => span.querySelector('em')?.textContent ?? 'alive')")
+    assert shown == list(head_logs.HEALTH)
+    ask = "async (address) => Array.from(new Uint8Array(await (await fetch(address)).arrayBuffer()))"
+    answer = record.decode(bytes(tab.frame.evaluate(ask, "channels?run=health&kind=maps&name=act")))
+    assert [answer.header["conditions"][code] for code in answer.array("conditions")[0]] == shown
+    drawer = tab.frame.get_by_role("complementary", name="Channel 3 of act")
+    drawer.get_by_text("saturated at every step").wait_for(timeout=WAIT_MS)
+    choose(tab.frame, "Show", "saturated")
+    soon(lambda: expect_order(tab.frame, "act", "health", [3]), tab.frame)
+    choose(tab.frame, "Show", "nonfinite")
+    soon(lambda: expect_order(tab.frame, "act", "health", [4]), tab.frame)
+
+
+def expect_order(frame: Any, name: str, run: str, order: list[int]) -> None:
+    assert order_of(frame, name, run) == order
 
 
 def test_dead_channels_are_picked_out(view: Any, logged: Any) -> None:

@@ -76,7 +76,7 @@ def test_the_step_cursor_rules_the_table(weights, training):
     )
 
 
-def test_the_ratio_is_a_dot_within_or_beside_its_reference_band(weights):
+def test_the_ratio_is_a_dot_within_or_beside_the_usual_band(weights):
     tab = weights()
     inside = """(row) => { const at = (name) => row.querySelector(name).getBoundingClientRect();
         const dot = (at(".ratio-dot").left + at(".ratio-dot").right) / 2;
@@ -84,7 +84,7 @@ def test_the_ratio_is_a_dot_within_or_beside_its_reference_band(weights):
     row = tab.frame.get_by_role("row").filter(has_text="conv1/kernel")
     assert row.evaluate(inside)
     row.get_by_role("button").click()
-    tab.frame.get_by_text("rule of thumb, 1e-4 to 1e-2").wait_for()
+    tab.frame.locator(".usual-key", has_text="usual range").first.wait_for()
 
 
 def test_every_column_sorts(weights, training):

@@ -4,6 +4,7 @@ import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import { download } from "../data/download";
+import { shownName } from "../model/names";
 import { count, wordings } from "../model/number_format";
 import { ChartTable } from "./ChartTable";
 import { toCsv, toJson } from "./export";
@@ -35,7 +36,7 @@ export function Chart({ spec, step, onStep, dark, height = 160, children, note }
   return (
     <figure class="chart">
       <figcaption>
-        <span class="chart-title">{spec.title}</span>
+        <span class="chart-title">{shownName(spec.title)}</span>
         <Actions spec={spec} asTable={asTable.value} toggle={() => (asTable.value = !asTable.value)} />
       </figcaption>
       {children && <div class="chart-controls">{children}</div>}
@@ -49,9 +50,9 @@ export function Chart({ spec, step, onStep, dark, height = 160, children, note }
         <Plot {...{ spec, drawn, step, onStep, dark, height }} onHover={(at) => (hovered.value = at)} />
       )}
       <Readout spec={spec} step={hovered.value ?? step} />
-      {(note || legend || spec.healthy) && (
+      {(note || legend || spec.usual) && (
         <p class="chart-note">
-          {spec.healthy && <span class="healthy-key">{spec.healthyLabel ?? "usual range"}</span>}
+          {spec.usual && <span class="usual-key">usual range</span>}
           {[note, legend].filter(Boolean).join(" · ")}
         </p>
       )}
@@ -108,7 +109,7 @@ function Readout({ spec, step }: { spec: ChartSpec; step: number | null }) {
       {(lines.length > MOST_READ_OUT ? [] : lines).map((line) => (
         <li key={line.name}>
           <span class={line.dashed ? "line-key dashed" : "line-key"} style={{ color: cssColor(line.color) }} />
-          {line.name} <b>{word(spec, line.right === true)(valueAt(line, step))}</b>
+          {shownName(line.name)} <b>{word(spec, line.right === true)(valueAt(line, step))}</b>
         </li>
       ))}
     </ul>
@@ -116,24 +117,19 @@ function Readout({ spec, step }: { spec: ChartSpec; step: number | null }) {
 }
 
 function Actions({ spec, asTable, toggle }: { spec: ChartSpec; asTable: boolean; toggle: () => void }) {
+  const title = shownName(spec.title);
   const series = spec.lines
     .filter(({ derived }) => !derived)
     .map(({ name, series: { steps, values } }) => ({ name, steps, values }));
   return (
     <span class="chart-actions">
-      <button
-        type="button"
-        class="quiet"
-        aria-pressed={asTable}
-        aria-label={`${spec.title} as a table`}
-        onClick={toggle}
-      >
+      <button type="button" class="quiet" aria-pressed={asTable} aria-label={`${title} as a table`} onClick={toggle}>
         Table
       </button>
       <button
         type="button"
         class="quiet"
-        aria-label={`Download ${spec.title} as CSV`}
+        aria-label={`Download ${title} as CSV`}
         onClick={() => download(`${spec.title}.csv`, "text/csv", toCsv(series))}
       >
         CSV
@@ -141,7 +137,7 @@ function Actions({ spec, asTable, toggle }: { spec: ChartSpec; asTable: boolean;
       <button
         type="button"
         class="quiet"
-        aria-label={`Download ${spec.title} as JSON`}
+        aria-label={`Download ${title} as JSON`}
         onClick={() => download(`${spec.title}.json`, "application/json", toJson(spec.title, series))}
       >
         JSON
@@ -151,7 +147,7 @@ function Actions({ spec, asTable, toggle }: { spec: ChartSpec; asTable: boolean;
 }
 
 function word(spec: ChartSpec, right: boolean) {
-  return wordings[right ? (spec.rightQuantity ?? "number") : spec.quantity];
+  return wordings[right ? (spec.rightUnit ?? "number") : spec.unit];
 }
 
 function valueAt({ series }: Line, step: number | null): number {

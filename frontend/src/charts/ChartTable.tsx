@@ -1,5 +1,6 @@
 /** The numbers of a chart as a table, for those who would rather read than look. */
 
+import { shownName } from "../model/names";
 import { count, wordings } from "../model/number_format";
 import { rowsByStep } from "./export";
 import type { ChartSpec } from "./spec";
@@ -13,7 +14,7 @@ export function ChartTable({ spec }: { spec: ChartSpec }) {
   const shown = rows.filter((_, index) => index % every === 0 || index === rows.length - 1);
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard
-    <section class="chart-table" tabIndex={0} aria-label={`${spec.title}, table`}>
+    <section class="chart-table" tabIndex={0} aria-label={`${shownName(spec.title)}, table`}>
       <table>
         <caption>
           {every > 1
@@ -25,7 +26,7 @@ export function ChartTable({ spec }: { spec: ChartSpec }) {
             <th scope="col">Step</th>
             {lines.map(({ name }) => (
               <th key={name} scope="col">
-                {name}
+                {shownName(name)}
               </th>
             ))}
           </tr>
@@ -36,9 +37,7 @@ export function ChartTable({ spec }: { spec: ChartSpec }) {
               <th scope="row">{count(step)}</th>
               {values.map((value, index) => (
                 <td key={index}>
-                  {value === undefined
-                    ? ""
-                    : wordings[(lines[index]?.right && spec.rightQuantity) || spec.quantity](value)}
+                  {value === undefined ? "" : wordings[(lines[index]?.right && spec.rightUnit) || spec.unit](value)}
                 </td>
               ))}
             </tr>

@@ -1,11 +1,12 @@
 /** The heat map as numbers and pixels: a row a layer from input to output, a column a kept step. */
 
 import { ENTRIES, type Lut } from "../draw/lut";
-import { layerOf } from "../model/reports";
-import type { Statistic } from "../model/statistics";
-import { type NumberTable, reader, updateRatio } from "../model/table";
-import type { Finding, Run } from "../types";
-import { type Bounds, fit, position, type Scale } from "./scale";
+import { kernelOf } from "../model/network";
+import { statisticSeries } from "../model/statistics";
+import type { NumberTable } from "../model/table";
+import type { Statistic } from "../schema.gen";
+import type { Finding, Run } from "../types.gen";
+import { fit, position, type Scale } from "./scale";
 import { indexAt } from "./series";
 
 export interface GridRow {
@@ -24,18 +25,16 @@ export interface Grid {
 /** Reads one statistic of all layers; layers that have none of it at any step are left out. */
 export function toGrid(run: Run, table: NumberTable, statistic: Statistic): Grid {
   const width = table.steps.length;
-  const all = sources(run, table, statistic).map((row) => ({ row, values: readRow(table, row.source, statistic) }));
+  const all = sources(run, table, statistic).map((row) => ({
+    row,
+    values: statisticSeries(table, row.source, statistic),
+  }));
   const known = all.filter(({ values }) => values.some((value) => !Number.isNaN(value)));
   const values = new Float32Array(known.length * width);
   known.forEach((one, index) => {
     values.set(one.values, index * width);
   });
   return { rows: known.map(({ row }) => row), steps: table.steps, values };
-}
-
-/** What a row is called: rows that describe the probe itself begin with an @. */
-export function rowName(row: string): string {
-  return row.replace(/^@inputs$/, "input").replace(/^@targets$/, "targets");
 }
 
 export function gridValue(grid: Grid, row: number, time: number): number {
@@ -66,11 +65,10 @@ export interface MarkedCells {
 }
 
 /** The cells that findings are about; where several are about one row, the first of them, which is the worst. */
-export function markedCells(run: Run, grid: Grid, findings: readonly Finding[]): MarkedCells[] {
+export function markedCells(grid: Grid, findings: readonly Finding[]): MarkedCells[] {
   const marked = new Map<number, MarkedCells>();
   for (const finding of findings) {
-    const layer = layerOf(run, finding);
-    const row = grid.rows.findIndex((one) => one.layer === layer);
+    const row = grid.rows.findIndex((one) => one.layer === finding.layer);
     if (row < 0 || marked.has(row)) continue;
     const from = indexAt(grid.steps, finding.first_step);
     marked.set(row, { row, from, to: Math.max(from, indexAt(grid.steps, finding.last_step)), finding });
@@ -79,12 +77,10 @@ export function markedCells(run: Run, grid: Grid, findings: readonly Finding[]):
 }
 
 /** One colour scale for all grids together, on which the ends of the usual range lie. */
-export function gridScale(grids: readonly Grid[], statistic: Statistic, usual: Bounds = [null, null]): Scale {
-  if (statistic.ends) return { log: false, low: statistic.ends[0], high: statistic.ends[1] };
-  return fit(
-    [...grids.flatMap(({ values }) => Array.from(values)), ...usual.map((bound) => bound ?? Number.NaN)],
-    statistic.log,
-  );
+export function gridScale(grids: readonly Grid[], { ends, log, usual }: Statistic): Scale {
+  if (ends) return { log: false, low: ends[0], high: ends[1] };
+  const bounds = (usual ?? []).map((bound) => bound ?? Number.NaN);
+  return fit([...grids.flatMap(({ values }) => Array.from(values)), ...bounds], log);
 }
 
 /** RGBA, a pixel a cell; transparent where the value is not known. */
@@ -106,25 +102,8 @@ function sources(run: Run, table: NumberTable, statistic: Statistic): GridRow[] 
   const layers = run.record?.layers ?? [];
   if (statistic.table === "layers" || layers.length === 0)
     return table.rows.map((name) => ({ layer: name, source: name }));
-  return layers.flatMap(({ name, weights }) => {
-    const kernel = largest(weights, run.record?.variable_shapes ?? {});
-    return kernel === undefined ? [] : [{ layer: name, source: kernel }];
+  return layers.flatMap(({ name }) => {
+    const kernel = kernelOf(run, name);
+    return kernel === null ? [] : [{ layer: name, source: kernel }];
   });
-}
-
-/** Of a layer's variables the one with the most entries: its kernel. */
-export function largest(
-  names: readonly string[],
-  shapes: Readonly<Record<string, readonly number[]>>,
-): string | undefined {
-  const entries = (name: string) => (shapes[name] ?? []).reduce((product, length) => product * length, 1);
-  return [...names].sort((a, b) => entries(b) - entries(a))[0];
-}
-
-function readRow(table: NumberTable, row: string, statistic: Statistic): Float32Array {
-  if (statistic.id === "update_ratio") return updateRatio(table, row);
-  const readers = new Map(statistic.columns.map((name) => [name, reader(table, row, name)]));
-  const read = (time: number) => (name: string) => readers.get(name)?.(time) ?? Number.NaN;
-  const combine = statistic.read ?? ((one) => one(statistic.columns[0] as string));
-  return Float32Array.from(table.steps, (_, time) => combine(read(time)));
 }

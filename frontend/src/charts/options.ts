@@ -1,4 +1,4 @@
-/** uPlot's options for a chart, and what it draws beside lines: the healthy range, and marks for values without a place. */
+/** uPlot's options for a chart, and what it draws beside lines: the usual range, and marks for values without a place. */
 
 import type uPlot from "uplot";
 import { wordings } from "../model/number_format";
@@ -42,7 +42,7 @@ export function options(spec: ChartSpec, drawn: Drawable, theme: Theme, size: Si
       fill: withOpacity(theme.color(spec.lines[upper]?.color ?? ""), opacity),
     })),
     hooks: {
-      drawClear: [(plot) => drawHealthy(plot, spec, theme)],
+      drawClear: [(plot) => drawUsual(plot, spec, theme)],
       draw: [(plot) => drawMarks(plot, spec, drawn, theme)],
     },
   };
@@ -91,7 +91,7 @@ function axes(spec: ChartSpec, theme: Theme): uPlot.Axis[] {
     ...vertical,
     ...(spec.log ? LOGARITHMIC : {}),
     scale: "y",
-    values: valuesOf(spec.quantity),
+    values: valuesOf(spec.unit),
   };
   if (!spec.lines.some(({ right }) => right)) return [x, left];
   const right: uPlot.Axis = {
@@ -99,13 +99,13 @@ function axes(spec: ChartSpec, theme: Theme): uPlot.Axis[] {
     scale: "right",
     side: 1,
     grid: { show: false },
-    values: valuesOf(spec.rightQuantity ?? "number"),
+    values: valuesOf(spec.rightUnit ?? "number"),
   };
   return [x, left, right];
 }
 
-function valuesOf(quantity: ChartSpec["quantity"]): uPlot.Axis.DynamicValues {
-  return (_, at) => at.map(wordings[quantity]);
+function valuesOf(unit: ChartSpec["unit"]): uPlot.Axis.DynamicValues {
+  return (_, at) => at.map(wordings[unit]);
 }
 
 function axisSize(_plot: uPlot, values: string[] | null): number {
@@ -113,14 +113,14 @@ function axisSize(_plot: uPlot, values: string[] | null): number {
   return Math.ceil(longest * 6.4) + 12;
 }
 
-function drawHealthy(plot: uPlot, { healthy }: ChartSpec, theme: Theme): void {
-  if (!healthy) return;
+function drawUsual(plot: uPlot, { usual }: ChartSpec, theme: Theme): void {
+  if (!usual) return;
   const { ctx, bbox } = plot;
   const at = (bound: number | null, open: number) => (bound === null ? open : plot.valToPos(bound, "y", true));
-  const bottom = Math.min(bbox.top + bbox.height, Math.max(bbox.top, at(healthy[0], bbox.top + bbox.height)));
-  const top = Math.max(bbox.top, Math.min(bbox.top + bbox.height, at(healthy[1], bbox.top)));
+  const bottom = Math.min(bbox.top + bbox.height, Math.max(bbox.top, at(usual[0], bbox.top + bbox.height)));
+  const top = Math.max(bbox.top, Math.min(bbox.top + bbox.height, at(usual[1], bbox.top)));
   ctx.save();
-  ctx.fillStyle = theme.color("--healthy");
+  ctx.fillStyle = theme.color("--usual");
   ctx.fillRect(bbox.left, top, bbox.width, bottom - top);
   ctx.restore();
 }

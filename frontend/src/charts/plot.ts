@@ -1,6 +1,7 @@
 /** A drawn chart in the page: uPlot with the shared step cursor laid over it. */
 
 import uPlot from "uplot";
+import { PLUGIN_NAME } from "../schema.gen";
 import { options, type Theme } from "./options";
 import { nearestIndex } from "./series";
 import type { ChartSpec, Drawable } from "./spec";
@@ -17,7 +18,7 @@ export interface PlotHandle {
   destroy(): void;
 }
 
-const SYNC_KEY = "featuremaps";
+const SYNC_KEY = PLUGIN_NAME;
 
 /** Draws into `place`, follows its width, and reports what the pointer does. */
 export function draw(

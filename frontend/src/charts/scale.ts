@@ -6,9 +6,6 @@ export interface Scale {
   readonly high: number;
 }
 
-/** Both ends or one open: null is no bound on that side. */
-export type Bounds = readonly [number | null, number | null];
-
 const MAX_DECADES = 8;
 
 /** A scale over the finite values given; a logarithmic one leaves out zeros and ends at whole powers of ten, at most eight of them. */
@@ -37,19 +34,9 @@ export function valueAt(scale: Scale, place: number): number {
   return scale.log ? scale.low * (scale.high / scale.low) ** place : scale.low + (scale.high - scale.low) * place;
 }
 
-/** Whether there is a bound on any side. */
-export function isBounded(bounds: Bounds): boolean {
-  return bounds[0] !== null || bounds[1] !== null;
-}
-
 /** At most `most` round numbers from end to end. */
 export function ticks(scale: Scale, most: number): number[] {
   return scale.log ? logTicks(scale, most) : linearTicks(scale, most);
-}
-
-/** Whether a value lies within bounds. */
-export function within(bounds: Bounds, value: number): boolean {
-  return (bounds[0] === null || value >= bounds[0]) && (bounds[1] === null || value <= bounds[1]);
 }
 
 function clamp(place: number): number {

@@ -1,7 +1,8 @@
 /** What a chart shows, as plain values, and the arithmetic between that and a drawing. */
 
-import type { Quantity } from "../model/number_format";
-import type { Bounds } from "./scale";
+import { shownName } from "../model/names";
+import type { Unit } from "../schema.gen";
+import type { HealthyRange } from "../types.gen";
 import { extent, type Mark, type Plotted, plotted, type Series, thin } from "./series";
 
 export interface Line {
@@ -30,13 +31,12 @@ export interface Area {
 export interface ChartSpec {
   readonly title: string;
   readonly lines: readonly Line[];
-  readonly quantity: Quantity;
-  readonly rightQuantity?: Quantity;
+  readonly unit: Unit;
+  readonly rightUnit?: Unit;
   readonly log?: boolean;
   readonly areas?: readonly Area[];
   /** The range within which nothing is unusual, shaded; null is open. */
-  readonly healthy?: Bounds;
-  readonly healthyLabel?: string;
+  readonly usual?: HealthyRange | undefined;
   /** Ends of the axis where they are given by what is drawn. */
   readonly ends?: readonly [number, number];
 }
@@ -62,18 +62,18 @@ export function drawable(spec: ChartSpec): Drawable {
     steps,
     values: drawn.map((one) => aligned(one, steps)),
     marks: drawn.map(({ marks }) => marks),
-    range: spec.ends ?? axisRange(extent(side(false)), spec.log === true, spec.healthy),
+    range: spec.ends ?? axisRange(extent(side(false)), spec.log === true, spec.usual),
     rightRange: axisRange(extent(side(true)), false),
   };
 }
 
-/** The range of an axis: all that is drawn, the nearest end of the healthy range, and some air. */
+/** The range of an axis: all that is drawn, the nearest end of the usual range, and some air. */
 export function axisRange(
   drawn: readonly [number, number] | null,
   log: boolean,
-  healthy?: Bounds,
+  usual?: HealthyRange,
 ): readonly [number, number] {
-  const bounds = (healthy ?? []).filter((bound) => bound !== null && (!log || bound > 0)) as number[];
+  const bounds = (usual ?? []).filter((bound) => bound !== null && (!log || bound > 0)) as number[];
   const [low, high] = drawn ?? [bounds[0] ?? (log ? 0.1 : 0), bounds[bounds.length - 1] ?? 1];
   const least = Math.min(low, ...bounds.filter((bound) => bound < high || bounds.length === 1));
   const most = Math.max(high, ...bounds.filter((bound) => bound > low || bounds.length === 1));
@@ -85,10 +85,10 @@ export function describe(spec: ChartSpec, word: (value: number, right: boolean) 
   const shown = spec.lines.filter(({ faint }) => !faint).slice(0, 8);
   const ends = shown.map(({ name, series, right }) => {
     const last = series.values.length - 1;
-    if (last < 0) return `${name}: nothing logged`;
-    return `${name}: ${word(series.values[last] as number, right === true)} at step ${series.steps[last]}`;
+    if (last < 0) return `${shownName(name)}: nothing logged`;
+    return `${shownName(name)}: ${word(series.values[last] as number, right === true)} at step ${series.steps[last]}`;
   });
-  return [`${spec.title}, chart over steps`, ...ends].join("; ");
+  return [`${shownName(spec.title)}, chart over steps`, ...ends].join("; ");
 }
 
 function union(drawn: readonly Plotted[]): number[] {

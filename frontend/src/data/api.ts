@@ -1,10 +1,11 @@
 /** The backend's answers, typed, each fetched once: pictures and tables stay in memory until others push them out. */
 
-import type { Channels, Diagnosis, PictureKind, Points, Run, Runs, ScalarNames, Table, TableName } from "../types";
+import type { Diagnosis, PictureKind, Run, Runs, ScalarNames, TableName } from "../types.gen";
 import { assert, isObject } from "./assert";
 import { PromiseCache } from "./cache";
-import { type Picture, pictureBytes, readPicture, texts } from "./picture";
-import { type Frame, float32Section, float64Section, readFrame } from "./record";
+import { type Channels, type Points, readChannels, readPoints, readTable, type Table } from "./frames";
+import { type Picture, pictureBytes, readPicture } from "./picture";
+import { type Frame, readFrame } from "./record";
 import { address, type DataSource } from "./source";
 
 const PICTURE_CACHE_BYTES = 256 * 2 ** 20;
@@ -55,10 +56,11 @@ export class Api {
     return this.#numbersAt(address("losses", [["run", run]]), readPoints, signal);
   }
 
+  /** Names of the scalar series that a run and its siblings have. */
   async scalarNames(run: string, signal?: AbortSignal): Promise<ScalarNames> {
     const answer = await this.#json(address("scalars", [["run", run]]), signal);
-    assert(isObject(answer), "the list of scalars cannot be read");
-    return (isObject(answer.scalars) ? answer.scalars : {}) as ScalarNames;
+    assert(isObject(answer) && isObject(answer.scalars), "the list of scalars cannot be read");
+    return answer as unknown as ScalarNames;
   }
 
   /** A scalar series with the name `tag` of the run `of`, which is `run` or a sibling. */
@@ -109,34 +111,4 @@ export class Api {
     const load = async (aborted: AbortSignal) => read(await readFrame(await this.source.get(where, aborted)));
     return this.#numbers.get(where, load, signal) as Promise<T>;
   }
-}
-
-function readTable(frame: Frame, run: string, table: TableName): Table {
-  const rows = texts(frame.header, "rows");
-  const columns = texts(frame.header, "columns");
-  const steps = float64Section(frame, "steps");
-  const { values } = float32Section(frame, "values");
-  assert(
-    values.length === steps.length * rows.length * columns.length,
-    "the table's values do not match its rows and columns",
-  );
-  return { run, table, rows, columns, steps, wallTimes: float64Section(frame, "wall_times"), values };
-}
-
-function readPoints(frame: Frame): Points {
-  const steps = float64Section(frame, "steps");
-  const { values } = float32Section(frame, "values");
-  assert(values.length === steps.length, "the series has not one value a step");
-  return { steps, values };
-}
-
-function readChannels(frame: Frame, run: string, name: string): Channels {
-  const stats = texts(frame.header, "stats");
-  const steps = float64Section(frame, "steps");
-  const { shape, values } = float32Section(frame, "values");
-  assert(
-    shape.length === 3 && shape[0] === steps.length && shape[1] === stats.length,
-    `channel statistics have shape [${shape}]`,
-  );
-  return { run, name, stats, channels: shape[2]!, steps, values };
 }

@@ -1,4 +1,5 @@
 /** Small answers that are asked for at the same moment travel in one request; who asks for them knows nothing of it. */
+import { MAX_BATCH_PARTS } from "../schema.gen";
 import { assert, isObject } from "./assert";
 import { readHeader } from "./record";
 import { address, type DataSource, errorOf, RequestError } from "./source";
@@ -13,8 +14,8 @@ const GROUPS: Readonly<Record<string, string>> = {
   losses: "numbers",
   scalars: "numbers",
 };
-/** Nothing of a batch is drawn before all of it has come: a screen of pictures is enough. */
-const MOST_PARTS = 32;
+/** Half of what the server answers at once: nothing of a batch is drawn before all of it has come, and a screen of pictures is enough. */
+const MOST_PARTS = MAX_BATCH_PARTS / 2;
 /** Proxies take lines of 8 KB, and the address has a host and a prefix too. */
 const MOST_CHARACTERS = 6000;
 /** Too much for the server or for what stands before it: smaller requests may pass. */

@@ -1,6 +1,7 @@
 /** TensorBoard around us: the URL of the parent window, dark mode, reloads, and whether the tab can be seen. All of it may be missing. */
-const PLUGIN = "featuremaps";
-const PREFIX = `p.${PLUGIN}.`;
+import { PLUGIN_NAME } from "../schema.gen";
+
+const PREFIX = `p.${PLUGIN_NAME}.`;
 const ADDRESS_DELAY_MS = 100;
 
 /** The window whose URL people copy: TensorBoard's where we may touch it, else our own. */
@@ -27,14 +28,14 @@ export function withTexts(hash: string, texts: Readonly<Record<string, string>>)
     .split("&")
     .filter((part) => part && !part.startsWith(PREFIX));
   const ours = Object.entries(texts).map(([key, value]) => `${PREFIX}${key}=${encodeURIComponent(value)}`);
-  return `#${[...(kept.length ? kept : [PLUGIN]), ...ours].join("&")}`;
+  return `#${[...(kept.length ? kept : [PLUGIN_NAME]), ...ours].join("&")}`;
 }
 
 /** Writes our part of the URL's hash, now. */
 export function writeHash(texts: Readonly<Record<string, string>>): void {
   try {
     const { location, history } = addressed();
-    if (location.hash && !location.hash.startsWith(`#${PLUGIN}`)) return;
+    if (location.hash && !location.hash.startsWith(`#${PLUGIN_NAME}`)) return;
     const next = withTexts(location.hash, texts);
     if (next !== location.hash) history.replaceState(history.state, "", next);
   } catch {

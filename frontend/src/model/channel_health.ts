@@ -1,20 +1,13 @@
-/** The health of one channel over the kept steps: alive, dead, constant, saturated or not finite. */
-import type { Channels } from "../types";
-
-export type Condition = "alive" | "dead" | "constant" | "saturated" | "not finite" | "unknown";
+/** The health of one channel: alive, dead, constant, saturated or not finite. */
+import type { Channels } from "../data/frames";
+import type { Activation } from "../schema.gen";
+import type { Condition } from "../types.gen";
 
 export interface Change {
   readonly step: number;
   readonly from: Condition;
   readonly to: Condition;
 }
-
-/** Values at or beyond these are within 2.5 % of where a bounded activation ends. */
-const ENDS: Readonly<Record<string, readonly [number, number]>> = {
-  sigmoid: [0.025, 0.975],
-  tanh: [-0.95, 0.95],
-  relu6: [Number.NEGATIVE_INFINITY, 5.85],
-};
 
 /** One statistic of one channel over the steps; NaN where it is not known. */
 export function channelSeries(
@@ -28,19 +21,27 @@ export function channelSeries(
   );
 }
 
-export function conditions(channels: Channels, channel: number, activation: string | null): readonly Condition[] {
-  const series = (name: string) => channelSeries(channels, name, channel);
-  const [min, max, zeros, nan, posInf, negInf] = ["min", "max", "zeros", "nan", "pos_inf", "neg_inf"].map(
-    series,
-  ) as Float32Array[];
-  const ends = ENDS[activation ?? ""];
-  return Array.from(channels.steps, (_, i) => {
-    if (nan![i]! + posInf![i]! + negInf![i]! > 0) return "not finite";
-    if (Number.isNaN(max![i]!)) return "unknown";
-    if (zeros![i] === 1 || (activation?.startsWith("relu") && max![i]! <= 0)) return "dead";
-    if (min![i] === max![i]) return "constant";
-    return ends && (min![i]! >= ends[1] || max![i]! <= ends[0]) ? "saturated" : "alive";
-  });
+/** What a channel is at each kept step, as the backend says. */
+export function conditions({ steps, channels, conditions, words }: Channels, channel: number): readonly Condition[] {
+  return Array.from(steps, (_, step) =>
+    channel < channels ? words[conditions[step * channels + channel]!]! : "unknown",
+  );
+}
+
+/**
+ * What a channel of a single picture is. The backend says it of whole series, which takes reading all of their pictures; this holds to the
+ * same order and the same limits where there is one picture and nothing else is to be fetched.
+ *
+ * @param stat a statistic of the channel by name; NaN where it is not known.
+ */
+export function conditionOf(stat: (name: string) => number, { rectifies, unsaturated }: Activation): Condition {
+  const [min, max] = [stat("min"), stat("max")];
+  if (stat("nan") > 0 || stat("pos_inf") > 0 || stat("neg_inf") > 0) return "not finite";
+  if (Number.isNaN(max)) return "unknown";
+  if (stat("zeros") === 1 || (rectifies && max <= 0)) return "dead";
+  if (min === max || stat("spread") === 0) return "constant";
+  const [low, high] = unsaturated ?? [null, null];
+  return (low !== null && max < low) || (high !== null && min > high) ? "saturated" : "alive";
 }
 
 /** Each step at which the condition is another one than at the step before. */

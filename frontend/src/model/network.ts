@@ -1,6 +1,7 @@
 /** The network as the chosen runs describe it: its layers from input to output, and which pictures belong to which. */
 
-import type { Layer, PictureKind, PictureSeries, Run } from "../types";
+import type { Layer, PictureKind, Run, Series } from "../types.gen";
+import { isProbeRow } from "./names";
 import { naturalCompare } from "./natural";
 
 export function findLayer(runs: readonly Run[], name: string): Layer | null {
@@ -18,7 +19,7 @@ export function layerNames(runs: readonly Run[]): readonly string[] {
   const logged = runs.flatMap((run) => [
     ...run.pictures.filter((series) => series.kind === "maps").map((series) => series.name),
     ...run.pictures.filter((series) => series.kind === "filters" && series.layer).map((series) => series.layer!),
-    ...run.layer_rows.filter((row) => !row.startsWith("@")),
+    ...run.layer_rows.filter((row) => !isProbeRow(row)),
   ]);
   const rest = [...new Set(logged)].filter((name) => !inRecord.has(name)).sort(naturalCompare);
   return [...inRecord, ...rest];
@@ -33,8 +34,13 @@ export function matchesKind(runs: readonly Run[], name: string, kind: string): b
   return findLayer(runs, name)?.kind === kind;
 }
 
-export function findSeries(run: Run, kind: PictureKind, name: string): PictureSeries | null {
+export function findSeries(run: Run, kind: PictureKind, name: string): Series | null {
   return run.pictures.find((series) => series.kind === kind && series.name === name) ?? null;
+}
+
+/** The kernel of a layer, as the run says; null where it has none. */
+export function kernelOf({ kernels }: Run, layer: string): string | null {
+  return Object.hasOwn(kernels, layer) ? kernels[layer]! : null;
 }
 
 /** The layer that a kernel belongs to: as the picture says, or as the run record does. */

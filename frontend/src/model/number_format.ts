@@ -1,14 +1,10 @@
 /** Numbers in the words of the tab: "0.4 %", "9e-4", "1,200", "3.1 ms". What is not known is an en dash. */
 
-import type { Evidence } from "../types";
+import type { Unit } from "../schema.gen";
 
-export type Quantity = "share" | "ratio" | "number" | "count" | "bytes" | "seconds";
 export type Wording = (value: number) => string;
 
 const UNKNOWN = "–";
-/** Keys of evidence that are shares, and those that are counts. */
-const SHARES = /share|fraction|zeros|saturated|dead_units|constant_units|lost$|changed$/;
-const COUNTS = /(step|steps|count|nan|pos_inf|neg_inf|units|size|samples|fan_in|fan_out)$/;
 const grouped = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
 
 /** Adds thousands separators: 1200 -> "1,200". */
@@ -36,18 +32,18 @@ export const bytes: Wording = (value) =>
 /** Durations: "85 µs", "3.1 ms", "1.2 s", "3 min". */
 export const seconds: Wording = (value) => special(value) ?? durationPhrase(value);
 
-export const wordings: Readonly<Record<Quantity, Wording>> = { share, ratio, number, count, bytes, seconds };
+/** Whether something holds. */
+export const flag: Wording = (value) => (Number.isNaN(value) ? UNKNOWN : value ? "yes" : "no");
+
+/** How numbers of each unit are written. */
+export const wordings: Readonly<Record<Unit, Wording>> = {
+  ...{ share, ratio, number, count, bytes, seconds, flag },
+  step: count,
+};
 
 /** "1 step", "23 steps", "1,200 steps". */
 export function counted(amount: number, singular: string, plural = `${singular}s`): string {
   return `${count(amount)} ${amount === 1 ? singular : plural}`;
-}
-
-/** Pairs of a name and its words: ["dead fraction", "97 %"]. Ends of the usual range are left to the chart. */
-export function evidencePhrases(evidence: Evidence): [string, string][] {
-  return Object.entries(evidence)
-    .filter(([key]) => !key.startsWith("healthy_"))
-    .map(([key, value]) => [key.replaceAll("_", " "), phrase(key, value)]);
 }
 
 function special(value: number): string | undefined {
@@ -87,19 +83,4 @@ function durationPhrase(value: number): string {
   if (value < 1e-3) return `${Number((value * 1e6).toPrecision(2))} µs`;
   if (value < 1) return `${Number((value * 1e3).toPrecision(2))} ms`;
   return value < 120 ? `${Number(value.toPrecision(2))} s` : `${grouped.format(value / 60)} min`;
-}
-
-function phrase(key: string, value: unknown): string {
-  if (typeof value === "number") return wordingOf(key)(value);
-  if (Array.isArray(value)) return value.map((one) => phrase(key, one)).join(", ");
-  if (value === null) return "not known";
-  if (typeof value !== "object") return String(value);
-  return Object.entries(value)
-    .map(([name, one]) => `${name} ${phrase(key, one)}`)
-    .join(", ");
-}
-
-function wordingOf(key: string) {
-  if (SHARES.test(key)) return share;
-  return COUNTS.test(key) ? count : number;
 }

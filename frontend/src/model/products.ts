@@ -1,6 +1,6 @@
 /** The sum that makes one value of a layer: a product for every input channel and place that it looks at. */
 
-import type { Layer } from "../types";
+import type { Layer } from "../types.gen";
 import { isTransposed, paddingBefore, removedBefore } from "./receptive";
 
 export interface Kernel {
@@ -37,21 +37,6 @@ export interface Products {
   readonly sum: number;
   /** By how much the rounding of what comes in can have moved the sum. */
   readonly rounding: number;
-}
-
-const ACTIVATIONS: Readonly<Record<string, (value: number) => number>> = {
-  linear: (value) => value,
-  relu: (value) => Math.max(0, value),
-  relu6: (value) => Math.min(6, Math.max(0, value)),
-  tanh: Math.tanh,
-  sigmoid: (value) => 1 / (1 + Math.exp(-value)),
-  elu: (value) => (value > 0 ? value : Math.expm1(value)),
-  softplus: (value) => Math.log1p(Math.exp(value)),
-};
-
-/** The activation as a function; null for one that is not known, or that looks at more than one value. */
-export function activationFunction(name: string | null): ((value: number) => number) | null {
-  return ACTIVATIONS[name ?? "linear"] ?? null;
 }
 
 /** Why a layer's values cannot be taken apart; empty where they can. */

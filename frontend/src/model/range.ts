@@ -1,6 +1,6 @@
 /** From what is in a picture to the two numbers that a colour map is stretched between. */
 
-import type { Channels } from "../types";
+import type { Channels } from "../data/frames";
 import { NEG_INF_CODE, pixelsOf, type Tiles, valueAt } from "./tiles";
 
 /** What the two numbers can be taken from. */

@@ -1,5 +1,6 @@
 /** Which part of the probe input a value depends on, from the geometry that was logged. */
-import type { Layer } from "../types";
+import type { Layer } from "../types.gen";
+import { activationName } from "./activation";
 
 /** First and last index along one axis of space; may reach beyond the array where there is padding. */
 export type Interval = readonly [number, number];
@@ -15,7 +16,7 @@ export interface Network {
 
 const WHOLE = /flatten|global|adaptive|layer_?norm|group_?norm|instance_?norm|attention/;
 const SAME_PLACE =
-  /activation|relu|elu|selu|gelu|silu|swish|sigmoid|tanh|softmax|softplus|batch_?norm|dropout|add|concat|multiply|subtract|average$|maximum|minimum|identity|rescaling|input|response_?norm|lrn|linear|dense/;
+  /activation|relu|elu|softmax|batch_?norm|dropout|add|concat|multiply|subtract|average$|maximum|minimum|identity|rescaling|input|response_?norm|lrn|linear|dense/;
 const WINDOW = /conv|pool/;
 const TRANSPOSED = /transpose|deconv/;
 const UPSAMPLING = /up_?sampl/;
@@ -117,7 +118,7 @@ function sizeAfter(layer: Layer, before: readonly number[]): readonly number[] |
   const kind = layer.kind ?? "";
   if (WHOLE.test(kind)) return [];
   if (isPadding(kind)) return before.map((size, axis) => size + 2 * paddingBefore(layer.padding, axis, size, 1, 1, 1));
-  if (!WINDOW.test(kind)) return SAME_PLACE.test(kind) ? before : null;
+  if (!WINDOW.test(kind)) return keepsPlaces(kind) ? before : null;
   return before.map((size, axis) => {
     const { kernel, stride, dilation } = geometry(layer, axis);
     const reach = (kernel - 1) * dilation;
@@ -152,7 +153,12 @@ function boxBefore(network: Network, layer: Layer, box: Box, size: readonly numb
   if (UPSAMPLING.test(kind)) return upsampledBefore(network.logged.get(layer.name), box, size);
   if (WINDOW.test(kind))
     return layer.kernel_size ? box.map((interval, axis) => windowOf(layer, interval, axis, size[axis]!)) : null;
-  return SAME_PLACE.test(kind) ? box : null;
+  return keepsPlaces(kind) ? box : null;
+}
+
+/** Whether each value depends on what stands at its own place alone. */
+function keepsPlaces(kind: string): boolean {
+  return activationName(kind) !== null || SAME_PLACE.test(kind);
 }
 
 function isPadding(kind: string): boolean {

@@ -1,7 +1,8 @@
 /** Findings as the overview shows them: per run one headline with its consequences folded under it, the worst run first. */
 
-import type { Diagnosis, Finding, Run, RunDiagnosis, Severity } from "../types";
-import { counted } from "./number_format";
+import { severities } from "../schema.gen";
+import type { Diagnosis, Finding, Run, RunDiagnosis } from "../types.gen";
+import { shownName } from "./names";
 
 export interface Headline {
   readonly run: Run;
@@ -18,8 +19,6 @@ export interface RunReport {
   readonly lookedAt: string;
 }
 
-const RANK: Readonly<Record<Severity, number>> = { error: 0, warning: 1, info: 2 };
-
 /** Reports of the chosen runs, worst first; runs that are equally bad keep their order. */
 export function reports(
   runs: readonly Run[],
@@ -31,7 +30,7 @@ export function reports(
       const found = diagnosis.runs.find((one) => one.run === run.run);
       return found ? [report(run, found, isDismissed)] : [];
     })
-    .sort((a, b) => worst(a) - worst(b));
+    .sort((a, b) => worst(b) - worst(a));
 }
 
 /** The key under which a finding is put aside in the browser. */
@@ -39,61 +38,40 @@ export function findingKey(run: string, { rule, target }: Finding): string {
   return JSON.stringify([run, rule, target]);
 }
 
-/** The sentence in bold: the finding's own title, else the first sentence of its message. */
-export function title({ title: own, message }: Finding): string {
-  return own ?? (message.split(/(?<=[.!?])\s/, 1)[0] as string).replace(/[.]$/, "");
-}
-
-/** The message without what the title already says. */
-export function body(finding: Finding): string {
-  return finding.title ? finding.message : finding.message.slice(title(finding).length).replace(/^[.\s]+/, "");
-}
-
 /** "vanishing gradient (conv11)". */
 export function mention({ rule, target }: Finding): string {
-  return `${rule.replaceAll("_", " ")} (${target})`;
-}
-
-/** The layer whose maps show a finding, if any: its own, or that of the variable it is about. */
-export function layerOf(run: Run, { layer, target, target_kind }: Finding): string | undefined {
-  if (layer) return layer;
-  if (target_kind === "layer") return target;
-  return run.record?.layers.find(({ weights }) => weights.includes(target))?.name;
+  return `${rule.replaceAll("_", " ")} (${shownName(target)})`;
 }
 
 function report(run: Run, found: RunDiagnosis, isDismissed: (key: string) => boolean): RunReport {
   const open = found.findings.filter((finding) => !isDismissed(findingKey(run.run, finding)));
   const causes = open.filter((finding) => isHeadline(finding, open, found));
   const headlines = [...causes]
-    .sort((a, b) => RANK[a.severity] - RANK[b.severity])
+    .sort((a, b) => rank(b) - rank(a))
     .map((finding) => ({
       run,
       finding,
       folded: open.filter((other) => other !== finding && rootOf(other, found) === finding),
     }));
-  return { run, headlines, dismissed: found.findings.length - open.length, lookedAt: lookedAt(run, found) };
+  return { run, headlines, dismissed: found.findings.length - open.length, lookedAt: found.looked_at.sentence };
 }
 
-/** A finding stands for itself unless what caused it is shown; a run without stated causes has one headline, its first finding. */
+/** A finding stands for itself unless what caused it is shown. */
 function isHeadline(finding: Finding, open: readonly Finding[], found: RunDiagnosis): boolean {
   const root = rootOf(finding, found);
   return root === finding || !open.includes(root);
 }
 
 function rootOf(finding: Finding, { findings }: RunDiagnosis): Finding {
-  const { because } = finding;
-  if (because === undefined) return findings[0] as Finding;
-  return findings.find(({ rule }) => rule === because) ?? finding;
+  return findings[finding.because_of ?? -1] ?? finding;
 }
 
 function worst({ headlines }: RunReport): number {
-  return headlines[0] ? RANK[headlines[0].finding.severity] : RANK.info + 1;
+  return headlines[0] ? rank(headlines[0].finding) : -1;
 }
 
-function lookedAt(run: Run, { steps, layers: known, looked_at }: RunDiagnosis): string {
-  if (looked_at?.sentence) return looked_at.sentence;
-  const layers = counted(known ?? run.layer_rows.filter((name) => !name.startsWith("@")).length, "layer");
-  return `${layers} and ${counted(run.variable_rows.length, "variable")} over ${counted(steps.length, "step")}`;
+function rank({ severity }: Finding): number {
+  return severities.indexOf(severity);
 }
 
 /** Text and names in backticks, in turn: even places are text. */
@@ -103,5 +81,5 @@ export function spans(text: string): readonly string[] {
 
 /** A finding that another one shown causes is marked more quietly. */
 export function isConsequence({ because }: Finding): boolean {
-  return typeof because === "string";
+  return because !== null;
 }

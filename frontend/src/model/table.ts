@@ -36,8 +36,3 @@ export function comparable(values: Float32Array, gaps: ArrayLike<number>): Float
   const least = Math.min(...Array.from(gaps).filter((gap) => gap > 0));
   return values.map((value, time) => ((gaps[time] as number) > least ? Number.NaN : value));
 }
-
-/** The update ratio of a variable over the steps, as far as it can be compared. */
-export function updateRatio(table: NumberTable, row: string): Float32Array {
-  return comparable(column(table, row, "update_ratio"), column(table, row, "gap"));
-}

@@ -8,7 +8,7 @@ import type { Hit } from "../draw/mosaic";
 import { runColour } from "../draw/palette";
 import { RegexFilter } from "../model/natural";
 import { layerNames, matchesKind } from "../model/network";
-import type { Diagnosis, PictureKind, Run, Runs } from "../types";
+import type { Diagnosis, PictureKind, Run, Runs } from "../types.gen";
 import { decodeState, encodeState, type View, type ViewState } from "./state";
 import { shownStep, union } from "./steps";
 

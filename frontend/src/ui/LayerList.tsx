@@ -1,9 +1,10 @@
 import { latestValue } from "../charts/grid";
 import { position } from "../charts/scale";
+import { shownName } from "../model/names";
 import { wordings } from "../model/number_format";
-import { layerOf } from "../model/reports";
+import { severities } from "../schema.gen";
 import { type Store, useDiagnosis, useStore } from "../state/store";
-import type { Severity } from "../types";
+import type { Severity } from "../types.gen";
 import { type ChosenGrids, useGrids } from "./grids";
 import { StatisticSelect } from "./StatisticSelect";
 import { scrollToCard } from "./scroll";
@@ -31,10 +32,10 @@ export function LayerList({ names }: { names: readonly string[] }) {
                 type="button"
                 class="quiet"
                 aria-current={name === layer}
-                title={[name, severity && SEVERITY_WORD[severity], words].filter(Boolean).join(": ")}
+                title={[shownName(name), severity && SEVERITY_WORD[severity], words].filter(Boolean).join(": ")}
                 onClick={() => goToLayer(store, name)}
               >
-                <span class="name">{name}</span>
+                <span class="name">{shownName(name)}</span>
                 {severity && <SeverityIcon severity={severity} named size={12} />}
                 <Bars measured={measured} />
               </button>
@@ -66,7 +67,7 @@ function Bars({ measured }: { measured: readonly Measured[] }) {
 
 /** What the bars measure, which can be chosen here as well, and from where to where they reach. */
 function BarScale({ chosen: { wanted, loaded, scale } }: { chosen: ChosenGrids }) {
-  const word = wordings[loaded.value?.statistic.quantity ?? "number"];
+  const word = wordings[loaded.value?.statistic.unit ?? "number"];
   return (
     <div class="bar-scale">
       <StatisticSelect label="Bars beside the layers" chosen={wanted} />
@@ -83,7 +84,7 @@ function BarScale({ chosen: { wanted, loaded, scale } }: { chosen: ChosenGrids }
 function measuresAt(store: Store, { loaded, scale }: ChosenGrids): ReadonlyMap<string, readonly Measured[]> {
   const measures = new Map<string, Measured[]>();
   if (!loaded.value || !scale || store.step.value === null) return measures;
-  const word = wordings[loaded.value.statistic.quantity];
+  const word = wordings[loaded.value.statistic.unit];
   for (const { run, grid } of loaded.value.grids) {
     grid.rows.forEach(({ layer }, row) => {
       const value = latestValue(grid, row, store.step.value!);
@@ -95,24 +96,21 @@ function measuresAt(store: Store, { loaded, scale }: ChosenGrids): ReadonlyMap<s
   return measures;
 }
 
-const RANK: readonly Severity[] = ["info", "warning", "error"];
-
 /** The worst severity by layer, over all chosen runs. */
 function useWorst(store: Store): ReadonlyMap<string, Severity> {
   const diagnosis = useDiagnosis().value.value;
   const worst = new Map<string, Severity>();
-  for (const { run: name, findings } of diagnosis?.runs ?? []) {
-    const run = store.chosen.value.find((candidate) => candidate.run === name);
-    for (const finding of run ? findings : []) {
-      const layer = layerOf(run!, finding);
-      if (layer) worst.set(layer, worseOf(finding.severity, worst.get(layer)));
+  const chosen = new Set(store.chosen.value.map(({ run }) => run));
+  for (const { run, findings } of diagnosis?.runs ?? []) {
+    for (const { layer, severity } of chosen.has(run) ? findings : []) {
+      if (layer !== null) worst.set(layer, worseOf(severity, worst.get(layer)));
     }
   }
   return worst;
 }
 
 function worseOf(a: Severity, b: Severity | undefined): Severity {
-  return b && RANK.indexOf(b) > RANK.indexOf(a) ? b : a;
+  return b && severities.indexOf(b) > severities.indexOf(a) ? b : a;
 }
 
 function goToLayer(store: Store, name: string): void {

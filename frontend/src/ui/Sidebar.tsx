@@ -1,10 +1,11 @@
 /** What there is to look at: runs to choose, and the network from input to output. */
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
+import { shownName } from "../model/names";
 import { layerKinds } from "../model/network";
 import { counted } from "../model/number_format";
 import { useStore } from "../state/store";
-import type { Run } from "../types";
+import type { Run } from "../types.gen";
 import { LayerList } from "./LayerList";
 
 const POLL_MS = 15_000;
@@ -41,7 +42,7 @@ export function Sidebar() {
             <option value="">All kinds</option>
             {kinds.map((name) => (
               <option key={name} value={name}>
-                {name}
+                {shownName(name)}
               </option>
             ))}
           </select>
@@ -76,18 +77,23 @@ function RunList() {
       <ul class="runs">
         {runs.map((run) => (
           <li key={run.run}>
-            <label title={run.run}>
+            <label title={shownName(run.run)}>
               <input
                 type="checkbox"
-                aria-label={run.title}
+                aria-label={shownName(run.title)}
                 checked={chosen.has(run.run)}
                 onChange={() => toggle(run)}
                 style={{ accentColor: store.colourOf(run) }}
               />
               <span class="dot" style={{ background: store.colourOf(run) }} />
-              <span class="name">{breakable(run.title)}</span>
+              <span class="name">{breakable(shownName(run.title))}</span>
             </label>
-            <button type="button" class="quiet only" aria-label={`Only ${run.title}`} onClick={() => choose([run.run])}>
+            <button
+              type="button"
+              class="quiet only"
+              aria-label={`Only ${shownName(run.title)}`}
+              onClick={() => choose([run.run])}
+            >
               only
             </button>
           </li>
@@ -108,9 +114,9 @@ function breakable(name: string) {
 function RunProblems() {
   const runs = useStore().chosen.value;
   const problems = runs.flatMap(({ title, problems }) =>
-    problems.map(({ tag, message }) => `${title}: ${tag}: ${message}`),
+    problems.map(({ tag, message }) => `${shownName(title)}: ${shownName(tag)}: ${message}`),
   );
-  const notes = runs.flatMap(({ title, record }) => record?.notes.map((note) => `${title}: ${note}`) ?? []);
+  const notes = runs.flatMap(({ title, record }) => record?.notes.map((note) => `${shownName(title)}: ${note}`) ?? []);
   return (
     <>
       <Told title={`${counted(problems.length, "series", "series")} could not be read`} lines={problems} />

@@ -1,4 +1,4 @@
-import { type Statistic, statistics } from "../model/statistics";
+import { heatMap, type Statistic } from "../schema.gen";
 import { useStore } from "../state/store";
 
 /** What the heat map paints and the bars beside the layers measure. */
@@ -7,12 +7,12 @@ export function StatisticSelect({ label, chosen }: { label: string; chosen: Stat
   return (
     <select
       aria-label={label}
-      value={chosen.id}
+      value={chosen.name}
       onChange={(event) => store.update({ statistic: event.currentTarget.value })}
     >
-      {statistics.map(({ id, label }) => (
-        <option key={id} value={id}>
-          {label}
+      {heatMap.map(({ name, title }) => (
+        <option key={name} value={name}>
+          {title}
         </option>
       ))}
     </select>

@@ -2,9 +2,10 @@
 import { useSignalEffect } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { count } from "../model/number_format";
+import { PLUGIN_NAME } from "../schema.gen";
 import { indexAtOrBefore } from "../state/steps";
 import { type Store, useDiagnosis, useStore } from "../state/store";
-import type { Run } from "../types";
+import type { Run } from "../types.gen";
 import { isTyping } from "./words";
 
 const FRAME_MS = 400;
@@ -66,7 +67,7 @@ export function StepCursor() {
       </output>
       <span
         class="muted kept"
-        title="TensorBoard keeps a sample of the steps; --samples_per_plugin=featuremaps=0 keeps all"
+        title={`TensorBoard keeps a sample of the steps; --samples_per_plugin=${PLUGIN_NAME}=0 keeps all`}
       >
         {kept}
       </span>

@@ -2,13 +2,14 @@
 
 import { useMemo } from "preact/hooks";
 import { type Grid, gridScale, toGrid } from "../charts/grid";
-import type { Bounds, Scale } from "../charts/scale";
+import type { Scale } from "../charts/scale";
 import type { Api } from "../data/api";
 import { type Resource, useResource } from "../data/resource";
 import { reports } from "../model/reports";
-import { type Statistic, statistic as statisticOf, statistics } from "../model/statistics";
+import { statistic as statisticOf } from "../model/statistics";
+import { heatMap, type Statistic } from "../schema.gen";
 import { useDiagnosis, useStore } from "../state/store";
-import type { Diagnosis, Run } from "../types";
+import type { Diagnosis, Run } from "../types.gen";
 
 export interface RunNumbers {
   readonly run: Run;
@@ -25,7 +26,6 @@ export interface ChosenGrids {
   readonly wanted: Statistic;
   readonly loaded: Resource<Grids>;
   readonly scale: Scale | null;
-  readonly healthy: Bounds | undefined;
 }
 
 /** Waits for the diagnosis, which says what to show first. */
@@ -35,31 +35,24 @@ export function useGrids(): ChosenGrids {
   const runs = store.chosen.value;
   const wanted = statisticOf(store.state.value.statistic || defaultStatistic(runs, diagnosis));
   const settled = diagnosis !== null || status === "failed";
-  const key = runs.length && settled ? [store.generation.value, wanted.id, runs.map(({ run }) => run)] : null;
+  const key = runs.length && settled ? [store.generation.value, wanted.name, runs.map(({ run }) => run)] : null;
   const loaded = useResource(key && JSON.stringify(key), (signal) => load(store.api, runs, wanted, signal)).value;
   const shown = loaded.value;
-  const healthy = shown ? healthyOf(diagnosis, shown.statistic) : undefined;
-  const scale = useMemo(() => (shown ? scaleOf(shown, healthy) : null), [shown, healthy]);
-  return { wanted, loaded, scale, healthy };
+  const scale = useMemo(() => (shown ? scaleOf(shown) : null), [shown]);
+  return { wanted, loaded, scale };
 }
 
-function scaleOf({ statistic, grids }: Grids, healthy: Bounds | undefined): Scale {
+function scaleOf({ statistic, grids }: Grids): Scale {
   return gridScale(
     grids.map(({ grid }) => grid),
     statistic,
-    healthy,
   );
 }
 
 /** What the worst headline was told by; else the first statistic. */
 function defaultStatistic(runs: readonly Run[], diagnosis: Diagnosis | null): string {
   const worst = diagnosis && reports(runs, diagnosis, () => false)[0]?.headlines[0]?.finding.chart;
-  return (worst && statistics.find(({ id, table }) => id === worst.column && table === worst.table)?.id) || "";
-}
-
-function healthyOf(diagnosis: Diagnosis | null, { table, columns, id }: Statistic): Bounds | undefined {
-  const ranges = diagnosis?.healthy?.[table];
-  return ranges?.[id] ?? (columns.length === 1 ? ranges?.[columns[0] as string] : undefined);
+  return (worst && heatMap.find(({ name, table }) => name === worst.column && table === worst.table)?.name) || "";
 }
 
 async function load(api: Api, runs: readonly Run[], statistic: Statistic, signal: AbortSignal): Promise<Grids> {

@@ -1,6 +1,6 @@
 /** How bad something is, as a shape and a colour; the word stands beside it or is its accessible name. */
 
-import type { Severity } from "../types";
+import type { Severity } from "../types.gen";
 
 export const SEVERITY_WORD: Readonly<Record<Severity, string>> = { error: "Error", warning: "Warning", info: "Note" };
 

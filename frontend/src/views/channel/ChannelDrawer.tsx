@@ -1,12 +1,14 @@
 /** The page of one channel: its map, its filter, what it looks at, and its health over the steps. */
 import { useEffect, useRef } from "preact/hooks";
-import { findLayer, findSeries, layerOfVariable } from "../../model/network";
+import { shownName } from "../../model/names";
+import { findSeries, layerOfVariable } from "../../model/network";
 import { type Store, useStore } from "../../state/store";
-import type { Run } from "../../types";
+import type { Run } from "../../types.gen";
 import { RunName } from "../pictures/RunName";
 import { ChannelFilter } from "./ChannelFilter";
 import { ChannelHealth } from "./ChannelHealth";
 import { ChannelMap } from "./ChannelMap";
+import { kernelOfChannels } from "./source";
 import type { Subject } from "./subject";
 
 export function ChannelDrawer() {
@@ -34,7 +36,7 @@ export function ChannelDrawer() {
       class="drawer"
       ref={drawer}
       tabIndex={-1}
-      aria-label={`Channel ${channel} of ${layer}`}
+      aria-label={`Channel ${channel} of ${shownName(layer)}`}
       onKeyDown={onKeyDown}
     >
       <header>
@@ -48,7 +50,7 @@ export function ChannelDrawer() {
           ‹
         </button>
         <h2>
-          {layer} <span class="muted">channel</span> {channel}
+          {shownName(layer)} <span class="muted">channel</span> {channel}
         </h2>
         <button
           type="button"
@@ -91,19 +93,10 @@ function subjectOf(store: Store): Subject | null {
   const runs = store.chosen.value;
   if (channel === null) return null;
   if (view !== "filters" || !variable)
-    return layer === null ? null : { layer, variable: kernelOf(runs, layer), channel };
+    return layer === null ? null : { layer, variable: kernelOfChannels(runs, layer), channel };
   const owner = layerOfVariable(runs, variable);
   // A layer's other kernels have no filter a channel: they have pages without a map.
-  return { layer: owner && kernelOf(runs, owner) === variable ? owner : variable, variable, channel };
-}
-
-/** The first of a layer's variables that has filters; of a separable convolution the one that has a filter a channel. */
-export function kernelOf(runs: readonly Run[], layer: string): string | null {
-  const known = findLayer(runs, layer)?.weights ?? [];
-  const logged = runs.flatMap((run) => run.pictures.filter((series) => series.kind === "filters"));
-  const own = (name: string, of: string | null) => known.includes(name) || of === layer;
-  const names = logged.filter((series) => own(series.name, series.layer)).map(({ name }) => name);
-  return names.find((name) => name.includes("pointwise")) ?? names[0] ?? null;
+  return { layer: owner && kernelOfChannels(runs, owner) === variable ? owner : variable, variable, channel };
 }
 
 /** How many channels the layer has, as far as a run says: bounded by what was logged. */

@@ -6,10 +6,11 @@ import { drawRgb, drawTiles } from "../../draw/draw";
 import { lut } from "../../draw/lut";
 import { layOut, placeOf } from "../../draw/mosaic";
 import { choices } from "../../model/kernel";
+import { shownName } from "../../model/names";
 import { extentOf, type Limits, symmetric, widened } from "../../model/range";
 import { type Tiles, tileShape, valueAt } from "../../model/tiles";
 import { useStore } from "../../state/store";
-import type { Run } from "../../types";
+import type { Run } from "../../types.gen";
 import { exactNumber, placeName } from "../../ui/words";
 import { PictureState, usePictureData } from "../pictures/Card";
 import { MosaicCanvas } from "../pictures/MosaicCanvas";
@@ -57,7 +58,7 @@ function LoadedFilter({ run, data, filter }: { run: Run; data: PictureData; filt
         mosaic={mosaic}
         paint={paint}
         inputs={[filters, filter]}
-        label={`Filter ${filter} of ${filters.name}, ${run.title}`}
+        label={`Filter ${filter} of ${shownName(filters.name)}, ${shownName(run.title)}`}
         data={{
           "data-kind": "filters",
           "data-name": filters.name,

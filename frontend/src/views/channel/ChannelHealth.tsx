@@ -1,16 +1,18 @@
 /** A channel over the steps: what became of it, its statistics, and its map again and again. */
 
+import type { Channels } from "../../data/frames";
 import { useResource } from "../../data/resource";
 import { drawTiles } from "../../draw/draw";
 import { lut } from "../../draw/lut";
 import { layOut } from "../../draw/mosaic";
-import { type Condition, channelSeries, conditions, healthChanges } from "../../model/channel_health";
+import { channelSeries, conditions, healthChanges } from "../../model/channel_health";
+import { shownName } from "../../model/names";
 import { findSeries } from "../../model/network";
 import { count, counted, number } from "../../model/number_format";
 import { extentOf, type Limits, widened } from "../../model/range";
 import { indexAtOrBefore } from "../../state/steps";
 import { useStore } from "../../state/store";
-import type { Channels, Run } from "../../types";
+import type { Condition, Run } from "../../types.gen";
 import { MosaicCanvas } from "../pictures/MosaicCanvas";
 import { ORDER_NAMES } from "../pictures/order";
 import { ScaleBar } from "../pictures/ScaleBar";
@@ -34,7 +36,7 @@ export function ChannelHealth({ run, subject }: { run: Run; subject: Subject }) 
         <span class="muted">{counted(findSeries(run, "maps", layer)?.steps.length ?? 0, "map")} kept</span>
       </h3>
       <Strip run={run} subject={subject} />
-      <Changes channels={channels.value} subject={subject} run={run} />
+      <Changes channels={channels.value} channel={subject.channel} />
       {STATISTICS.map((name) => (
         <Sparkline key={name} name={name} channels={channels.value!} channel={subject.channel} />
       ))}
@@ -43,9 +45,8 @@ export function ChannelHealth({ run, subject }: { run: Run; subject: Subject }) 
   );
 }
 
-function Changes({ channels, subject, run }: { channels: Channels; subject: Subject; run: Run }) {
-  const activation = run.record?.layers.find((layer) => layer.name === subject.layer)?.activation ?? null;
-  const states = conditions(channels, subject.channel, activation);
+function Changes({ channels, channel }: { channels: Channels; channel: number }) {
+  const states = conditions(channels, channel);
   const changes = healthChanges(channels.steps, states);
   const name = (state: Condition) => <b class={state === "alive" ? undefined : "warned"}>{state}</b>;
   if (changes.length === 0) return <p>{states[0] ? <>{name(states[0])} at every step</> : "No statistics are kept"}</p>;
@@ -103,13 +104,13 @@ function TimeMap({ run, channels, subject }: { run: Run; channels: Channels; sub
   return (
     <details class="time-map">
       <summary>
-        All channels of {subject.layer} by steps: {ORDER_NAMES[statistic]}
+        All channels of {shownName(subject.layer)} by steps: {ORDER_NAMES[statistic]}
       </summary>
       <MosaicCanvas
         mosaic={mosaic}
         paint={(target) => drawTiles(target, mosaic, tiles, [0], [limits], { lut: lut("cividis"), asSummary: false })}
         inputs={[channels, statistic]}
-        label={`${ORDER_NAMES[statistic]} of the channels of ${subject.layer} by steps, ${run.title}`}
+        label={`${ORDER_NAMES[statistic]} of the channels of ${shownName(subject.layer)} by steps, ${shownName(run.title)}`}
         data={{ "data-kind": "time", "data-name": subject.layer, "data-run": run.run }}
         describe={({ row, column }) =>
           `ch ${row}, step ${count(channels.steps[column]!)}: ${number(values[row * columns + column]!)}`

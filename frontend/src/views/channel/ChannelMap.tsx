@@ -3,11 +3,12 @@ import { useMemo } from "preact/hooks";
 import type { Maps } from "../../data/picture";
 import type { Hit } from "../../draw/mosaic";
 import { layOut } from "../../draw/mosaic";
+import { shownName } from "../../model/names";
 import { findLayer } from "../../model/network";
 import { type Box, clipped, receptiveField } from "../../model/receptive";
 import { similarChannels } from "../../model/similar_channels";
 import { useStore } from "../../state/store";
-import type { Run } from "../../types";
+import type { Run } from "../../types.gen";
 import { PictureState, usePictureData } from "../pictures/Card";
 import { box, MosaicCanvas, singleTile } from "../pictures/MosaicCanvas";
 import { InputCanvas, useInputs } from "../pictures/ProbeImage";
@@ -96,7 +97,7 @@ function SingleMap({ run, subject, view, tile, step }: SingleMapProps) {
       mosaic={mosaic}
       paint={(target) => view.paint(target, mosaic, [tile])}
       inputs={[view, tile]}
-      label={`Feature map of ${layer}, channel ${channel}, ${run.title}`}
+      label={`Feature map of ${shownName(layer)}, channel ${channel}, ${shownName(run.title)}`}
       data={{
         "data-kind": "maps",
         "data-name": layer,

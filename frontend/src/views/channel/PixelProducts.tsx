@@ -3,12 +3,14 @@
 import type { Maps } from "../../data/picture";
 import { useResource } from "../../data/resource";
 import { type Hit, placeOf } from "../../draw/mosaic";
+import { activationFunction } from "../../model/activation";
+import { shownName } from "../../model/names";
 import { findLayer } from "../../model/network";
 import { number } from "../../model/number_format";
-import { activationFunction, productsAt } from "../../model/products";
+import { productsAt } from "../../model/products";
 import { type Tiles, TOP_CODE, valueAt } from "../../model/tiles";
 import { useStore } from "../../state/store";
-import type { Layer, Run } from "../../types";
+import type { Layer, Run } from "../../types.gen";
 import { exactNumber, placeName } from "../../ui/words";
 import type { PictureView } from "../pictures/view";
 import { loadOrigin, type Origin, ownFilter, sourceOf } from "./source";
@@ -74,7 +76,7 @@ function Sum({ subject, maps, view, tile, hit, layer, origin }: PixelProductsPro
           {largest.map(({ channel, sum }) => (
             <Row
               key={channel}
-              name={`${origin.maps.kind === "inputs" ? "input channel" : `${origin.maps.name} ch`} ${channel}`}
+              name={`${origin.maps.kind === "inputs" ? "input channel" : `${shownName(origin.maps.name)} ch`} ${channel}`}
               value={sum}
             />
           ))}

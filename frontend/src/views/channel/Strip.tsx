@@ -7,7 +7,7 @@ import { findSeries } from "../../model/network";
 import { count } from "../../model/number_format";
 import { shownStep } from "../../state/steps";
 import { useStore } from "../../state/store";
-import type { Run } from "../../types";
+import type { Run } from "../../types.gen";
 import { useWidth } from "../../ui/hooks";
 import { StillCanvas, singleTile } from "../pictures/MosaicCanvas";
 import { loadPictureData } from "../pictures/picture_data";

@@ -1,11 +1,12 @@
 /** What one channel's value is made from: the maps of the layer before, or the probe input, and the weights. */
 import type { Api } from "../../data/api";
 import type { Filters, Maps } from "../../data/picture";
-import { findSeries } from "../../model/network";
+import { shownName } from "../../model/names";
+import { findLayer, findSeries, kernelOf } from "../../model/network";
 import { denseFilter, type Filter, filterOf, type Source, separableFilter, whyWhole } from "../../model/products";
 import { mapTiles, pixelsOf, TOP_CODE, valueAt } from "../../model/tiles";
 import { shownStep } from "../../state/steps";
-import type { Layer, Run } from "../../types";
+import type { Layer, Run } from "../../types.gen";
 
 const PASSES_ON = /dropout|input|identity/;
 const PASSES_ON_TO_DENSE = /dropout|input|identity|flatten/;
@@ -30,7 +31,7 @@ export function findOrigins(run: Run, layer: Layer): readonly string[] | string 
     const before = known.get(sources[0]!)!;
     if (findSeries(run, "maps", before.name)) found.push(before.name);
     if (!passesOn.test(before.kind ?? ""))
-      return found.length ? found : `The maps of ${before.name}, which come in here, are not logged`;
+      return found.length ? found : `The maps of ${shownName(before.name)}, which come in here, are not logged`;
     sources = before.inputs.filter((name) => known.has(name));
   }
   if (sources.length === 0) return [...found, ""];
@@ -74,7 +75,7 @@ async function loadBefore(
     const name = origin || maps.inputs || "";
     const at = shownStep(findSeries(run, kind, name)?.steps ?? [], step);
     if (at === null) why ||= "The inputs are not logged";
-    else if (origin && at !== step) why ||= `The maps of ${name} are not kept at this step`;
+    else if (origin && at !== step) why ||= `The maps of ${shownName(name)} are not kept at this step`;
     else {
       const before = (await api.picture(run, kind, name, at, signal)) as Maps;
       const missing = whyIncomplete(before);
@@ -86,19 +87,31 @@ async function loadBefore(
 }
 
 function whyIncomplete(maps: Maps): string {
-  if (maps.reduced > 1) return `The maps of ${maps.name}, which come in here, are stored reduced`;
+  if (maps.reduced > 1) return `The maps of ${shownName(maps.name)}, which come in here, are stored reduced`;
   return maps.channels.length < maps.shape[1]!
-    ? `Not all channels of ${maps.name}, which come in here, are stored`
+    ? `Not all channels of ${shownName(maps.name)}, which come in here, are stored`
     : "";
 }
 
 /** A layer's kernel, or the depthwise and the pointwise kernel of a separable convolution. */
 function kernelsOf(run: Run, layer: Layer, variable: string): readonly string[] {
-  if (!/separable/.test(layer.kind ?? "")) return [variable];
-  const names = layer.weights.filter((name) => findSeries(run, "filters", name));
-  const both = ["depthwise", "pointwise"].map((part) => names.find((name) => name.includes(part)));
-  if (!both[0] || !both[1]) throw new Error("Of this separable convolution not both kernels are logged");
+  if (!isSeparable(layer)) return [variable];
+  const both = ["depthwise", "pointwise"].map((part) => layer.weights.find((name) => name.includes(part)));
+  if (!both.every((name) => name && findSeries(run, "filters", name)))
+    throw new Error("Of this separable convolution not both kernels are logged");
   return both as string[];
+}
+
+function isSeparable({ kind }: Layer): boolean {
+  return /separable/.test(kind ?? "");
+}
+
+/** The kernel whose filters make a layer's channels, if it is logged: the run's kernel of the layer, of a separable convolution the pointwise one. */
+export function kernelOfChannels(runs: readonly Run[], layer: string): string | null {
+  const known = findLayer(runs, layer);
+  const pointwise = known && isSeparable(known) ? known.weights.filter((name) => name.includes("pointwise")) : [];
+  const names = [...pointwise, ...runs.flatMap((run) => kernelOf(run, layer) ?? [])];
+  return names.find((name) => runs.some((run) => findSeries(run, "filters", name))) ?? null;
 }
 
 /** One image of what comes in; a sentence where it is not stored. */

@@ -1,10 +1,11 @@
 import { useMemo } from "preact/hooks";
 import type { Filters } from "../../data/picture";
 import { choices } from "../../model/kernel";
+import { shownName } from "../../model/names";
 import { findLayer } from "../../model/network";
 import { count } from "../../model/number_format";
 import { useStore } from "../../state/store";
-import type { Run } from "../../types";
+import type { Run } from "../../types.gen";
 import { shapeName } from "../../ui/words";
 import { Panel } from "../pictures/Panel";
 import type { PictureData } from "../pictures/picture_data";
@@ -77,7 +78,7 @@ function KernelPanel({ run, data, width }: { run: Run; data: PictureData; width:
       view={view}
       step={data.step}
       width={width}
-      label={`Filters of ${data.picture.name}`}
+      label={`Filters of ${shownName(data.picture.name)}`}
     >
       {view.inNorms && <span class="muted">{view.inNorms}</span>}
     </Panel>

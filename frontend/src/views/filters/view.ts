@@ -12,6 +12,7 @@ import {
   type Shown,
   shownOf,
 } from "../../model/kernel";
+import { shownName } from "../../model/names";
 import { groupedOrder, groupNearCopies } from "../../model/near_copies";
 import { number, share } from "../../model/number_format";
 import { extentOf, hull, type Limits, symmetric, tileExtents } from "../../model/range";
@@ -95,7 +96,7 @@ function tilesView(
   }
   const input = shown === "largest" || shown === "inputs" ? "" : own.shape[1]! > 1 ? `, input ${shown}` : "";
   const read = (tile: number, hit: Hit) =>
-    `${own.name} [filter ${tiles.labels[tile]}${input}] ${filterPlace(own, shown, hit)} = ${exactNumber(valueAt(tiles, tile, placeOf(tiles, hit)))}`;
+    `${shownName(own.name)} [filter ${tiles.labels[tile]}${input}] ${filterPlace(own, shown, hit)} = ${exactNumber(valueAt(tiles, tile, placeOf(tiles, hit)))}`;
   return { ...view, caption, read };
 }
 
@@ -122,7 +123,7 @@ function matrixWords(own: Filters, tiles: Tiles): Pick<PictureView, "read" | "ch
     badge: () => "",
     channelOf: (_, hit) => filterOf(hit),
     read: (tile, hit) =>
-      `${own.name} [filter ${filterOf(hit)}, input ${inputOf(hit)}] = ${exactNumber(valueAt(tiles, tile, placeOf(tiles, hit)))}`,
+      `${shownName(own.name)} [filter ${filterOf(hit)}, input ${inputOf(hit)}] = ${exactNumber(valueAt(tiles, tile, placeOf(tiles, hit)))}`,
   };
 }
 
@@ -135,7 +136,7 @@ function rgbView(filters: Filters, own: Filters, data: PictureData, state: ViewS
   const bounds = view.limits.map(({ high }) => high);
   const read = (tile: number, hit: Hit) => {
     const triple = planes.map((plane) => exactNumber(valueAt(plane, tile, placeOf(plane, hit))));
-    return `${own.name} [filter ${planes[0].labels[tile]}] ${placeName(2, hit)} = ${triple.join(", ")}`;
+    return `${shownName(own.name)} [filter ${planes[0].labels[tile]}] ${placeName(2, hit)} = ${triple.join(", ")}`;
   };
   const caption = `${data.baseline ? "difference, " : ""}red, green, blue; zero is grey`;
   return { ...view, caption, read, paint: (target, mosaic, shown) => drawRgb(target, mosaic, planes, shown, bounds) };

@@ -1,11 +1,13 @@
 import { useMemo } from "preact/hooks";
 import type { Maps } from "../../data/picture";
 import { countMarks } from "../../draw/marks";
+import { activationName } from "../../model/activation";
+import { shownName } from "../../model/names";
 import { findLayer } from "../../model/network";
 import { count, number, share } from "../../model/number_format";
 import { extentOf } from "../../model/range";
 import { useStore } from "../../state/store";
-import type { Run } from "../../types";
+import type { Run } from "../../types.gen";
 import { shapeName } from "../../ui/words";
 import { countMeeting } from "../pictures/order";
 import { Panel } from "../pictures/Panel";
@@ -17,14 +19,14 @@ import { mapsView, type PictureView } from "../pictures/view";
 export function MapsCard({ name }: { name: string }) {
   const store = useStore();
   const layer = findLayer(store.chosen.value, name);
-  const activation = layer?.activation === "linear" ? null : layer?.activation;
+  const activation = layer?.activation ?? null;
   return (
     <SeriesCard
       kind="maps"
       name={name}
       layer={name}
       what="Feature maps"
-      known={[layer?.kind, activation]}
+      known={[layer?.kind, activationName(activation) === "linear" ? null : activation]}
       facts={(data) => <MapsFacts maps={data.picture as Maps} />}
       aside={(run, data) => <ProbeImage run={run} maps={data.picture as Maps} step={store.step.value ?? 0} />}
       panel={(run, data, width) => <MapsPanel run={run} data={data} width={width} />}
@@ -66,7 +68,7 @@ function MapsPanel({ run, data, width }: { run: Run; data: PictureData; width: n
         view={view}
         step={data.step}
         width={width}
-        label={`Feature maps of ${data.picture.name}`}
+        label={`Feature maps of ${shownName(data.picture.name)}`}
       />
       {view.style.asSummary && <SummaryNote view={view} />}
     </>

@@ -2,23 +2,20 @@
 
 import { useMemo } from "preact/hooks";
 import { Chart } from "../../charts/Chart";
-import { isBounded } from "../../charts/scale";
 import type { Series } from "../../charts/series";
 import type { ChartSpec } from "../../charts/spec";
 import type { Api } from "../../data/api";
 import { useResource } from "../../data/resource";
-import { evidencePhrases } from "../../model/number_format";
-import { columnLabel, quantityOf } from "../../model/statistics";
-import { column, updateRatio } from "../../model/table";
+import { columnStatistic, statisticSeries, unitOf } from "../../model/statistics";
 import { useStore } from "../../state/store";
-import type { Evidence, Finding, FindingChart, Run } from "../../types";
+import type { Finding, Chart as FindingChart, Run } from "../../types.gen";
 import { Failure, Loading } from "../../ui/States";
 
 export function EvidenceView({ run, finding }: { run: Run; finding: Finding }) {
   return (
     <div class="evidence">
       {finding.chart && <EvidenceChart run={run} chart={finding.chart} />}
-      <Numbers evidence={finding.evidence} />
+      <Numbers shown={finding.shown} />
     </div>
   );
 }
@@ -43,10 +40,10 @@ function EvidenceChart({ run, chart }: { run: Run; chart: FindingChart }) {
   );
 }
 
-function Numbers({ evidence }: { evidence: Evidence }) {
+function Numbers({ shown }: Pick<Finding, "shown">) {
   return (
     <dl class="evidence-numbers">
-      {evidencePhrases(evidence).map(([name, words]) => (
+      {shown.map(([name, words]) => (
         <div key={name}>
           <dt>{name}</dt>
           <dd>{words}</dd>
@@ -63,19 +60,17 @@ async function loadSeries(
   signal: AbortSignal,
 ): Promise<Series> {
   if (table === "losses") return api.losses(run.run, signal);
-  const columns = name === "update_ratio" ? [name, "gap"] : [name];
-  const numbers = await api.table(run.run, table, { columns, rows: table === "progress" ? [] : [row] }, signal);
-  const from = numbers.rows.includes(row) ? row : (numbers.rows[0] ?? row);
-  const values = name === "update_ratio" ? updateRatio(numbers, from) : column(numbers, from, name);
-  return { steps: numbers.steps, values };
+  const statistic = columnStatistic(table, name);
+  const numbers = await api.table(run.run, table, { columns: statistic.columns, rows: [row] }, signal);
+  return { steps: numbers.steps, values: statisticSeries(numbers, row, statistic) };
 }
 
 function evidenceSpec(chart: FindingChart, series: Series, color: string, name: string): ChartSpec {
   return {
-    title: chart.label ?? columnLabel(chart.column),
+    title: chart.label,
     lines: [{ name, color, series, unknown: chart.table === "losses" ? "mark" : "gap" }],
-    quantity: quantityOf(chart.column),
-    log: chart.log ?? false,
-    ...(chart.healthy && isBounded(chart.healthy) ? { healthy: chart.healthy } : {}),
+    unit: unitOf(chart),
+    log: chart.log,
+    usual: chart.healthy ?? undefined,
   };
 }

@@ -2,20 +2,11 @@
 
 import { useSignal } from "@preact/signals";
 import { useId } from "preact/hooks";
+import { shownName } from "../../model/names";
 import { count } from "../../model/number_format";
-import {
-  body,
-  findingKey,
-  type Headline,
-  layerOf,
-  mention,
-  type RunReport,
-  reports,
-  spans,
-  title,
-} from "../../model/reports";
+import { findingKey, type Headline, mention, type RunReport, reports, spans } from "../../model/reports";
 import { useStore } from "../../state/store";
-import type { Diagnosis, Finding, Run } from "../../types";
+import type { Diagnosis, Finding, Run } from "../../types.gen";
 import { SEVERITY_WORD, SeverityIcon } from "../../ui/severity";
 import { dismiss, dismissed, restore } from "./dismissed";
 import { EvidenceView } from "./Evidence";
@@ -75,7 +66,7 @@ function RunName({ run }: { run: Run }) {
   return (
     <span class="of-run">
       <span class="run-dot" style={{ background: store.colourOf(run) }} />
-      {run.title}
+      {shownName(run.title)}
     </span>
   );
 }
@@ -94,7 +85,7 @@ function FindingCard({ headline, compact = false }: { headline: Headline; compac
     <article class={`finding ${finding.severity}${compact ? "" : " headline"}`} aria-labelledby={name}>
       <header>
         <SeverityIcon severity={finding.severity} size={compact ? 14 : 18} />
-        <h3 id={name}>{title(finding)}</h3>
+        <h3 id={name}>{finding.title}</h3>
         {compact && (
           <button
             type="button"
@@ -111,11 +102,9 @@ function FindingCard({ headline, compact = false }: { headline: Headline; compac
       </header>
       {unfolded.value && (
         <>
-          {body(finding) && (
-            <p class="finding-body">
-              <Words text={body(finding)} />
-            </p>
-          )}
+          <p class="finding-body">
+            <Words text={finding.message} />
+          </p>
           <Advice advice={finding.advice} />
           <FindingActions run={run} finding={finding} />
           {folded.length > 0 && <p class="also-seen">Also seen because of it: {folded.map(mention).join(", ")}</p>}
@@ -144,9 +133,7 @@ function Advice({ advice }: { advice: readonly string[] }) {
 function FindingActions({ run, finding }: { run: Run; finding: Finding }) {
   const store = useStore();
   const evidence = useSignal(false);
-  const layer = layerOf(run, finding);
-  const step = finding.first_step;
-  const variable = finding.variable ?? (finding.target_kind === "variable" ? finding.target : undefined);
+  const { layer, variable, first_step: step } = finding;
   return (
     <>
       <p class="finding-actions">

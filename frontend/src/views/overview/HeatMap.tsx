@@ -1,10 +1,10 @@
 /** Layers by steps for one statistic, every chosen run on the same colour scale; a click goes to that layer and step. */
 
-import type { Bounds, Scale } from "../../charts/scale";
+import type { Scale } from "../../charts/scale";
 import { type Lut, lut } from "../../draw/lut";
-import type { Statistic } from "../../model/statistics";
+import type { Statistic } from "../../schema.gen";
 import { useStore } from "../../state/store";
-import type { Diagnosis } from "../../types";
+import type { Diagnosis } from "../../types.gen";
 import { type Grids, useGrids } from "../../ui/grids";
 import { Failure, Loading } from "../../ui/States";
 import { StatisticSelect } from "../../ui/StatisticSelect";
@@ -12,11 +12,11 @@ import { RunGrid } from "./RunGrid";
 import { ScaleBar } from "./ScaleBar";
 
 export function HeatMap({ diagnosis }: { diagnosis: Diagnosis | null }) {
-  const { wanted, loaded, scale, healthy } = useGrids();
+  const { wanted, loaded, scale } = useGrids();
   const { status, value, message } = loaded;
   return (
     <section class="heat-map" aria-label="Layers by steps">
-      {value && scale && <Drawn {...{ loaded: value, scale, healthy, diagnosis, wanted }} />}
+      {value && scale && <Drawn {...{ loaded: value, scale, diagnosis, wanted }} />}
       {status === "failed" && <Failure message={message} />}
       {!value && status === "loading" && <Loading what="statistics" />}
     </section>
@@ -26,18 +26,17 @@ export function HeatMap({ diagnosis }: { diagnosis: Diagnosis | null }) {
 interface DrawnProps {
   readonly loaded: Grids;
   readonly scale: Scale;
-  readonly healthy: Bounds | undefined;
   readonly diagnosis: Diagnosis | null;
   readonly wanted: Statistic;
 }
 
-function Drawn({ loaded: { statistic, grids }, scale, healthy, diagnosis, wanted }: DrawnProps) {
+function Drawn({ loaded: { statistic, grids }, scale, diagnosis, wanted }: DrawnProps) {
   const colours = useColours(statistic);
   return (
     <>
       <header>
         <StatisticSelect label="Statistic" chosen={wanted} />
-        <ScaleBar scale={scale} quantity={statistic.quantity} colours={colours} {...(healthy ? { healthy } : {})} />
+        <ScaleBar scale={scale} unit={statistic.unit} colours={colours} usual={statistic.usual} />
       </header>
       {grids.map(({ run, grid }) => {
         const findings = diagnosis?.runs.find((one) => one.run === run.run)?.findings ?? [];

@@ -7,7 +7,7 @@ import type { ChartSpec, Line } from "../../charts/spec";
 import type { Api } from "../../data/api";
 import { useResource } from "../../data/resource";
 import { useStore } from "../../state/store";
-import type { Run } from "../../types";
+import type { Run } from "../../types.gen";
 import { Failure, Loading } from "../../ui/States";
 import { choiceKey, choiceLabel, holder, readChoice, type ScalarChoice, scalarChoices } from "./scalars";
 
@@ -32,7 +32,11 @@ export function LossChart({ height = 180 }: { height?: number }) {
   const { status, value, message } = loaded.value;
   const dark = store.dark.value;
   const spec = useMemo(() => {
-    const named = (value ?? []).map((one) => ({ ...one, name: one.run.title, color: store.colourOf(one.run) }));
+    const named = (value ?? []).map((one) => ({
+      ...one,
+      name: one.run.title,
+      color: store.colourOf(one.run),
+    }));
     return lossSpec(named, beside && choiceLabel(beside), Math.min(MOST_SMOOTHING, smoothing), logLoss);
   }, [value, dark, smoothing, logLoss]);
   if (status === "failed") return <Failure message={message} />;
@@ -91,7 +95,7 @@ export function lossSpec(
         right: true,
       }),
     );
-  return { title: "Loss", lines: [...losses, ...others], quantity: "number", log };
+  return { title: "Loss", lines: [...losses, ...others], unit: "number", log };
 }
 
 /** What can be laid beside the loss, asked for at the same time as the losses. */
@@ -99,7 +103,7 @@ function useChoices(runs: readonly Run[]): readonly ScalarChoice[] {
   const { api, generation } = useStore();
   const key = JSON.stringify([generation.value, runs.map(({ run }) => run)]);
   const loaded = useResource(key, (signal) =>
-    Promise.all(runs.map(async (run) => ({ run, names: await api.scalarNames(run.run, signal) }))),
+    Promise.all(runs.map(async (run) => ({ run, names: (await api.scalarNames(run.run, signal)).scalars }))),
   );
   return scalarChoices(loaded.value.value ?? []);
 }

@@ -1,8 +1,9 @@
 /** What was found in the runs that are not chosen, a line each: nothing wrong should stay unseen for want of a tick. */
 
 import { useResource } from "../../data/resource";
+import { shownName } from "../../model/names";
 import { counted } from "../../model/number_format";
-import { reports, title } from "../../model/reports";
+import { reports } from "../../model/reports";
 import { useStore } from "../../state/store";
 import { SeverityIcon } from "../../ui/severity";
 import { dismissed } from "./dismissed";
@@ -30,11 +31,11 @@ export function OtherRuns() {
           <li key={run.run}>
             <SeverityIcon severity={worst?.finding.severity ?? "info"} size={12} named />{" "}
             <button type="button" class="quiet" onClick={() => store.update({ runs: [run.run] })}>
-              {worst && title(worst.finding)}
+              {worst?.finding.title}
             </button>{" "}
             <span class="of-run">
               <span class="run-dot" style={{ background: store.colourOf(run) }} />
-              {run.title}
+              {shownName(run.title)}
             </span>
           </li>
         ))}

@@ -3,17 +3,16 @@
 import { useMemo } from "preact/hooks";
 import { Chart } from "../../charts/Chart";
 import { type Grid, toGrid } from "../../charts/grid";
-import { REFERENCE_RATIO, REFERENCE_WORDS } from "../../charts/reference";
 import type { ChartSpec } from "../../charts/spec";
 import { useResource } from "../../data/resource";
 import { cssColour, ENTRIES, type Lut, lut } from "../../draw/lut";
-import { statistic } from "../../model/statistics";
+import { shownName } from "../../model/names";
+import { UPDATE_RATIO } from "../../model/statistics";
 import { useStore } from "../../state/store";
-import type { Run } from "../../types";
+import type { Run } from "../../types.gen";
 import { Failure } from "../../ui/States";
 import { costSentence } from "./cost";
 
-const RATIO = statistic("update_ratio");
 export function RatioCharts() {
   return (
     <>
@@ -30,7 +29,7 @@ function RatioChart({ run }: { run: Run }) {
   const several = store.chosen.value.length > 1;
   const key = run.variable_rows.length ? JSON.stringify([store.generation.value, run.run]) : null;
   const loaded = useResource(key, async (signal) =>
-    toGrid(run, await store.api.table(run.run, "variables", { columns: RATIO.columns }, signal), RATIO),
+    toGrid(run, await store.api.table(run.run, "variables", { columns: UPDATE_RATIO.columns }, signal), UPDATE_RATIO),
   );
   const { status, value, message } = loaded.value;
   const title = several ? `Update ratio by layer, ${run.title}` : "Update ratio by layer";
@@ -61,7 +60,7 @@ export function ratioSpec(title: string, grid: Grid, colours: Lut, dark: boolean
       series: { steps: grid.steps, values: grid.values.subarray(row * width, (row + 1) * width) },
     };
   });
-  return { title, lines, quantity: "ratio", log: true, healthy: REFERENCE_RATIO, healthyLabel: REFERENCE_WORDS };
+  return { title, lines, unit: UPDATE_RATIO.unit, log: UPDATE_RATIO.log, usual: UPDATE_RATIO.usual };
 }
 
 export function Cost() {
@@ -84,7 +83,7 @@ function CostOf({ run, named }: { run: Run; named: boolean }) {
   if (!sentence) return null;
   return (
     <p>
-      What logging costs{named ? ` in ${run.title}` : ""}: {sentence}
+      What logging costs{named ? ` in ${shownName(run.title)}` : ""}: {sentence}
     </p>
   );
 }

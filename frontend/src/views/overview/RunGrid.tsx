@@ -2,15 +2,16 @@
 
 import { useSignal } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
-import { cellAt, type Grid, gridValue, type MarkedCells, markedCells, paint, rowName } from "../../charts/grid";
+import { cellAt, type Grid, gridValue, type MarkedCells, markedCells, paint } from "../../charts/grid";
 import type { Scale } from "../../charts/scale";
 import { indexAt } from "../../charts/series";
 import type { Lut } from "../../draw/lut";
+import { rowName, shownName } from "../../model/names";
 import { count, type Wording, wordings } from "../../model/number_format";
-import { isConsequence, title } from "../../model/reports";
-import type { Statistic } from "../../model/statistics";
+import { isConsequence } from "../../model/reports";
+import type { Statistic } from "../../schema.gen";
 import { useStore } from "../../state/store";
-import type { Finding, Run } from "../../types";
+import type { Finding, Run } from "../../types.gen";
 import { SeverityIcon } from "../../ui/severity";
 
 export interface RunGridProps {
@@ -31,9 +32,9 @@ interface Cell {
 export function RunGrid({ run, grid, scale, colours, statistic, findings, titled }: RunGridProps) {
   const store = useStore();
   const hovered = useSignal<Cell | null>(null);
-  const marked = useMemo(() => markedCells(run, grid, findings), [run, grid, findings]);
+  const marked = useMemo(() => markedCells(grid, findings), [grid, findings]);
   const now = store.step.value === null ? -1 : indexAt(grid.steps, store.step.value);
-  const word = wordings[statistic.quantity];
+  const word = wordings[statistic.unit];
   const go = ({ row, time }: Cell) => {
     const { layer, source } = grid.rows[row] as Grid["rows"][number];
     const step = grid.steps[time] as number;
@@ -45,7 +46,7 @@ export function RunGrid({ run, grid, scale, colours, statistic, findings, titled
       {titled && (
         <h3 class="of-run">
           <span class="run-dot" style={{ background: store.colourOf(run) }} />
-          {run.title}
+          {shownName(run.title)}
         </h3>
       )}
       {grid.rows.length === 0 ? (
@@ -106,7 +107,7 @@ function Labels({ grid, word, now, marked, go }: LabelsProps) {
             key={layer}
             type="button"
             tabIndex={row === current.value ? 0 : -1}
-            title={mark ? `${rowName(layer)}: ${title(mark.finding)}` : rowName(layer)}
+            title={mark ? `${rowName(layer)}: ${mark.finding.title}` : rowName(layer)}
             onClick={() => go({ row, time: Math.max(0, now) })}
           >
             <span class="grid-name">{rowName(layer)}</span>{" "}

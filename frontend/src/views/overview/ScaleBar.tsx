@@ -1,31 +1,33 @@
 /** The colour scale of the heat map, with numbers under it and the usual range marked over it. */
 
-import { type Bounds, position, type Scale, ticks } from "../../charts/scale";
+import { position, type Scale, ticks } from "../../charts/scale";
 import { cssGradient, type Lut } from "../../draw/lut";
-import { type Quantity, wordings } from "../../model/number_format";
+import { wordings } from "../../model/number_format";
+import type { Unit } from "../../schema.gen";
+import type { HealthyRange } from "../../types.gen";
 
 export interface ScaleBarProps {
   readonly scale: Scale;
-  readonly quantity: Quantity;
+  readonly unit: Unit;
   readonly colours: Lut;
-  readonly healthy?: Bounds;
+  readonly usual: HealthyRange | undefined;
 }
 
-export function ScaleBar({ scale, quantity, colours, healthy }: ScaleBarProps) {
-  const word = wordings[quantity];
+export function ScaleBar({ scale, unit, colours, usual }: ScaleBarProps) {
+  const word = wordings[unit];
   const at = (value: number) => `${position(scale, value) * 100}%`;
   const label = `Colour scale from ${word(scale.low)} to ${word(scale.high)}`;
   return (
     <div class="scale-bar">
-      {healthy && (
+      {usual && (
         <div
           class="scale-usual"
           style={{
-            left: at(healthy[0] ?? scale.low),
-            right: `calc(100% - ${at(healthy[1] ?? scale.high)})`,
+            left: at(usual[0] ?? scale.low),
+            right: `calc(100% - ${at(usual[1] ?? scale.high)})`,
           }}
         >
-          <span>{usualWords(healthy, word)}</span>
+          <span>{usualWords(usual, word)}</span>
         </div>
       )}
       <div class="scale-colours" role="img" aria-label={label} style={{ background: cssGradient(colours) }} />
@@ -40,8 +42,9 @@ export function ScaleBar({ scale, quantity, colours, healthy }: ScaleBarProps) {
   );
 }
 
-/** "usual: from 1 %", "usual: up to 60 %", "usual: 1e-4 to 1e-2". */
-export function usualWords([low, high]: Bounds, word: (value: number) => string): string {
+/** "usual: from 1 %", "usual: up to 60 %", "usual: 1e-4 to 1e-2", "usual: 0". */
+export function usualWords([low, high]: HealthyRange, word: (value: number) => string): string {
   if (low === null) return high === null ? "" : `usual: up to ${word(high)}`;
+  if (low === high) return `usual: ${word(low)}`;
   return high === null ? `usual: from ${word(low)}` : `usual: ${word(low)} to ${word(high)}`;
 }

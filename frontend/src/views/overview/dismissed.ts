@@ -1,8 +1,9 @@
 /** Findings that a person has put aside as "not a problem here", kept in this browser. */
 
 import { signal } from "@preact/signals";
+import { PLUGIN_NAME } from "../../schema.gen";
 
-const STORE = "featuremaps.dismissed";
+const STORE = `${PLUGIN_NAME}.dismissed`;
 
 export const dismissed = signal<ReadonlySet<string>>(load());
 

@@ -1,6 +1,6 @@
 /** Scalars that can be laid beside the loss: the same choice holds for every run, so it is a tag and where it stands relative to the run. */
 
-import type { Run, ScalarNames } from "../../types";
+import type { Run, ScalarNames } from "../../types.gen";
 
 export interface ScalarChoice {
   /** Path of the run that has it, below the parent of ours; empty is the parent itself. */
@@ -9,7 +9,9 @@ export interface ScalarChoice {
 }
 
 /** All choices that some of the runs offer, each once. */
-export function scalarChoices(names: readonly { readonly run: Run; readonly names: ScalarNames }[]): ScalarChoice[] {
+export function scalarChoices(
+  names: readonly { readonly run: Run; readonly names: ScalarNames["scalars"] }[],
+): ScalarChoice[] {
   const found = new Map<string, ScalarChoice>();
   for (const { run, names: byRun } of names)
     for (const [of, tags] of Object.entries(byRun))

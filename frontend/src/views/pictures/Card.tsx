@@ -4,7 +4,7 @@ import { useEffect } from "preact/hooks";
 import { type Resource, useResource } from "../../data/resource";
 import type { ViewState } from "../../state/state";
 import { useStore } from "../../state/store";
-import type { PictureKind, Run } from "../../types";
+import type { PictureKind, Run } from "../../types.gen";
 import { useNearby } from "../../ui/hooks";
 import { Failure, Loading } from "../../ui/States";
 import { loadPictureData, type PictureData, type PictureRequest, pictureKey, prefetchNeighbours } from "./picture_data";

@@ -7,10 +7,11 @@ import { download } from "../../data/download";
 import type { Picture } from "../../data/picture";
 import { countMarks } from "../../draw/marks";
 import { type Hit, layOut, type Mosaic } from "../../draw/mosaic";
+import { shownName } from "../../model/names";
 import { count, counted } from "../../model/number_format";
 import { tilesToNpy } from "../../model/tiles";
 import { useStore } from "../../state/store";
-import type { Run } from "../../types";
+import type { Run } from "../../types.gen";
 import { MosaicCanvas } from "./MosaicCanvas";
 import { MarkLegend, ScaleBar } from "./ScaleBar";
 import type { PictureView } from "./view";
@@ -57,12 +58,12 @@ export function Panel({ run, picture, view, step, width, label, children }: Pane
   const fileStem = `${run.title}_${picture.kind}_${picture.name}_step${step}`;
   const shownLimits = pointed.value === null ? (view.shared ? limits[0] : null) : limits[pointed.value];
   return (
-    <figure class="panel" aria-label={`${label}, ${run.title}`}>
+    <figure class="panel" aria-label={`${label}, ${shownName(run.title)}`}>
       <MosaicCanvas
         mosaic={mosaic}
         paint={(target) => view.paint(target, mosaic, order)}
         inputs={[view, width, whole.value]}
-        label={`${label}, ${run.title}, step ${step}: ${counted(order.length, "tile")}`}
+        label={`${label}, ${shownName(run.title)}, step ${step}: ${counted(order.length, "tile")}`}
         data={data}
         describe={(hit) => view.read(order[hit.tile]!, hit)}
         hovered={hovered}

@@ -9,7 +9,7 @@ import { hull, widened } from "../../model/range";
 import { mapTiles } from "../../model/tiles";
 import { shownStep } from "../../state/steps";
 import { useStore } from "../../state/store";
-import type { Run } from "../../types";
+import type { Run } from "../../types.gen";
 import { StillCanvas, singleTile } from "./MosaicCanvas";
 import { storedExtents } from "./view";
 

@@ -1,5 +1,6 @@
+import { shownName } from "../../model/names";
 import { useStore } from "../../state/store";
-import type { Run } from "../../types";
+import type { Run } from "../../types.gen";
 
 /** Whose picture this is, where there are several runs. */
 export function RunName({ run }: { run: Run }) {
@@ -8,7 +9,7 @@ export function RunName({ run }: { run: Run }) {
   return (
     <b class="run-name">
       <span class="dot" style={{ background: store.colourOf(run) }} />
-      {run.title}
+      {shownName(run.title)}
     </b>
   );
 }

@@ -1,9 +1,10 @@
 /** One layer's maps or one kernel: the same tile of every chosen run above the same tile. */
 import type { ComponentChildren } from "preact";
+import { shownName } from "../../model/names";
 import { findSeries } from "../../model/network";
 import { count } from "../../model/number_format";
 import { useStore } from "../../state/store";
-import type { PictureKind, Run } from "../../types";
+import type { PictureKind, Run } from "../../types.gen";
 import { useWidth } from "../../ui/hooks";
 import { Card, PictureState, usePictureData } from "./Card";
 import type { PictureData } from "./picture_data";
@@ -35,11 +36,11 @@ export function SeriesCard({ layer, what, known, ...parts }: SeriesCardProps) {
     <Card
       name={name}
       layer={layer}
-      title={`${what} of ${name}`}
+      title={`${what} of ${shownName(name)}`}
       body={(nearby) => (
         <>
           <h3>
-            {name}
+            {shownName(name)}
             {[...new Set(known)].filter(Boolean).map((words) => (
               <small key={words}> · {words}</small>
             ))}

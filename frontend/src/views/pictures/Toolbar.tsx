@@ -1,9 +1,10 @@
 /** How pictures are looked at: chosen here, never at logging. */
 import { COLOUR_MAPS, type ColourMap } from "../../draw/lut";
+import { shownName } from "../../model/names";
 import { RANGES, type Range } from "../../model/range";
 import { DIFFERENCES, type Difference, ORDERS, type Order, type ViewState } from "../../state/state";
 import { useStore } from "../../state/store";
-import { ORDER_NAMES } from "./order";
+import { CONDITIONS, ORDER_NAMES } from "./order";
 
 type PictureView = "maps" | "filters";
 
@@ -76,12 +77,7 @@ export function PictureToolbar({ kind }: { kind: PictureView }) {
         <Select
           label="Show"
           value={state.value.only}
-          options={[
-            ["", "all channels"],
-            ["dead", "dead"],
-            ["constant", "constant"],
-            ["nonfinite", "not finite"],
-          ]}
+          options={[["", "all channels"], ...Object.entries(CONDITIONS)]}
           change={(only) => set({ only })}
         />
       )}
@@ -128,7 +124,7 @@ function DifferenceChoice() {
         <Select
           label="Run to subtract"
           value={differenceRun ?? ""}
-          options={others.map((run) => [run.run, run.title])}
+          options={others.map((run) => [run.run, shownName(run.title)])}
           change={(value) => store.update({ differenceRun: value })}
         />
       )}

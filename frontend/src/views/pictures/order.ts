@@ -1,7 +1,10 @@
 /** Which tiles are shown, and in which order. */
 import type { Maps, Picture, Stats } from "../../data/picture";
+import { activationFacts } from "../../model/activation";
+import { conditionOf } from "../../model/channel_health";
 import { pixelsOf, type Tiles, valueAt } from "../../model/tiles";
 import type { Order } from "../../state/state";
+import type { Condition } from "../../types.gen";
 
 export const ORDER_NAMES: Readonly<Record<Order, string>> = {
   channel: "channel",
@@ -15,42 +18,30 @@ export const ORDER_NAMES: Readonly<Record<Order, string>> = {
   alike: "near-copies together",
 };
 
-/** Conditions that a channel can be picked out by. */
-export const CONDITIONS = ["dead", "constant", "nonfinite"] as const;
-export type Condition = (typeof CONDITIONS)[number];
+/** Conditions that a channel can be picked out by, as they stand in the address. */
+export const CONDITIONS: Readonly<Record<string, Condition>> = {
+  dead: "dead",
+  constant: "constant",
+  saturated: "saturated",
+  nonfinite: "not finite",
+};
 
-const RELU_LIKE = new Set(["relu", "relu6"]);
-
-/** Whether a channel is 0 (or less, where the activation is ReLU-like) at every position of every sample. */
-export function isDead(stats: Stats, channel: number, activation: string | null): boolean {
-  const highest = stats.get("max")?.[channel] ?? Number.NaN;
-  return stats.get("zeros")?.[channel] === 1 || (activation !== null && RELU_LIKE.has(activation) && highest <= 0);
-}
-
-export function meets(condition: Condition, stats: Stats, channel: number, activation: string | null): boolean {
-  const stat = (name: string) => stats.get(name)?.[channel] ?? Number.NaN;
-  switch (condition) {
-    case "dead":
-      return isDead(stats, channel, activation);
-    case "constant":
-      return stat("min") === stat("max");
-    case "nonfinite":
-      return stat("nan") + stat("pos_inf") + stat("neg_inf") > 0;
-  }
+/** What each channel is at the step of the picture. */
+export function conditionsOf({ stats, activation }: Maps): (channel: number) => Condition {
+  const facts = activationFacts(activation);
+  return (channel) => conditionOf((name) => stats.get(name)?.[channel] ?? Number.NaN, facts);
 }
 
 /** The one word that a tile's badge says; empty for an ordinary channel. */
-export function badge(picture: Picture, label: number): string {
-  const activation = picture.kind === "maps" ? picture.activation : null;
-  if (meets("nonfinite", picture.stats, label, activation)) return "not finite";
-  if (picture.kind === "maps" && isDead(picture.stats, label, activation)) return "dead";
-  return meets("constant", picture.stats, label, activation) && picture.kind === "maps" ? "constant" : "";
+export function badge(condition: Condition): string {
+  return Object.values(CONDITIONS).includes(condition) ? condition : "";
 }
 
-/** Counts channels of the whole layer that meet a condition. */
+/** Counts channels of the whole layer that are in a condition. */
 export function countMeeting(maps: Maps, condition: Condition): number {
   const channels = Array.from({ length: maps.shape[1]! }, (_, channel) => channel);
-  return channels.filter((channel) => meets(condition, maps.stats, channel, maps.activation)).length;
+  const conditionAt = conditionsOf(maps);
+  return channels.filter((channel) => conditionAt(channel) === condition).length;
 }
 
 /** Indices of tiles by a number each, largest first; what is not known comes last, equals stay as they were. */
@@ -62,10 +53,10 @@ export function largestFirst(scores: ArrayLike<number>): number[] {
 /** Tiles in order. `first` are the tiles of the first kept step, needed only for the change since then. */
 export function tileOrder(tiles: Tiles, picture: Picture, order: Order, only: string, first: Tiles | null): number[] {
   const all = largestFirst(scores(tiles, picture.stats, order, first));
-  const condition = CONDITIONS.find((name) => name === only);
-  if (!condition) return all;
-  const activation = picture.kind === "maps" ? picture.activation : null;
-  return all.filter((tile) => meets(condition, picture.stats, tiles.labels[tile]!, activation));
+  const condition = Object.hasOwn(CONDITIONS, only) ? CONDITIONS[only] : undefined;
+  if (!condition || picture.kind === "filters") return all;
+  const conditionAt = conditionsOf(picture);
+  return all.filter((tile) => conditionAt(tiles.labels[tile]!) === condition);
 }
 
 function scores(tiles: Tiles, stats: Stats, order: Order, first: Tiles | null): readonly number[] {

@@ -1,11 +1,11 @@
 /** Fetches all that one mosaic needs at one step: the picture, what is subtracted from it, and what its range spans. */
 import type { Api } from "../../data/api";
 import type { Picture } from "../../data/picture";
-import { findSeries } from "../../model/network";
+import { findLayer, findSeries } from "../../model/network";
 import { extentOverSteps, hull, type Limits, NO_LIMITS } from "../../model/range";
 import type { ViewState } from "../../state/state";
 import { shownStep } from "../../state/steps";
-import type { PictureKind, Run } from "../../types";
+import type { PictureKind, Run } from "../../types.gen";
 
 export interface PictureData {
   readonly step: number;
@@ -55,7 +55,20 @@ export async function loadPictureData(
     state.order === "change" ? api.picture(run, kind, name, steps[0]!, signal) : null,
     wideLimits(api, request, signal),
   ]);
-  return { step, picture, baseline, baselineStep: before?.step ?? null, first, wide };
+  return {
+    step,
+    picture: described(run, picture),
+    baseline,
+    baselineStep: before?.step ?? null,
+    first,
+    wide,
+  };
+}
+
+/** Maps with the activation that the run record says, or else the picture. */
+function described(run: Run, picture: Picture): Picture {
+  const layer = picture.kind === "maps" && findLayer([run], picture.name);
+  return layer ? { ...picture, activation: layer.activation } : picture;
 }
 
 /** Fetches the neighbouring steps while there is nothing else to do, so that the cursor can move at once. */

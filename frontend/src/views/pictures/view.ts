@@ -5,11 +5,12 @@ import { drawTiles, type Style } from "../../draw/draw";
 import { type ColourMap, lut } from "../../draw/lut";
 import type { Hit, Mosaic } from "../../draw/mosaic";
 import { placeOf } from "../../draw/mosaic";
+import { shownName } from "../../model/names";
 import { hull, type Limits, limitsOfTiles, NO_LIMITS, type Range, tileExtents } from "../../model/range";
 import { difference, mapTiles, pixelsOf, type Tiles, valueAt } from "../../model/tiles";
 import type { ViewState } from "../../state/state";
 import { exactNumber, placeName } from "../../ui/words";
-import { badge, tileOrder } from "./order";
+import { badge, conditionsOf, tileOrder } from "./order";
 import type { PictureData } from "./picture_data";
 
 export interface PictureView {
@@ -55,10 +56,11 @@ export function mapsView(data: PictureData, state: ViewState): PictureView | nul
   const range = state.range === "channel" && pixelsOf(tiles) === 1 ? "layer" : state.range;
   const look = { range, colours: state.colours, differs: base !== null, wide: data.wide };
   const view = compose(tiles, order, extents, state, look);
+  const conditionAt = conditionsOf(picture);
   const axes = picture.shape.length - 2;
   const read = (tile: number, hit: Hit) =>
-    `${picture.name} [ch ${tiles.labels[tile]}] ${placeName(axes, hit)} = ${exactNumber(valueAt(tiles, tile, placeOf(tiles, hit)))}`;
-  return { ...view, read, badge: (tile) => badge(picture, tiles.labels[tile]!) };
+    `${shownName(picture.name)} [ch ${tiles.labels[tile]}] ${placeName(axes, hit)} = ${exactNumber(valueAt(tiles, tile, placeOf(tiles, hit)))}`;
+  return { ...view, read, badge: (tile) => badge(conditionAt(tiles.labels[tile]!)) };
 }
 
 export interface Look {

@@ -1,5 +1,6 @@
 /** The cells of one variable at the step cursor. */
 
+import { shownName } from "../../model/names";
 import { count, number, ratio, share, size } from "../../model/number_format";
 import { useStore } from "../../state/store";
 import { RatioAxis, Sparkline } from "./axis";
@@ -25,17 +26,17 @@ export function VariableCells({ row, id, opened, reachable, skipped }: VariableC
     <>
       <th scope="row">
         <span class="variable-cell">
-          {several && <RunDot color={color} title={run.title} />}
+          {several && <RunDot color={color} title={shownName(run.title)} />}
           <button
             type="button"
             id={id}
             class="variable-open"
             tabIndex={reachable ? 0 : -1}
             aria-expanded={opened}
-            aria-label={variable}
-            title={verdictMessage ? `${variable}: ${verdictMessage}` : variable}
+            aria-label={shownName(variable)}
+            title={[shownName(variable), verdictMessage].filter(Boolean).join(": ")}
           >
-            {variable.slice(skipped)}
+            {shownName(variable.slice(skipped))}
           </button>
           <span class="variable-size">{size(row.series.size)}</span>
         </span>

@@ -4,10 +4,11 @@ import { useMemo } from "preact/hooks";
 import { Chart } from "../../charts/Chart";
 import type { ChartSpec } from "../../charts/spec";
 import type { Api } from "../../data/api";
+import type { Table } from "../../data/frames";
 import { useResource } from "../../data/resource";
+import { shownName } from "../../model/names";
 import { count } from "../../model/number_format";
 import { useStore } from "../../state/store";
-import type { Table } from "../../types";
 import { Failure, Loading } from "../../ui/States";
 import { LossChart } from "../overview/LossChart";
 import {
@@ -34,13 +35,13 @@ export function VariableDetail({ rows, close }: { rows: readonly VariableRow[]; 
   const loaded = useResource(key, (signal) => load(store.api, variable, runs, signal));
   const { status, value, message } = loaded.value;
   return (
-    <section class="variable-detail" aria-label={`${variable} over the steps`}>
+    <section class="variable-detail" aria-label={`${shownName(variable)} over the steps`}>
       <DetailHead rows={rows} close={close} />
       {status === "failed" && <Failure message={message} />}
       {value && value.variable === variable ? (
         <DetailCharts rows={rows} tables={value.tables} />
       ) : (
-        status === "loading" && <Loading what={variable} />
+        status === "loading" && <Loading what={shownName(variable)} />
       )}
     </section>
   );
@@ -55,7 +56,7 @@ function DetailHead({ rows, close }: { rows: readonly VariableRow[]; close: () =
   const hasFilter = run.pictures.some(({ kind, name }) => kind === "filters" && name === variable);
   return (
     <header>
-      <h2>{variable}</h2>
+      <h2>{shownName(variable)}</h2>
       <span class="variable-size">{described}</span>
       {hasFilter && (
         <button type="button" onClick={() => store.open("filters", { variable, layer })}>
@@ -68,7 +69,7 @@ function DetailHead({ rows, close }: { rows: readonly VariableRow[]; close: () =
       {rows.map(({ series }) => (
         <p key={series.run.run}>
           {rows.length > 1 && <span class="run-dot" style={{ background: store.colourOf(series.run) }} />}
-          {rows.length > 1 && `${series.run.title}: `}
+          {rows.length > 1 && `${shownName(series.run.title)}: `}
           <VerdictMark verdict={series.verdict} />
           {series.verdictMessage && ` ${series.verdictMessage}`}
         </p>

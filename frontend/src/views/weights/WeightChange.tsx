@@ -3,7 +3,7 @@
 import { useSignal } from "@preact/signals";
 import { useMemo } from "preact/hooks";
 import { useDiagnosis, useStore } from "../../state/store";
-import type { Diagnosis, Run } from "../../types";
+import type { Diagnosis, Run } from "../../types.gen";
 import { Failure, Loading } from "../../ui/States";
 import { type RunNumbers, tableOf, useRunNumbers } from "./data";
 import { needsNumbers, rowAt, type Sorting, sorted, type VariableRow, variableSeries } from "./rows";

@@ -1,17 +1,18 @@
 /** Small drawings inside the table: a value on a logarithmic axis, and a line over the steps. */
 
-import { REFERENCE_RATIO } from "../../charts/reference";
 import { position, type Scale } from "../../charts/scale";
 import { indexAt, type Series, thin } from "../../charts/series";
 import { ratio } from "../../model/number_format";
+import { UPDATE_RATIO } from "../../model/statistics";
 
 export const RATIO_SCALE: Scale = { log: true, low: 1e-8, high: 1 };
 const LABELLED = [1e-8, 1e-6, 1e-4, 1e-2, 1];
 
 const percent = (value: number) => `${position(RATIO_SCALE, value) * 100}%`;
+const [USUAL_LOW, USUAL_HIGH] = UPDATE_RATIO.usual ?? [null, null];
 const BAND = {
-  left: percent(REFERENCE_RATIO[0]),
-  right: `${100 - position(RATIO_SCALE, REFERENCE_RATIO[1]) * 100}%`,
+  left: percent(USUAL_LOW ?? RATIO_SCALE.low),
+  right: `${100 - position(RATIO_SCALE, USUAL_HIGH ?? RATIO_SCALE.high) * 100}%`,
 };
 
 /** The update ratio as a dot on the axis; exact zeros and what lies beyond stand hollow at its ends. */

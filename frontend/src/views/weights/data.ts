@@ -1,11 +1,12 @@
 /** The numbers of the weight-change table, fetched for the rows that are in sight or that decide their order. */
 
 import type { Api, TableParts } from "../../data/api";
+import type { Table } from "../../data/frames";
 import { type Resource, useResource } from "../../data/resource";
 import { RequestError } from "../../data/source";
 import type { NumberTable } from "../../model/table";
 import { useStore } from "../../state/store";
-import type { Run, Table } from "../../types";
+import type { Run } from "../../types.gen";
 import { networkOrder, TABLE_COLUMNS } from "./rows";
 
 /** Rows that are fetched together, in the order of the network: about a screen of them. */

@@ -1,9 +1,9 @@
 /** The charts of one variable, as plain values. */
 
-import { REFERENCE_RATIO, REFERENCE_WORDS } from "../../charts/reference";
 import type { Area, ChartSpec, Line } from "../../charts/spec";
 import { count } from "../../model/number_format";
-import { column, type NumberTable, updateRatio } from "../../model/table";
+import { statistic, statisticSeries, UPDATE_RATIO, unitOf } from "../../model/statistics";
+import { column, type NumberTable } from "../../model/table";
 import { randomWalk, resumes } from "./random_walk";
 
 /** A variable in one run, with all that its charts need. */
@@ -41,12 +41,11 @@ export function ratioChart(all: readonly Traced[]): ChartSpec {
     lines: all.map(({ name, color, variable, table }) => ({
       name,
       color,
-      series: { steps: table.steps, values: updateRatio(table, variable) },
+      series: { steps: table.steps, values: statisticSeries(table, variable, UPDATE_RATIO) },
     })),
-    quantity: "ratio",
-    log: true,
-    healthy: REFERENCE_RATIO,
-    healthyLabel: REFERENCE_WORDS,
+    unit: UPDATE_RATIO.unit,
+    log: UPDATE_RATIO.log,
+    usual: UPDATE_RATIO.usual,
   };
 }
 
@@ -72,7 +71,7 @@ export function movedChart(all: readonly Traced[]): ChartSpec {
       { name: `${name}, random walk high`, color, series: relative(walk.high), faint: true },
     );
   }
-  return { title: "Moved since start", lines, areas, quantity: "share" };
+  return { title: "Moved since start", lines, areas, unit: statistic("moved").unit };
 }
 
 /** Steps from which displacement is measured anew, because a run was resumed there. */
@@ -98,7 +97,7 @@ export function directionChart(all: readonly Traced[]): ChartSpec {
   return {
     title: "Direction",
     lines: all.map((traced) => line(traced, "cosine")),
-    quantity: "number",
+    unit: unitOf({ table: "variables", column: "cosine" }),
     ends: [-1.05, 1.05],
   };
 }
@@ -113,7 +112,7 @@ export function distributionChart(title: string, { table, variable, color }: Tra
       faint: !shown,
     };
   });
-  return { title, lines, areas: BAND_AREAS, quantity: "number" };
+  return { title, lines, areas: BAND_AREAS, unit: "number" };
 }
 
 const BAND_NAMES: Readonly<Record<string, string>> = { p50: "median" };

@@ -3,8 +3,10 @@
 import { indexAt } from "../../charts/series";
 import { naturalCompare } from "../../model/natural";
 import { layerOfVariable } from "../../model/network";
-import { cell, column, type NumberTable, updateRatio } from "../../model/table";
-import type { Run, RunDiagnosis } from "../../types";
+import { statisticSeries, UPDATE_RATIO } from "../../model/statistics";
+import { cell, column, type NumberTable } from "../../model/table";
+import { UNJUDGED_VERDICT, UNKNOWN_VERDICT, verdicts } from "../../schema.gen";
+import type { Run, RunDiagnosis } from "../../types.gen";
 import { randomWalk } from "./random_walk";
 
 /** What the table needs of each variable. */
@@ -62,23 +64,6 @@ export interface Sorting {
   readonly descending: boolean;
 }
 
-/** What has no verdict on purpose: training does not change it, the layer itself does. */
-const MOVING_STATISTIC = "moving_statistic";
-
-/** From the most to the least alarming. */
-const VERDICT_ORDER = [
-  "unchanged",
-  "lost_to_rounding",
-  "too_fast",
-  "thrashing",
-  "slow",
-  "decaying",
-  "unknown",
-  "changing",
-  "frozen",
-  MOVING_STATISTIC,
-];
-
 /** All variables of a run. Those in whose table they do not stand have no numbers yet. */
 export function variableSeries(
   run: Run,
@@ -86,7 +71,7 @@ export function variableSeries(
   tableOf: (variable: string) => NumberTable,
   diagnosis: RunDiagnosis | undefined,
 ): VariableSeries[] {
-  const verdicts = new Map(diagnosis?.verdicts.map((one) => [one.variable, one]));
+  const judged = new Map(diagnosis?.verdicts.map((one) => [one.variable, one]));
   return networkOrder(run, names).map((variable, order) => {
     const table = tableOf(variable);
     const read = (name: (typeof TABLE_COLUMNS)[number]) => column(table, variable, name);
@@ -98,12 +83,12 @@ export function variableSeries(
       run,
       variable,
       layer: layerOfVariable([run], variable),
-      verdict: verdicts.get(variable)?.verdict ?? (diagnosis ? MOVING_STATISTIC : "unknown"),
-      verdictMessage: verdicts.get(variable)?.message ?? "",
+      verdict: judged.get(variable)?.verdict ?? (diagnosis ? UNJUDGED_VERDICT : UNKNOWN_VERDICT),
+      verdictMessage: judged.get(variable)?.message ?? "",
       order,
       size,
       steps: table.steps,
-      ratio: updateRatio(table, variable),
+      ratio: statisticSeries(table, variable, UPDATE_RATIO),
       cosine: read("cosine"),
       shrinking: read("radial").map((radial) => (radial < 0 ? radial ** 2 : Number.isNaN(radial) ? radial : 0)),
       gap: read("gap"),
@@ -155,7 +140,7 @@ function lastKnown(values: Float32Array, index: number): number {
 }
 
 function sortValue(row: VariableRow, key: Exclude<SortKey, "variable">): number {
-  if (key === "verdict") return VERDICT_ORDER.indexOf(row.series.verdict);
+  if (key === "verdict") return verdicts.findIndex(({ word }) => word === row.series.verdict);
   const { ratioNow, movedNow, cosineNow, shrinkingNow, learningRate } = row;
   return { ratio: ratioNow, moved: movedNow, cosine: cosineNow, shrinking: shrinkingNow, rate: learningRate }[key];
 }

@@ -1,20 +1,10 @@
-/** Verdicts in words and shapes. The words are policy of the backend's; here is only how they are spelt and marked. */
+/** Verdicts in words and shapes. The words and how alarming they are the catalogue says; here is only how they are spelt and marked. */
 
-import type { Severity } from "../../types";
+import { verdicts } from "../../schema.gen";
 import { SeverityIcon } from "../../ui/severity";
 
-const SEVERITIES: Readonly<Record<string, Severity | "fine">> = {
-  unchanged: "error",
-  lost_to_rounding: "error",
-  too_fast: "warning",
-  thrashing: "warning",
-  slow: "warning",
-  decaying: "info",
-  changing: "fine",
-};
-
 export function VerdictMark({ verdict }: { verdict: string }) {
-  const severity = SEVERITIES[verdict];
+  const severity = verdicts.find(({ word }) => word === verdict)?.severity;
   return (
     <span class={`verdict ${verdict}`}>
       {severity === "fine" ? <FineIcon /> : severity ? <SeverityIcon severity={severity} size={12} /> : <OpenIcon />}
