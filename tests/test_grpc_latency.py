@@ -31,7 +31,7 @@ class Unanswered:
     def experiment_metadata(self, ctx, *, experiment_id):
         with self._come:
             self.nudges.append((ctx, experiment_id))
-            self._come.notify()
+            self._come.notify_all()
         if self._fails:
             raise errors.NotFoundError("no such experiment")
 
