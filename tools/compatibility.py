@@ -1,6 +1,8 @@
 """Runs the tests that need no framework in environments at the edges of what is supported.
 
 Each environment is made anew below `.venv-compatibility`, without TensorFlow. A Python that is not on this machine is left out, and said.
+Two environments at a time: making one waits for the network and the disk, and its tests use one core. What an environment's tests print
+comes in one piece, when they have ended.
 """
 
 from __future__ import annotations
@@ -10,11 +12,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / ".venv-compatibility"
+AT_A_TIME = 2
 TOOLS = ("pytest>=8", "pytest-timeout", "hypothesis", "fsspec", "psutil")
 CORE = (
     *("arrays", "assemble", "compatibility", "eventfile", "events", "golden", "http", "import_cost", "kernels", "layouts", "loader"),
@@ -48,17 +52,26 @@ def find_python(version: str) -> str | None:
     return next((path for path in candidates if path and _version(path) == version), None)
 
 
-def install(environment: Environment, python: str) -> Path:
+def build() -> Path:
+    """The wheel of this checkout, made once: builds at the same time would write into each other's `build/`."""
+    shutil.rmtree(FOLDER / "wheel", ignore_errors=True)
+    pip = [str(ROOT / "tools" / "retry"), sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
+    _run([*pip, "--wheel-dir", str(FOLDER / "wheel"), str(ROOT)])
+    (wheel,) = (FOLDER / "wheel").glob("*.whl")
+    return wheel
+
+
+def install(environment: Environment, python: str, wheel: Path) -> Path:
     """Makes the environment; returns its interpreter."""
     folder = FOLDER / environment.name
     shutil.rmtree(folder, ignore_errors=True)
     _run([python, "-m", "venv", str(folder)])
     interpreter = folder / "bin" / "python"
-    _run([str(ROOT / "tools" / "retry"), str(interpreter), "-m", "pip", "install", "--quiet", *environment.pins, *TOOLS, str(ROOT)])
+    _run([str(ROOT / "tools" / "retry"), str(interpreter), "-m", "pip", "install", "--quiet", *environment.pins, *TOOLS, str(wheel)])
     return interpreter
 
 
-def check(environment: Environment, arguments: Sequence[str]) -> bool | None:
+def check(environment: Environment, wheel: Path, arguments: Sequence[str]) -> bool | None:
     """True if the tests pass there, False if not, None if there is no such Python here."""
     python = next(filter(None, map(find_python, environment.pythons)), None)
     if python is None:
@@ -66,11 +79,13 @@ def check(environment: Environment, arguments: Sequence[str]) -> bool | None:
         return None
     started = time.monotonic()
     print(f"--- {environment.name}: {python}, {', '.join(environment.pins)}", flush=True)
-    interpreter = install(environment, python)
+    interpreter = install(environment, python, wheel)
     tests = arguments or [f"tests/test_{name}.py" for name in CORE]
     command = [str(interpreter), "-m", "pytest", "-q", "-m", WITHOUT, "-p", "no:cacheprovider", *tests]
-    passed = subprocess.run(command, cwd=ROOT, check=False).returncode == 0
-    print(f"--- {environment.name}: {'passed' if passed else 'FAILED'} after {time.monotonic() - started:.0f} s", flush=True)
+    tested = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    passed = tested.returncode == 0
+    verdict = f"--- {environment.name}: {'passed' if passed else 'FAILED'} after {time.monotonic() - started:.0f} s"
+    print(f"{tested.stdout}{verdict}", flush=True)
     return passed
 
 
@@ -85,7 +100,9 @@ def _run(command: Sequence[str]) -> None:
 
 def main() -> int:
     """Checks all environments; fails if one did, or if there was none."""
-    results = [check(environment, sys.argv[1:]) for environment in ENVIRONMENTS]
+    wheel = build()
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        results = list(pool.map(lambda environment: check(environment, wheel, sys.argv[1:]), ENVIRONMENTS))
     return 1 if False in results or True not in results else 0
 
 
