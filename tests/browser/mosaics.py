@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 WAIT_MS = 60_000
-READ_TILES = """canvas => {
-  const context = canvas.getContext("2d");
-  const {data, width, height} = context.getImageData(0, 0, canvas.width, canvas.height);
-  return {width, height, zoom: +canvas.dataset.zoom, columns: +canvas.dataset.columns,
-          order: canvas.dataset.order.split(" ").map(Number), data: Array.from(data)};
+READ_PIXELS = """canvas => {
+  const {data, width, height} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  let text = "";
+  for (let at = 0; at < data.length; at += 8192) text += String.fromCharCode(...data.subarray(at, at + 8192));
+  return {width, height, bytes: btoa(text), zoom: +canvas.dataset.zoom, columns: +canvas.dataset.columns,
+          order: (canvas.dataset.order ?? "").split(" ").map(Number)};
 }"""
+"""Pixels come as Base64: for a list of as many numbers, Playwright takes seconds."""
+
+
+def read_pixels(canvas: Any) -> tuple[np.ndarray, dict[str, Any]]:
+    """What a canvas shows, [rows, columns, 4], and how its mosaic is laid out, read at the same moment."""
+    read = canvas.evaluate(READ_PIXELS)
+    return np.frombuffer(base64.b64decode(read["bytes"]), np.uint8).reshape(read["height"], read["width"], 4), read
 
 
 def drawn(frame: Any, name: str, run: str, rows: int, columns: int) -> np.ndarray:
     """Colours on the screen, [tiles as stored, rows, columns, 3]: of each value's square the upper left pixel, where no sign is."""
     canvas = frame.locator(f"figure.panel canvas[data-name='{name}'][data-run='{run}']")
     canvas.wait_for(timeout=WAIT_MS)
-    read = canvas.evaluate(READ_TILES)
-    pixels = np.array(read["data"], np.uint8).reshape(read["height"], read["width"], 4)
+    pixels, read = read_pixels(canvas)
     zoom, tiles = read["zoom"], {}
     for place, tile in enumerate(read["order"]):
         top = place // read["columns"] * (rows * zoom + 1)

@@ -11,14 +11,11 @@ import pytest
 
 from tb_featuremap_plugin.format import record
 from tb_featuremap_plugin.reading.events import EventSource
+from tests.browser.mosaics import read_pixels
 
 RUN = "digits/featuremaps"
 LAYER = "conv1"
 TABS = ("Overview", "Feature maps", "Filters", "Weight change")
-CANVAS = """canvas => ({
-  pixels: Array.from(canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data),
-  width: canvas.width, zoom: Number(canvas.dataset.zoom), columns: Number(canvas.dataset.columns),
-})"""
 
 
 def address(**state: object) -> str:
@@ -48,8 +45,8 @@ def wait_until_painted(tab, canvas) -> None:
 
 def read_canvas(canvas) -> tuple[np.ndarray, int, int]:
     """Grey levels of a mosaic [height, width], its zoom, and its tiles in a row."""
-    read = canvas.evaluate(CANVAS)
-    return np.array(read["pixels"], np.uint8).reshape(-1, read["width"], 4)[..., 0].astype(int), read["zoom"], read["columns"]
+    pixels, read = read_pixels(canvas)
+    return pixels[..., 0].astype(int), read["zoom"], read["columns"]
 
 
 def tile(levels: np.ndarray, zoom: int, columns: int, number: int, side: int) -> np.ndarray:

@@ -15,7 +15,7 @@ from PIL import Image
 
 from tb_featuremap_plugin.format import record
 from tests.browser import head_logs, picture_logs
-from tests.browser.mosaics import WAIT_MS, choose, drawn, hover, soon
+from tests.browser.mosaics import WAIT_MS, choose, drawn, hover, read_pixels, soon
 from tests.browser.picture_logs import LoggedRun, colour_table, expected_colours
 
 VIEWS = ("Overview", "Feature maps", "Filters", "Weight change")
@@ -83,9 +83,7 @@ def test_a_channel_of_several_runs_is_drawn_on_one_scale(view: Any, logged: Any)
 
 def pixels_of(canvas: Any) -> np.ndarray:
     """What a canvas shows, [rows, columns, 3]."""
-    script = "canvas => Array.from(canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data)"
-    width = canvas.evaluate("canvas => canvas.width")
-    return np.array(canvas.evaluate(script), np.uint8).reshape(-1, width, 4)[..., :3]
+    return read_pixels(canvas)[0][..., :3]
 
 
 def test_a_mosaic_is_saved_as_the_picture_that_is_seen(view: Any) -> None:
