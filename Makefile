@@ -12,6 +12,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 RETRY := tools/retry
+# Tests are shared between this many processes; `make WORKERS=0 test` runs them in one, as a debugger needs it.
+WORKERS ?= 2
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 INPUTS := pyproject.toml setup.py constraints/test.txt
 
 .PHONY: help demo test test-all lint format generate frontend bench soak compatibility clean
@@ -25,12 +28,12 @@ demo: $(VENV)/.demo ## trains a small network on digits and shows it live in Ten
 test: $(VENV)/.test ## runs every test: Python, frontend units, HTTP, browser
 	@tools/chromium
 	@tools/frontend test
-	$(BIN)/python -m pytest $(PYTEST_ARGUMENTS)
+	$(PYTEST) $(PYTEST_ARGUMENTS)
 
 test-all: $(VENV)/.test ## the same with the long ones: ten applications, more examples for every property
 	@tools/chromium
 	@tools/frontend test
-	$(BIN)/python -m pytest --exhaustive $(PYTEST_ARGUMENTS)
+	$(PYTEST) --exhaustive $(PYTEST_ARGUMENTS)
 
 lint: $(VENV)/.test ## checks style and types, Python and TypeScript; warnings are errors
 	$(BIN)/ruff check .

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.support.environments import Environment
 
 ENVIRONMENT = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_NUM_INTRAOP_THREADS": "2", "KERAS_BACKEND": "tensorflow", "JAX_PLATFORMS": "cpu"}
 for name, value in ENVIRONMENT.items():
@@ -66,13 +71,24 @@ def demo_logdir(repository: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def clean_environment(tmp_path_factory: pytest.TempPathFactory):
-    """A fresh environment with the wheel of this checkout and what it requires: no framework, no Node, no checkout."""
+def clean_environment(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Environment:
+    """A fresh environment with the wheel of this checkout and what it requires: no framework, no Node, no checkout.
+
+    Where processes share the tests, the first that needs it makes it for all.
+    """
+    from filelock import FileLock
+
     from tests.support import environments
 
-    folder = tmp_path_factory.mktemp("clean")
-    wheel = environments.build("wheel", environments.copy_sources(folder / "sources"), folder)
-    return environments.make_environment(folder / "environment", str(wheel))
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "clean"
+    with FileLock(f"{folder}.lock"):
+        if not (folder / "made").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            wheel = environments.build("wheel", environments.copy_sources(folder / "sources"), folder)
+            environments.make_environment(folder / "environment", str(wheel))
+            (folder / "made").touch()
+    return environments.Environment(folder / "environment")
 
 
 def _reasons(reporter: pytest.TerminalReporter) -> Counter[str]:
