@@ -17,7 +17,7 @@ WORKERS ?= 2
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 INPUTS := pyproject.toml setup.py constraints/test.txt
 
-.PHONY: help demo test test-all lint format generate frontend bench soak compatibility clean
+.PHONY: help demo test test-all lint format generate frontend bench soak nightly compatibility clean
 
 help: ## says what there is to make
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -62,6 +62,10 @@ bench: $(VENV)/.bench ## measures what logging and reading cost, and writes it i
 soak: $(VENV)/.test ## the runs of many minutes: 100,000 steps, 10,000 clicks, mutation
 	@tools/chromium
 	$(BIN)/python -m pytest --soak -m soak $(PYTEST_ARGUMENTS)
+
+nightly: $(VENV)/.test ## what is too long for every change, in three hours at most; goes on where it was stopped
+	@tools/chromium
+	$(BIN)/python tools/nightly.py
 
 clean: ## removes everything that was made here
 	rm -rf $(VENV) .venv-* build dist test-results *.egg-info frontend/node_modules
