@@ -1,7 +1,7 @@
 """Runs the tests that need no framework in environments at the edges of what is supported.
 
 Each environment is made anew below `.venv-compatibility`, without TensorFlow. A Python that is not on this machine is left out, and said.
-Two environments at a time: making one waits for the network and the disk, and its tests use one core. What an environment's tests print
+All environments at the same time: making one waits for the network and the disk, and its tests use one core. What an environment's tests print
 comes in one piece, when they have ended.
 """
 
@@ -18,7 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / ".venv-compatibility"
-AT_A_TIME = 2
+AT_A_TIME = 3
 TOOLS = ("pytest>=8", "pytest-timeout", "hypothesis", "fsspec", "psutil")
 CORE = (
     *("arrays", "assemble", "compatibility", "eventfile", "events", "golden", "http", "import_cost", "kernels", "layouts", "loader"),
