@@ -1,8 +1,8 @@
 """Runs the tests that need no framework in environments at the edges of what is supported.
 
 Each environment is made anew below `.venv-compatibility`, without TensorFlow. A Python that is not on this machine is left out, and said.
-All environments at the same time: making one waits for the network and the disk, and its tests use one core. What an environment's tests print
-comes in one piece, when they have ended.
+All environments at the same time: making one waits for the network and the disk, and its tests use one core. What they print comes in one
+piece, when they have ended.
 """
 
 from __future__ import annotations
