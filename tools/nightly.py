@@ -79,6 +79,10 @@ class State:
         """Names of the stages that did not pass; one that the end of the three hours cut off says nothing."""
         return [name for name, entry in self.done.items() if entry["result"] in ("failed", "out of time")]
 
+    def missing(self) -> list[str]:
+        """Names of the long stages that have not ended."""
+        return [stage.name for stage in FIXED if self.done.get(stage.name, {}).get("result", "cut off") == "cut off"]
+
 
 def repeats() -> list[Stage]:
     """A stage a file with tests that start something; those that were last repeated longest ago come first."""
@@ -154,7 +158,7 @@ def summary(state: State, unreached: int) -> str:
     failed = state.failed()
     ended = [name for name, entry in state.done.items() if entry["result"] != "cut off"]
     repeated = sum(name.startswith(f"{TIMES} times") for name in ended)
-    verdict = f"failed: {', '.join(failed)}" if failed else "all green"
+    verdict = f"failed: {', '.join(failed)}" if failed else "not finished" if state.missing() else "all green"
     rest = f"; {unreached} more come first the next night" if unreached else ""
     what = f"{len(ended) - repeated} of {len(FIXED)} long stages, the tests of {repeated} files {TIMES} times in a row under load{rest}"
     return f"Last `make nightly`: {_now()[:10]}, commit `{state.commit}`, {state.seconds / 60:.0f} minutes, {verdict} ({what}).\n"
@@ -169,7 +173,7 @@ def main() -> int:
     page = PAGE.read_text(encoding="utf-8")
     PAGE.write_text(MARKED.sub(lambda _: line, page), encoding="utf-8")
     print(line, end="")
-    return 1 if state.failed() else 0
+    return 1 if state.failed() or state.missing() else 0
 
 
 def _git(*arguments: str) -> str:
