@@ -10,6 +10,7 @@ import pytest
 
 import tb_featuremap_plugin as fm
 from tb_featuremap_plugin.reading.events import EventSource
+from tests.support import children
 
 MAP = np.ones((1, 4, 4, 1), np.float32)
 
@@ -36,19 +37,28 @@ def test_a_writer_that_opens_its_file_late_keeps_what_another_wrote_meanwhile(tm
     assert steps(tmp_path / "run") == {"first": [0], "other": [5]}
 
 
+FORKED = """
+import threading
+gate, maps = threading.Event(), np.ones((1, 4, 4, 1), np.float32)
+writer = fm.Writer(sys.argv[1])
+writer.submit(0, lambda: [gate.wait(), []][1])
+writer.feature_maps("first", maps, 0)
+child = os.fork()
+if child == 0:
+    writer.feature_maps("child", maps, 100)
+    writer.flush()
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+gate.set()
+writer.feature_maps("parent", maps, 1)
+writer.close()
+"""
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks are Unix's")
 def test_a_child_that_flushed_before_its_parents_file_was_there_keeps_its_records(tmp_path):
-    gate = threading.Event()
-    writer = held_up(tmp_path / "run", gate)
-    child = os.fork()
-    if child == 0:
-        writer.feature_maps("child", MAP, 100)
-        writer.flush()
-        os._exit(0)
-    assert os.waitpid(child, 0)[1] == 0
-    gate.set()
-    writer.feature_maps("parent", MAP, 1)
-    writer.close()
+    finished = children.run(FORKED, tmp_path / "run")
+    assert finished.returncode == 0, finished.stderr
     assert steps(tmp_path / "run") == {"first": [0], "child": [100], "parent": [1]}
 
 

@@ -82,4 +82,6 @@ def test_nothing_large_or_made_here_is_committed(repository: Path) -> None:
     paths = [repository / name for name in listed.stdout.split("\0") if name]
     sizes = {str(path): path.stat().st_size for path in paths if path.is_file()}
     assert {path: size for path, size in sizes.items() if size > 6_000_000} == {}
-    assert not [path for path in sizes if "__pycache__" in path or path.endswith((".pyc", ".whl"))]
+    made = [path for path in sizes if "__pycache__" in path or path.endswith((".pyc", ".whl"))]
+    released = [str(path) for path in (repository / "tests" / "fixtures" / "wheels").glob("*.whl")]
+    assert set(made) <= set(released)
