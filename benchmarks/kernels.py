@@ -18,7 +18,8 @@ def comparisons() -> list[Comparison]:
 
 
 def _batch() -> Comparison:
-    from tb_featuremap_plugin.measures.activations.measure import channel_stats, measure
+    from tb_featuremap_plugin.measures.activations.layer_rows import channel_stats
+    from tb_featuremap_plugin.measures.activations.measure import measure
 
     rng = np.random.default_rng(0)
     batch = np.maximum(rng.standard_normal((32, 56, 56, 256), dtype=np.float32), 0)

@@ -154,7 +154,7 @@ class Writer:
         """
         checked = self._check_step(step)
         others = {"previous": previous, "initial": initial, "previous_update": previous_update, "gradient": gradient}
-        gap, given = gap_between(checked, previous_step), options_of(WeightOptions, options, "weight_change")
+        gap, given = _gap_between(checked, previous_step), options_of(WeightOptions, options, "weight_change")
         call = WeightChangeRequest.check(name, value, others, gap, given, tensors.snapshot)
         ordinal = self.next_ordinal("variables", name)
         self._submit(checked, partial(call.build, ordinal), call.nbytes)
@@ -294,7 +294,7 @@ def check_step(step: object, name: str = "step") -> int:
     return checked
 
 
-def gap_between(step: int, previous_step: object | None) -> int:
+def _gap_between(step: int, previous_step: object | None) -> int:
     """Training steps from the previous value to this one; 1 where not said otherwise.
 
     Raises:

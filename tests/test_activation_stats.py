@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from tb_featuremap_plugin.arrays.short_rows import FEW
 from tb_featuremap_plugin.measures.activations import measure as activations
-from tb_featuremap_plugin.measures.activations.measure import join, measure, merge
+from tb_featuremap_plugin.measures.activations.joining import join, merge
+from tb_featuremap_plugin.measures.activations.measure import measure
 from tb_featuremap_plugin.measures.activations.measured import FewValues, channel_stats, describe, extremes, layer_row
 from tb_featuremap_plugin.schema.columns import CHANNEL_COLUMNS, LAYER_COLUMNS
 from tests.support import oracles

@@ -8,7 +8,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from tb_featuremap_plugin.diagnosis import all_rules, diagnose
+from tb_featuremap_plugin.diagnosis import diagnose
+from tb_featuremap_plugin.diagnosis.rule import all_rules
 from tb_featuremap_plugin.schema.network import Layer, Probe
 from tests.support.synthetic_runs import STEPS, alarms, edit, edit_record, found, healthy_run, losses, stuck_run
 

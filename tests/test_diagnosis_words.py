@@ -7,7 +7,8 @@ import re
 import numpy as np
 import pytest
 
-from tb_featuremap_plugin.diagnosis import all_rules, diagnose, phrases
+from tb_featuremap_plugin.diagnosis import diagnose, phrases
+from tb_featuremap_plugin.diagnosis.rule import all_rules
 from tb_featuremap_plugin.schema.network import Probe
 from tests.support.synthetic_runs import STEPS, edit, edit_kernels, edit_layer, edit_record, flat_losses, healthy_run, losses
 

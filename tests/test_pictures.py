@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from tb_featuremap_plugin.format import record
 from tb_featuremap_plugin.images import pictures, tiles
 from tb_featuremap_plugin.images.options import FilterOptions, MapOptions
-from tb_featuremap_plugin.measures.activations.measure import measure, merge
+from tb_featuremap_plugin.measures.activations.joining import merge
+from tb_featuremap_plugin.measures.activations.measure import measure
 from tb_featuremap_plugin.measures.activations.measured import describe
 from tb_featuremap_plugin.schema.errors import LayoutError
 from tests.support import oracles

@@ -7,7 +7,8 @@ import pytest
 from tensorboard.backend.event_processing import event_file_loader
 
 import tb_featuremap_plugin as fm
-from tb_featuremap_plugin.measures.activations.measure import layer_row, measure
+from tb_featuremap_plugin.measures.activations.layer_rows import layer_row
+from tb_featuremap_plugin.measures.activations.measure import measure
 from tb_featuremap_plugin.measures.weights.variable import Change, variable_row
 from tb_featuremap_plugin.schema.columns import LAYER_COLUMNS, VARIABLE_COLUMNS
 

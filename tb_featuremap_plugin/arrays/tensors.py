@@ -50,7 +50,7 @@ def snapshot(tensor: object, name: str) -> Array:
 
 def is_shared(array: Array, tensor: object) -> bool:
     """Whether an array that was made of a tensor lies in memory that may still change with it."""
-    return array is tensor or not (array.flags.owndata or is_immutable(tensor))
+    return array is tensor or not (array.flags.owndata or _is_immutable(tensor))
 
 
 def float32_bytes(numbers: Iterable[float]) -> bytes:
@@ -70,7 +70,7 @@ def dtype_name(tensor: object) -> str:
     return name.removeprefix("torch.")
 
 
-def is_immutable(tensor: object) -> bool:
+def _is_immutable(tensor: object) -> bool:
     """Whether a tensor's memory can never change: true of JAX arrays and of TensorFlow's eager tensors."""
     module = type(tensor).__module__.partition(".")[0]
     return module in ("jax", "jaxlib") or (module == "tensorflow" and not has(tensor, "assign"))

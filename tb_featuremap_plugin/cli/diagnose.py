@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tb_featuremap_plugin.reading.printable import printable
+from tb_featuremap_plugin.schema.answers import SEVERITIES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tb_featuremap_plugin.diagnosis import Diagnosis
     from tb_featuremap_plugin.reading.run import Run
-
-_SEVERITIES = ("info", "warning", "error")
 
 
 def add_parser(subparsers: Any) -> None:
@@ -30,7 +29,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("logdir", type=Path, metavar="LOGDIR")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="text to read, or one JSON object (default: text)")
     parser.add_argument(
-        "--fail-on", choices=_SEVERITIES, metavar="SEVERITY", help="exit with 1 from this severity on: info, warning or error"
+        "--fail-on", choices=SEVERITIES, metavar="SEVERITY", help=f"exit with 1 from this severity on: {', '.join(SEVERITIES)}"
     )
 
 
@@ -46,8 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
     _warn(arguments.logdir, [problem for problems, _ in found for problem in problems], empty=not found)
     diagnoses = [diagnosis for _, diagnosis in found]
     (_print_json if arguments.format == "json" else _print_text)(diagnoses)
-    severities = [_SEVERITIES.index(finding.severity) for diagnosis in diagnoses for finding in diagnosis.findings]
-    return int(arguments.fail_on is not None and max(severities, default=-1) >= _SEVERITIES.index(arguments.fail_on))
+    severities = [SEVERITIES.index(finding.severity) for diagnosis in diagnoses for finding in diagnosis.findings]
+    return int(arguments.fail_on is not None and max(severities, default=-1) >= SEVERITIES.index(arguments.fail_on))
 
 
 def _diagnosed(run: Run) -> tuple[list[str], Diagnosis]:

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from tb_featuremap_plugin.cli.terminal import Terminal
     from tb_featuremap_plugin.doctor import Checkup, Remark, RunCheckup
 
-_MARKS = {"ok": "ok", "note": "note", "warning": "WARNING", "error": "ERROR"}
-_COLOURS = {"ok": "32", "note": "34", "warning": "33", "error": "31"}
 _INDENT = " " * 10
 
 
@@ -67,7 +65,6 @@ def _section(title: str, found: tuple[Remark, ...], terminal: Terminal) -> Itera
 
 def _remarks(found: tuple[Remark, ...], terminal: Terminal) -> Iterator[str]:
     for remark in found:
-        mark = terminal.paint(f"{_MARKS[remark.severity]:8}", _COLOURS[remark.severity])
-        yield f"  {mark}{terminal.wrap(remark.seen).lstrip()}"
+        yield f"  {terminal.mark(remark.severity)}{terminal.wrap(remark.seen).lstrip()}"
         if remark.advice:
             yield terminal.wrap(f"Try: {remark.advice}", rest=_INDENT + "     ")

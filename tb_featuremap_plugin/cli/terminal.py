@@ -11,9 +11,17 @@ from dataclasses import dataclass
 
 from tb_featuremap_plugin.diagnosis import Diagnosis, Finding
 from tb_featuremap_plugin.reading.printable import printable
+from tb_featuremap_plugin.schema.verdicts import CHANGING
 
-_MARKS = {"error": "ERROR", "warning": "WARNING", "info": "note"}
-_COLOURS = {"error": "31", "warning": "33", "info": "34"}
+_MARKS = {
+    "error": ("ERROR", "31"),
+    "warning": ("WARNING", "33"),
+    "info": ("note", "34"),
+    "note": ("note", "34"),
+    "ok": ("ok", "32"),
+}
+"""Word and colour of each severity of findings and of the doctor's remarks."""
+
 _BOLD = "1"
 _WIDEST = 100
 _INDENT = " " * 10
@@ -43,6 +51,11 @@ class Terminal:
         """Text in a colour, where there are any."""
         return f"\x1b[{code}m{printable(text)}\x1b[0m" if self.coloured else printable(text)
 
+    def mark(self, severity: str) -> str:
+        """A severity as a word of one width, in its colour."""
+        word, colour = _MARKS[severity]
+        return self.paint(f"{word:8}", colour)
+
     def wrap(self, text: str, first: str = _INDENT, rest: str = _INDENT) -> str:
         """Text in lines that fit; long names and addresses stay whole."""
         whole = printable(text).replace(" %", f"{_NO_BREAK}%")
@@ -67,8 +80,7 @@ def write_diagnosis(diagnosis: Diagnosis, terminal: Terminal) -> str:
 
 
 def _write_finding(finding: Finding, findings: Sequence[Finding], terminal: Terminal) -> str:
-    mark = terminal.paint(f"{_MARKS[finding.severity]:8}", _COLOURS[finding.severity])
-    lines = [f"  {mark}{terminal.paint(finding.title, _BOLD)}  [{finding.rule}]", terminal.wrap(finding.message)]
+    lines = [f"  {terminal.mark(finding.severity)}{terminal.paint(finding.title, _BOLD)}  [{finding.rule}]", terminal.wrap(finding.message)]
     lines.extend(
         terminal.wrap(advice, f"{_INDENT}{'Try: ' if position == 0 else '     '}", f"{_INDENT}     ")
         for position, advice in enumerate(finding.advice)
@@ -95,7 +107,7 @@ def _write_verdicts(diagnosis: Diagnosis, terminal: Terminal) -> str:
 
 def _count(word: str, names: Sequence[str]) -> str:
     text = f"{len(names)} {word.replace('_', ' ')}"
-    if word == "changing":
+    if word == CHANGING:
         return text
     shown = [*names[:_NAMED], *([f"{len(names) - _NAMED} more"] if len(names) > _NAMED else [])]
     return f"{text} ({', '.join(shown)})"

@@ -10,16 +10,16 @@ from dataclasses import replace
 
 import numpy as np
 
-from tb_featuremap_plugin.diagnosis.findings import ALARMS, SEVERITIES, Chart, Diagnosis, Finding, Verdict
+from tb_featuremap_plugin.diagnosis.findings import Diagnosis, Finding, Verdict
 from tb_featuremap_plugin.diagnosis.folding import fold
 from tb_featuremap_plugin.diagnosis.reference_ranges import healthy_ranges
-from tb_featuremap_plugin.diagnosis.rule import Rule, all_rules
+from tb_featuremap_plugin.diagnosis.rule import all_rules
 from tb_featuremap_plugin.diagnosis.run_view import RunView
 from tb_featuremap_plugin.diagnosis.verdicts import verdicts
 from tb_featuremap_plugin.reading.run import Run
 from tb_featuremap_plugin.schema.answers import DiagnosisAnswer, LookedAtAnswer
 
-__all__ = ["ALARMS", "SEVERITIES", "Chart", "Diagnosis", "Finding", "Rule", "Verdict", "all_rules", "diagnose", "report"]
+__all__ = ["Diagnosis", "Finding", "Verdict", "diagnose", "report"]
 
 REPORT_VERSION = 1
 

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from tb_featuremap_plugin.schema import activations
-from tb_featuremap_plugin.schema.answers import Condition
-
-CONDITIONS: tuple[Condition, ...] = get_args(Condition)
-"""In the order in which `conditions` counts them."""
+from tb_featuremap_plugin.schema.answers import CONDITIONS, Condition
 
 Codes = npt.NDArray[np.uint8]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from tb_featuremap_plugin.diagnosis.phrases import evidence_phrases
 from tb_featuremap_plugin.schema.answers import (
@@ -22,8 +22,6 @@ from tb_featuremap_plugin.schema.columns import Bounds
 INFO: Literal["info"] = "info"
 WARNING: Literal["warning"] = "warning"
 ERROR: Literal["error"] = "error"
-SEVERITIES: tuple[Severity, ...] = get_args(Severity)
-"""From least to most severe."""
 
 ALARMS = (WARNING, ERROR)
 

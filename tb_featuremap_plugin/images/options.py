@@ -43,8 +43,8 @@ class MapOptions:
         check_feature_map_layout(self.layout)
         check_text("activation", self.activation)
         check_text("description", self.description)
-        check_count("max_images", self.max_images)
-        check_count("max_channels", self.max_channels)
+        _check_count("max_images", self.max_images)
+        _check_count("max_channels", self.max_channels)
         check_precision(self.precision)
 
 
@@ -83,7 +83,7 @@ class FilterOptions:
         check_kernel_layout(self.layout)
         check_text("layer", self.layer)
         check_text("description", self.description)
-        check_count("max_filters", self.max_filters)
+        _check_count("max_filters", self.max_filters)
 
 
 class FilterKeywords(TypedDict, total=False):
@@ -101,7 +101,7 @@ def check_text(name: str, value: object) -> None:
         raise TypeError(f"{name} is a {type(value).__name__}; allowed are strings and None")
 
 
-def check_count(name: str, value: object) -> None:
+def _check_count(name: str, value: object) -> None:
     """Raises ValueError unless this is a whole number from 1."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
         raise ValueError(f"{name} is {value!r}; allowed are whole numbers from 1")

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tb_featuremap_plugin.arrays.layouts import canonical_maps
-from tb_featuremap_plugin.measures.activations.measure import ActivationAccumulator, measure
+from tb_featuremap_plugin.measures.activations.accumulator import ActivationAccumulator
+from tb_featuremap_plugin.measures.activations.measure import measure
 from tb_featuremap_plugin.measures.activations.measured import Measured, describe
 from tb_featuremap_plugin.schema.columns import INPUTS_ROW, TARGETS_ROW
 from tb_featuremap_plugin.schema.layer_kinds import ATTENTION, CONVOLUTIONS, DENSE, DEPTHWISE, EMBEDDING, TRANSPOSED, family_of, leaf_of
@@ -18,13 +19,15 @@ from tb_featuremap_plugin.schema.network import Layer
 
 Array = npt.NDArray[Any]
 
+CHANNELS_LAST, CHANNELS_FIRST = DATA_FORMATS = ("channels_last", "channels_first")
+
 _MAPS = {
-    "channels_last": {2: "NC", 3: "NWC", 4: "NHWC", 5: "NDHWC"},
-    "channels_first": {2: "NC", 3: "NCW", 4: "NCHW", 5: "NCDHW"},
+    CHANNELS_LAST: {2: "NC", 3: "NWC", 4: "NHWC", 5: "NDHWC"},
+    CHANNELS_FIRST: {2: "NC", 3: "NCW", 4: "NCHW", 5: "NCDHW"},
 }
 _KERNELS = {
-    "channels_last": {2: "IO", 3: "WIO", 4: "HWIO", 5: "DHWIO"},
-    "channels_first": {2: "OI", 3: "OIW", 4: "OIHW", 5: "OIDHW"},
+    CHANNELS_LAST: {2: "IO", 3: "WIO", 4: "HWIO", 5: "DHWIO"},
+    CHANNELS_FIRST: {2: "OI", 3: "OIW", 4: "OIHW", 5: "OIDHW"},
 }
 OTHERS = "*"
 _SWAPPED = str.maketrans("IO", "OI")
@@ -39,7 +42,7 @@ class LayerLayouts:
     """
 
     def __init__(self, layouts: str | Mapping[str, str]) -> None:
-        self._format = layouts if isinstance(layouts, str) else layouts.get(OTHERS, "channels_last")
+        self._format = layouts if isinstance(layouts, str) else layouts.get(OTHERS, CHANNELS_LAST)
         self._named: Mapping[str, str] = {} if isinstance(layouts, str) else layouts
 
     def maps(self, name: str, data: Array) -> tuple[Array, str]:
@@ -61,9 +64,9 @@ class LayerLayouts:
         if not 2 <= ndim <= _MOST_AXES or (ndim > 2 and _is_no_picture(kind, family, ndim)):
             return None
         layout = _KERNELS[self._format][ndim]
-        if self._format == "channels_last" and ndim > 2 and (family == DEPTHWISE or leaf_of(name) == "depthwise_kernel"):
+        if self._format == CHANNELS_LAST and ndim > 2 and (family == DEPTHWISE or leaf_of(name) == "depthwise_kernel"):
             return layout.replace("O", "M")
-        swapped = family == TRANSPOSED if ndim > 2 else self._format == "channels_first" and family == EMBEDDING
+        swapped = family == TRANSPOSED if ndim > 2 else self._format == CHANNELS_FIRST and family == EMBEDDING
         return layout.translate(_SWAPPED) if swapped else layout
 
 

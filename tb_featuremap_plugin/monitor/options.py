@@ -11,11 +11,10 @@ from typing import TypedDict
 
 from tb_featuremap_plugin.arrays.layouts import FEATURE_MAP_LAYOUTS, kernel_axes
 from tb_featuremap_plugin.images.options import MapOptions, Precision, check_precision
-from tb_featuremap_plugin.monitor.layer_layouts import OTHERS
+from tb_featuremap_plugin.monitor.layer_layouts import CHANNELS_LAST, DATA_FORMATS, OTHERS
 from tb_featuremap_plugin.monitor.workers import Workers
 from tb_featuremap_plugin.schema.network import Layer
-
-DATA_FORMATS = ("channels_last", "channels_first")
+from tb_featuremap_plugin.schema.tags import MONITOR_RUN
 
 Every = int | Callable[[int], bool]
 """A schedule: n, or a function from step to whether it is due."""
@@ -37,7 +36,7 @@ class MonitorOptions:
     from_logits: bool | None = None
     optimizer: str | None = None
     weight_decay: float | None = None
-    run_name: str = "featuremaps"
+    run_name: str = MONITOR_RUN
     record_inputs: bool = True
     keep_first: bool = True
     max_overhead: float | None = None
@@ -46,15 +45,15 @@ class MonitorOptions:
     max_images: int = 4
     max_channels: int = MapOptions.max_channels
     precision: Precision = MapOptions.precision
-    layouts: str | Mapping[str, str] = "channels_last"
+    layouts: str | Mapping[str, str] = CHANNELS_LAST
     mirror_scalars: bool = False
     workers: Workers | None = None
 
     def __post_init__(self) -> None:
         check_layers(self.layers)
         check_training(self.loss, self.from_logits, self.optimizer, self.weight_decay)
-        check_run_name(self.run_name)
-        check_share(self.max_overhead)
+        _check_run_name(self.run_name)
+        _check_share(self.max_overhead)
         _check_count("max_images", self.max_images)
         _check_count("max_channels", self.max_channels)
         if self.max_bytes is not None:
@@ -139,13 +138,13 @@ def check_step(step: object) -> int:
     return number
 
 
-def check_share(max_overhead: float | None) -> None:
+def _check_share(max_overhead: float | None) -> None:
     """Raises ValueError unless this is a share of time."""
     if max_overhead is not None and not (0 < max_overhead <= 1 and math.isfinite(max_overhead)):
         raise ValueError(f"max_overhead is {max_overhead!r}; allowed are None and a share above 0 and up to 1")
 
 
-def check_run_name(run_name: str) -> None:
+def _check_run_name(run_name: str) -> None:
     """Raises unless this names a folder below the logdir."""
     if not isinstance(run_name, str):
         raise TypeError(f"run_name is {run_name!r}; allowed is a string")
@@ -155,7 +154,7 @@ def check_run_name(run_name: str) -> None:
 
 
 def _check_layouts(layouts: str | Mapping[str, str]) -> None:
-    data_format = layouts if isinstance(layouts, str) else layouts.get(OTHERS, DATA_FORMATS[0])
+    data_format = layouts if isinstance(layouts, str) else layouts.get(OTHERS, CHANNELS_LAST)
     if data_format not in DATA_FORMATS:
         raise ValueError(f"layouts is {layouts!r}; allowed are {list(DATA_FORMATS)} and a mapping from names to layouts")
     for name, layout in {} if isinstance(layouts, str) else layouts.items():

@@ -62,7 +62,7 @@ class RecordBuilder:
             values += _tables(data, layers, variables)
             values += self._run_record(data)
             if self._options.mirror_scalars:
-                values += headline_scalars(layers, variables)
+                values += _headline_scalars(layers, variables)
                 values += _loop_scalars(data)
         return [*values, self._progress(data, values, self._budget.clock() - started)]
 
@@ -155,7 +155,7 @@ def _packed(names: tuple[str, ...], rows: Mapping[str, Float32], columns: int) -
 
 def _loop_scalars(data: StepData) -> list[Value]:
     numbers = {"loss": data.progress.loss, "learning_rate": data.progress.learning_rate}
-    return [scalar_value(tag, number) for tag, number in numbers.items() if not np.isnan(number)]
+    return [_scalar_value(tag, number) for tag, number in numbers.items() if not np.isnan(number)]
 
 
 def _ungrouped_change(change: Change, layout: str, layer: Layer | None) -> Change:
@@ -177,7 +177,7 @@ VARIABLE_HEADLINES = ("norm", "update_ratio", "gradient_norm")
 Rows = Mapping[str, npt.NDArray[np.float32]]
 
 
-def headline_scalars(layers: Rows, variables: Rows) -> list[Value]:
+def _headline_scalars(layers: Rows, variables: Rows) -> list[Value]:
     """One scalar a headline column and row, under tags such as `update_ratio/conv1/kernel`; what is not known is left out.
 
     Args:
@@ -187,7 +187,7 @@ def headline_scalars(layers: Rows, variables: Rows) -> list[Value]:
     return [*_scalars(layers, LAYER_COLUMNS, LAYER_HEADLINES), *_scalars(variables, VARIABLE_COLUMNS, VARIABLE_HEADLINES)]
 
 
-def scalar_value(tag: str, number: float) -> Value:
+def _scalar_value(tag: str, number: float) -> Value:
     """A scalar as TensorBoard's own dashboards read it."""
     plugin = SummaryMetadata.PluginData(plugin_name="scalars")
     message = Summary.Value(
@@ -200,7 +200,7 @@ def scalar_value(tag: str, number: float) -> Value:
 
 def _scalars(rows: Rows, columns: tuple[str, ...], headlines: Iterable[str]) -> list[Value]:
     return [
-        scalar_value(f"{headline}/{name}", float(row[columns.index(headline)]))
+        _scalar_value(f"{headline}/{name}", float(row[columns.index(headline)]))
         for headline in headlines
         for name, row in rows.items()
         if not np.isnan(row[columns.index(headline)])

@@ -10,8 +10,8 @@ from typing import Any
 import numpy.typing as npt
 
 from tb_featuremap_plugin.arrays.tensors import dtype_name
+from tb_featuremap_plugin.measures.activations.accumulator import ActivationAccumulator
 from tb_featuremap_plugin.measures.activations.joining import join
-from tb_featuremap_plugin.measures.activations.measure import ActivationAccumulator
 from tb_featuremap_plugin.monitor.layer_layouts import LayerLayouts, mergeable, rows_of_batch
 from tb_featuremap_plugin.monitor.network import Network, Rows, software_in_use
 from tb_featuremap_plugin.monitor.options import MonitorOptions, check_training

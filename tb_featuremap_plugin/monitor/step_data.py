@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tb_featuremap_plugin.measures.activations.measure import ActivationAccumulator
+from tb_featuremap_plugin.measures.activations.accumulator import ActivationAccumulator
 from tb_featuremap_plugin.monitor.network import Network
 from tb_featuremap_plugin.monitor.progress import Progress
 from tb_featuremap_plugin.monitor.snapshots import First, Read
@@ -70,7 +70,7 @@ MOST_PROBES = 100
 _DIGEST_BYTES = 8
 
 
-def digest_of(arrays: Arrays) -> str:
+def _digest_of(arrays: Arrays) -> str:
     """A hash of names, shapes, dtypes and values."""
     digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
     for name, array in arrays.items():
@@ -89,7 +89,7 @@ class ProbeLog:
 
     def changed(self, step: int, arrays: Arrays) -> bool:
         """Whether these inputs differ from the last ones; the first ones do."""
-        digest = digest_of(arrays)
+        digest = _digest_of(arrays)
         if digest == self._digest:
             return False
         self.changes += self._digest is not None

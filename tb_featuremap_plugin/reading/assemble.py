@@ -25,9 +25,6 @@ from tb_featuremap_plugin.schema.columns import LAYER_COLUMNS, PROGRESS_COLUMNS,
 from tb_featuremap_plugin.schema.errors import FormatError
 from tb_featuremap_plugin.schema.network import RunRecord
 
-MONITOR_RUN = "featuremaps"
-"""The folder into which a Monitor writes unless told otherwise; such a run is shown under its parent's name."""
-
 _logger = logging.getLogger(__name__)
 
 _Record = tuple[int | None, RunRecord | None]
@@ -80,7 +77,7 @@ def outline(raw: RawRun) -> Outline:
 def title(name: str) -> str:
     """The name under which a run is shown: its parent's, if a Monitor wrote into a folder of its own or the run is a root of several."""
     parent, separator, last = _last_part(name)
-    return (parent if separator else ".") if last in (MONITOR_RUN, ".") else name
+    return (parent if separator else ".") if last in (tags.MONITOR_RUN, ".") else name
 
 
 def natural_key(name: str) -> list[tuple[int, int, str]]:

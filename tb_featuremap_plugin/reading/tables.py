@@ -9,7 +9,8 @@ import numpy as np
 
 from tb_featuremap_plugin.reading.raw_series import Array, Problems, RawSeries
 from tb_featuremap_plugin.reading.run import Float32, Points, Table
-from tb_featuremap_plugin.schema import limits
+from tb_featuremap_plugin.schema import limits, tags
+from tb_featuremap_plugin.schema.columns import LOSSES
 
 
 @dataclass(frozen=True)
@@ -47,12 +48,12 @@ def losses(series: RawSeries, problems: Problems) -> Points:
     """Loss of every step: each tensor [n, 2] holds distances back from its own step, and losses. Later records win."""
     chunks = []
     for step, value in zip(series.steps, series.values or (), strict=True):
-        if not _is_table(value) or value.shape[1:] != (2,):
-            problems.add("featuremaps/losses", f"the tensor at step {step} is {_described(value)}, not float32 [n, 2]")
+        if not _is_table(value) or value.shape[1:] != (len(LOSSES),):
+            problems.add(tags.LOSSES_TAG, f"the tensor at step {step} is {_described(value)}, not float32 [n, 2]")
         elif (np.abs(value[:, 0]) <= limits.MAX_STEP).all():
             chunks.append((step - value[:, 0].astype(np.float64), value[:, 1]))
         else:
-            problems.add("featuremaps/losses", f"the tensor at step {step} has losses of no step that can be")
+            problems.add(tags.LOSSES_TAG, f"the tensor at step {step} has losses of no step that can be")
     return _latest_of_each_step(chunks)
 
 

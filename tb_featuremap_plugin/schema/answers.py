@@ -6,17 +6,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, TypedDict
+from typing import Literal, TypedDict, get_args
 
 PictureKind = Literal["maps", "filters", "inputs"]
 TableName = Literal["layers", "variables", "progress"]
 Severity = Literal["info", "warning", "error"]
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 """From least to most severe."""
 
 TargetKind = Literal["layer", "variable", "input", "run"]
 Role = Literal["hidden", "output", "auxiliary"]
+ROLES: tuple[Role, ...] = get_args(Role)
 Condition = Literal["alive", "dead", "constant", "saturated", "not finite", "unknown"]
 """What a channel is at a step."""
+
+CONDITIONS: tuple[Condition, ...] = get_args(Condition)
+"""In the order in which the section `conditions` of `/channels` counts them."""
 
 HealthyRange = tuple[float | None, float | None]
 """Lowest and highest usual value; null is no bound."""

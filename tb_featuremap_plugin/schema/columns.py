@@ -316,7 +316,6 @@ def names_of(columns: tuple[Column, ...]) -> tuple[str, ...]:
 
 LAYER_COLUMNS = names_of(LAYERS)
 VARIABLE_COLUMNS = names_of(VARIABLES)
-LOSS_COLUMNS = names_of(LOSSES)
 PROGRESS_COLUMNS = names_of(PROGRESS)
 CHANNEL_COLUMNS = names_of(CHANNELS)
 

@@ -7,11 +7,10 @@ from dataclasses import KW_ONLY, asdict, dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from tb_featuremap_plugin.schema import activations
+from tb_featuremap_plugin.schema.answers import ROLES
 
 if TYPE_CHECKING:
     from tb_featuremap_plugin.schema.answers import RunRecordAnswer
-
-ROLES = ("hidden", "output", "auxiliary")
 
 
 @dataclass(frozen=True)

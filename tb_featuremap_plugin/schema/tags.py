@@ -19,15 +19,18 @@ MAX_CONTENT_BYTES = 200
 """tf.summary repeats the metadata in every event, so it stays small."""
 
 TAG_PREFIX = "featuremaps/"
-RUN_TAG = "featuremaps/run"
-LAYERS_TAG = "featuremaps/layers"
-VARIABLES_TAG = "featuremaps/variables"
-LOSSES_TAG = "featuremaps/losses"
-PROGRESS_TAG = "featuremaps/progress"
-START_TAG = "featuremaps/start"
+RUN_TAG = f"{TAG_PREFIX}run"
+LAYERS_TAG = f"{TAG_PREFIX}layers"
+VARIABLES_TAG = f"{TAG_PREFIX}variables"
+LOSSES_TAG = f"{TAG_PREFIX}losses"
+PROGRESS_TAG = f"{TAG_PREFIX}progress"
+START_TAG = f"{TAG_PREFIX}start"
+
+MONITOR_RUN = "featuremaps"
+"""The folder of a run that `Monitor` writes into, unless told otherwise; the run is shown by its parent's name."""
 
 PICTURE_KINDS: tuple[PictureKind, ...] = get_args(PictureKind)
-_FIRST_PREFIX = "featuremaps/first/"
+_FIRST_PREFIX = f"{TAG_PREFIX}first/"
 
 
 def picture_tag(kind: str, name: str, *, first: bool = False) -> str:

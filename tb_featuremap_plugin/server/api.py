@@ -12,11 +12,12 @@ import numpy as np
 
 from tb_featuremap_plugin._version import __version__
 from tb_featuremap_plugin.diagnosis import REPORT_VERSION, diagnose
-from tb_featuremap_plugin.diagnosis.channel_health import CONDITIONS, conditions
+from tb_featuremap_plugin.diagnosis.channel_health import conditions
 from tb_featuremap_plugin.diagnosis.reference_ranges import healthy_ranges
 from tb_featuremap_plugin.format import record
 from tb_featuremap_plugin.reading.run import Float32, MissingError, Outline, PictureSeries, Points, Problem, Run, Source, Table
 from tb_featuremap_plugin.schema.answers import (
+    CONDITIONS,
     ChannelsHeader,
     DiagnosisAnswer,
     ProblemAnswer,

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from tensorboard.plugins import base_plugin
 
+from tb_featuremap_plugin.schema.tags import PLUGIN_NAME, STATS_PLUGIN_NAME
+
 if TYPE_CHECKING:
     from argparse import Namespace
 
     from tb_featuremap_plugin.server.plugin import FeatureMapsPlugin
 
-SAMPLES = {"featuremaps": 100, "featuremaps_stats": 1000}
+SAMPLES = {PLUGIN_NAME: 100, STATS_PLUGIN_NAME: 1000}
 """Steps that TensorBoard keeps of each series unless the user says otherwise; of an unknown plugin's it would keep 10."""
 
 _logger = logging.getLogger(__name__)

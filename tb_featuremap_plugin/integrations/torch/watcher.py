@@ -18,7 +18,7 @@ from tb_featuremap_plugin.integrations.torch.layer_selection import Choices, cho
 from tb_featuremap_plugin.integrations.torch.modes import inference, unwrapped
 from tb_featuremap_plugin.integrations.torch.workers import workers
 from tb_featuremap_plugin.monitor import Monitor
-from tb_featuremap_plugin.monitor.layer_layouts import OTHERS
+from tb_featuremap_plugin.monitor.layer_layouts import CHANNELS_FIRST, OTHERS
 from tb_featuremap_plugin.monitor.options import LoopKeywords, MonitorOptions
 from tb_featuremap_plugin.recording.keywords import takes
 
@@ -94,7 +94,7 @@ class Watcher:
         with inference(self._model):
             self._trace = trace(self._model, self._run)
         self._names = choose(self._trace, layers)
-        layouts = {OTHERS: "channels_first", **layouts_of(self._trace)}
+        layouts = {OTHERS: CHANNELS_FIRST, **layouts_of(self._trace)}
         self.monitor = Monitor(logdir, **{"layers": (), "layouts": layouts, **facts, **monitor_options})
         self._log(None)
 

@@ -30,12 +30,8 @@ from tb_featuremap_plugin.measures.activations.accumulator import (
     ActivationAccumulator,
     SiteMoments,
 )
-from tb_featuremap_plugin.measures.activations.joining import join, merge
-from tb_featuremap_plugin.measures.activations.layer_rows import channel_stats, layer_row, near_limits
+from tb_featuremap_plugin.measures.activations.layer_rows import near_limits
 from tb_featuremap_plugin.measures.activations.sites import LEAST_SPREAD, Fold, Sites, concatenate, count, fold_samples, take_sample
-from tb_featuremap_plugin.schema.columns import CHANNEL_COLUMNS
-
-__all__ = ["CHANNEL_COLUMNS", "ActivationAccumulator", "channel_stats", "join", "layer_row", "measure", "merge"]
 
 Array = npt.NDArray[Any]
 

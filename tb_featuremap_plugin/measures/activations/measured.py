@@ -52,7 +52,7 @@ def describe(data: Array, activation: str | None = None) -> Measured:
         data: [samples, channels, *space] of any numeric dtype.
         activation: the layer's, such as "relu"; None if unknown.
     """
-    return measure_few(data, activation) or measure(data, activation)
+    return _measure_few(data, activation) or measure(data, activation)
 
 
 def channel_stats(measured: Measured) -> Float32:
@@ -86,7 +86,7 @@ def extremes(measured: Measured) -> tuple[Float32, Float32] | None:
     return measured.low.astype(np.float32), measured.high.astype(np.float32)
 
 
-def measure_few(data: Array, activation: str | None) -> FewValues | None:
+def _measure_few(data: Array, activation: str | None) -> FewValues | None:
     """Statistics of [1, channels, *space] in float32; None where that is not what `data` is, or not all of it is finite."""
     if not 0 < data.size <= FEW or len(data) > 1 or data.dtype.char != "f":
         return None

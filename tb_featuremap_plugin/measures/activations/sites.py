@@ -150,7 +150,6 @@ def _fold_some_finite(block: Array) -> Sites:
     return Sites(low, high, mean, m2 if len(block) > 1 else None, counts, bad, float(low.min()), float(high.max()))
 
 
-_MAX_BYTE_COUNT = 255
 _SHORTEST_RUN = 16
 """Below this many values side by side NumPy's reductions spend their time on overhead, and a transposed copy is quicker."""
 

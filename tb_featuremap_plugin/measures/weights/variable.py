@@ -118,7 +118,7 @@ class Variable(NamedTuple):
         numbers["epsilon"] = _EPSILON.get(self.dtype or _dtype_name(self.value.dtype), math.nan)
         if self.layout is not None and self.value.size:
             numbers["fan_in"], numbers["fan_out"] = fans(self.layout, self.value.shape)
-            numbers |= compare_units(self.value, self.layout)
+            numbers |= _compare_units(self.value, self.layout)
         return numbers
 
 
@@ -217,7 +217,7 @@ COMPARED_WEIGHTS = 128
 DUPLICATE_COSINE = 0.99
 
 
-def compare_units(kernel: Array, layout: str) -> dict[str, float]:
+def _compare_units(kernel: Array, layout: str) -> dict[str, float]:
     """Unit spread and the share of duplicates, from at most `COMPARED_UNITS` units of `COMPARED_WEIGHTS` weights each.
 
     Args:
