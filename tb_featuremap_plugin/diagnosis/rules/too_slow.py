@@ -16,10 +16,11 @@ from tb_featuremap_plugin.diagnosis.run_view import Curve, RunView, VariableView
 from tb_featuremap_plugin.schema.activations import bare
 
 SLOW = 3e-4
-"""Median update-to-weight ratio of the fastest kernel. In 94 runs that learn it is 0.0019 and more; the usual rule of thumb is 1e-3."""
+"""Median update-to-weight ratio of the fastest kernel. In 94 runs that learn it is 0.0019 and more."""
 
 RULE_OF_THUMB = 1e-3
-"""The ratio that is commonly recommended (Karpathy, CS231n); in a run that falls in a straight line, less is too little."""
+"""Karpathy's rule of thumb (CS231n): in a run whose loss falls in a straight line, less is too little. (The usual range is that of
+the column in `schema.columns`.)"""
 
 SHALLOW = 2.5e-3
 """Ratio below which small steps are blamed for a loss that falls, but in a straight shallow line."""
