@@ -125,3 +125,22 @@ def test_lists_of_names_stay_short():
     assert phrases.names(["a"]) == "`a`"
     assert phrases.names(["a", "b"]) == "`a` and `b`"
     assert phrases.names(["a", "b", "c", "d", "e"]) == "`a`, `b`, `c` and 2 more"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "text"),
+    [
+        ("dead_units", 0.5, "50 %"),
+        ("duplicates", 0.25, "25 %"),
+        ("input_share_before", 0.9, "90 %"),
+        ("update_ratio", 0.0019, "0.0019"),
+        ("std", 1234.0, "1,234"),
+        ("first_nonfinite_loss_step", 1200000, "1,200,000"),
+        ("steps", [3, 1500], "3, 1,500"),
+        ("gradient_norms", {"a": 0.5}, "a 0.5"),
+        ("layers", ["a", "b"], "a, b"),
+        ("he_factor", None, "not known"),
+    ],
+)
+def test_the_numbers_behind_a_finding_have_the_units_of_their_columns(key, value, text):
+    assert phrases.evidence_phrases({key: value, "healthy_min": 1}) == [(key.replace("_", " "), text)]

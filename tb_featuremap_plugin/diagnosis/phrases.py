@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 
-from tb_featuremap_plugin.schema.columns import column
+from tb_featuremap_plugin.schema.columns import TABLES, Unit, column
 
 _MANY = 3
 _LEAST_PERCENT = 0.001
-_SHARES = re.compile(r"share|fraction|zeros|saturated|dead_units|constant_units|lost$|changed$")
-_COUNTS = re.compile(r"(step|steps|count|nan|pos_inf|neg_inf|units|size|samples|fan_in|fan_out)$")
+
+_UNITS: Mapping[str, Unit] = {one.name: one.unit for table in TABLES.values() for one in table} | {
+    "at_start": "share",
+    "changes": "count",
+    "count": "count",
+    "gradient_share": "share",
+    "input_share_before": "share",
+    "left_of_kernels": "share",
+    "step": "step",
+    "steps": "step",
+    "steps_for_a_tenth": "count",
+}
+"""Of what stands in evidence: columns by their names, and what is made of them; all else is a plain number."""
 
 
 def number(value: float) -> str:
@@ -93,6 +103,7 @@ def _phrase(key: str, value: object) -> str:
         return ", ".join(_phrase(key, one) for one in value)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return str(value)
-    if _SHARES.search(key):
+    unit = _UNITS.get(key, "number")
+    if unit == "share":
         return percent(value)
-    return f"{value:,.0f}" if _COUNTS.search(key) else number(value)
+    return f"{value:,.0f}" if unit in ("count", "step") else number(value)
