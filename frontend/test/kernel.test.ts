@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { toNpy } from "../src/data/npy";
 import { type Filters, type Maps, readPicture } from "../src/data/picture";
@@ -19,6 +20,16 @@ import { similarChannels } from "../src/model/similar_channels";
 import { mapTiles, tileValues } from "../src/model/tiles";
 import { largestFirst, tileOrder } from "../src/views/pictures/order";
 import { floats, frame } from "./encode";
+
+interface Golden {
+  readonly activation: string | null;
+  readonly statistics: Readonly<Record<string, readonly (number | string)[]>>;
+  readonly conditions: readonly string[];
+}
+
+const CONDITIONS: readonly Golden[] = JSON.parse(
+  readFileSync(new URL("../../tests/golden/conditions.json", import.meta.url), "utf8"),
+);
 
 async function kernel(shape: readonly number[], values: readonly number[]): Promise<Filters> {
   const count = shape[0]!;
@@ -163,6 +174,15 @@ describe("channels", () => {
     [{ min: 0.951, max: 0.99, zeros: 0 }, "toString", "alive"],
   ] as const)("with %j behind %s are %s", (stats, activation, condition) =>
     expect(of(stats, activation)).toBe(condition),
+  );
+
+  it.each(CONDITIONS.map((golden) => [golden.activation, golden] as const))(
+    "behind %s are in the cases what the backend says that they are",
+    (activation, { statistics, conditions }) => {
+      const facts = activationFacts(activation);
+      const stat = (channel: number) => (name: string) => Number(statistics[name]?.[channel] ?? Number.NaN);
+      expect(conditions.map((_, channel) => conditionOf(stat(channel), facts))).toEqual(conditions);
+    },
   );
 });
 

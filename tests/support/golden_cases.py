@@ -1,12 +1,13 @@
-"""Writes the cases that the frontend's arithmetic is held to: `python -m tests.golden_cases`.
+"""Writes the cases that the frontend's arithmetic is held to: `python -m tests.support.golden_cases`.
 
 Receptive fields come from real layers of TensorFlow and PyTorch, which are given the identity matrix: an output depends on an
-input where the layer's matrix is not zero. Ranges and colours come from NumPy.
+input where the layer's matrix is not zero. Ranges and colours come from NumPy. What a channel is comes from one rule after the other.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 GEOMETRY = Path(__file__).parent.parent / "golden" / "geometry.json"
 RANGES = Path(__file__).parent.parent / "golden" / "ranges.json"
 PRODUCTS = Path(__file__).parent.parent / "golden" / "products.json"
+CONDITIONS = Path(__file__).parent.parent / "golden" / "conditions.json"
 
 CHAINS = 60
 OUTPUTS = 4
@@ -159,6 +161,72 @@ def product_cases() -> list[dict[str, Any]]:
     return cases
 
 
+ENDS = {
+    "relu6": (None, 6, 6),
+    "sigmoid": (0, 1, 1),
+    "hardsigmoid": (0, 1, 1),
+    "tanh": (-1, 1, 2),
+    "hardtanh": (-1, 1, 2),
+    "softsign": (-1, 1, 2),
+}
+"""Where an activation is flat, at its lower and its upper end, and how far these are from each other; of ReLU6 the lower one is 0."""
+
+ACTIVATIONS = ("relu", "ReLU", "relu6", "ReLU6", "sigmoid", "Hard_Sigmoid", "tanh", "Hard-Tanh", "hardtanh", "Softsign", "linear", "elu")
+EXTREMES = (
+    *((-3, -1), (-1, -0.951), (-1, -0.949), (-0.2, 0.2), (-1, 0), (0, 0), (0, 0.024), (0, 0.026), (0.3, 0.3), (0.951, 0.97), (0.949, 0.97)),
+    *((0.974, 1), (0.976, 1), (1, 1), (5.84, 6), (5.86, 6), (6, 6), (6.5, 9), (math.nan, math.nan)),
+)
+CHANNELS = 60
+
+
+def condition_cases() -> list[dict[str, Any]]:
+    """Statistics of channels behind each activation, with the one word for each; the last cases lack statistics, as old records do."""
+    rng = np.random.default_rng(14)
+    whole = [_conditions(rng, activation) for activation in (*ACTIVATIONS, "no such thing", None)]
+    return [*whole, *(_conditions(rng, "sigmoid", without) for without in ("spread", "zeros", "nan", "max", "min"))]
+
+
+def _conditions(rng: np.random.Generator, activation: str | None, without: str = "") -> dict[str, Any]:
+    channels = [_channel(rng, without) for _ in range(CHANNELS)]
+    names = list(channels[0])
+    return {
+        "activation": activation,
+        "statistics": {name: [_word(channel[name]) for channel in channels] for name in names},
+        "conditions": [_condition(channel, activation) for channel in channels],
+    }
+
+
+def _channel(rng: np.random.Generator, without: str) -> dict[str, float]:
+    low, high = EXTREMES[rng.integers(len(EXTREMES))]
+    counts = {name: float(rng.integers(1, 5)) if rng.random() < 0.04 else 0.0 for name in ("nan", "pos_inf", "neg_inf")}
+    zeros = 1.0 if low == high == 0 else float(rng.choice([0, 0.5]))
+    spread = float(rng.choice([0, 0.1, 2, math.nan]))
+    channel = {"min": low, "max": high, "zeros": zeros, "spread": spread, **counts}
+    return {name: float(np.float32(value)) for name, value in channel.items() if name != without}
+
+
+def _condition(channel: dict[str, float], activation: str | None) -> str:
+    """One rule after the other; what is not known fulfils none of them."""
+    unknown = math.nan
+    low, high = channel.get("min", unknown), channel.get("max", unknown)
+    name = "".join(letter for letter in (activation or "").lower() if letter.isalnum())
+    if any(channel.get(count, 0) > 0 for count in ("nan", "pos_inf", "neg_inf")):
+        return "not finite"
+    if math.isnan(high):
+        return "unknown"
+    if channel.get("zeros") == 1 or (name in ("relu", "relu6") and high <= 0):
+        return "dead"
+    if name in ENDS:
+        lower, upper, width = ENDS[name]
+        if lower is not None and high < lower + 0.025 * width:
+            return "saturated"
+        if low > upper - 0.025 * width:
+            return "saturated"
+    if low == high or channel.get("spread") == 0:
+        return "constant"
+    return "alive"
+
+
 def encode(cases: list[dict[str, Any]]) -> str:
     """One case a line."""
     return "[\n" + ",\n".join(json.dumps(case, separators=(",", ":")) for case in cases) + "\n]\n"
@@ -166,7 +234,12 @@ def encode(cases: list[dict[str, Any]]) -> str:
 
 def main() -> None:
     """Writes the files."""
-    for path, cases in ((GEOMETRY, geometry_cases()), (RANGES, range_cases()), (PRODUCTS, product_cases())):
+    for path, cases in (
+        (GEOMETRY, geometry_cases()),
+        (RANGES, range_cases()),
+        (PRODUCTS, product_cases()),
+        (CONDITIONS, condition_cases()),
+    ):
         path.write_text(encode(cases), encoding="utf-8")
 
 

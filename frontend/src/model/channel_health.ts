@@ -3,7 +3,7 @@ import type { Channels } from "../data/frames";
 import type { Activation } from "../schema.gen";
 import type { Condition } from "../types.gen";
 
-export interface Change {
+interface Change {
   readonly step: number;
   readonly from: Condition;
   readonly to: Condition;
@@ -39,9 +39,9 @@ export function conditionOf(stat: (name: string) => number, { rectifies, unsatur
   if (stat("nan") > 0 || stat("pos_inf") > 0 || stat("neg_inf") > 0) return "not finite";
   if (Number.isNaN(max)) return "unknown";
   if (stat("zeros") === 1 || (rectifies && max <= 0)) return "dead";
-  if (min === max || stat("spread") === 0) return "constant";
   const [low, high] = unsaturated ?? [null, null];
-  return (low !== null && max < low) || (high !== null && min > high) ? "saturated" : "alive";
+  if ((low !== null && max < low) || (high !== null && min > high)) return "saturated";
+  return min === max || stat("spread") === 0 ? "constant" : "alive";
 }
 
 /** Each step at which the condition is another one than at the step before. */
