@@ -43,7 +43,7 @@ KERAS_KERNELS = {
     },
     **{
         f"SeparableConv{axes}D": (
-            lambda axes=axes: getattr(L, f"SeparableConv{axes}D")(12, 2),
+            lambda axes=axes: getattr(L, f"SeparableConv{axes}D")(3, 4),  # the depthwise kernel is larger
             CONVOLVED[axes],
             lambda layer: layer.pointwise_kernel,
         )

@@ -33,17 +33,19 @@ class LayerKind:
             those of "normalisation" rescale it to a fixed spread; those of "scale" multiply it by a number a channel.
         aliases: other names, in any spelling; `find` ignores case, punctuation and the number of axes.
         kernels: last parts of the names of the variables that multiply what comes in; () if there are none, None if that is not known.
+        to_channels: that of the one whose filters make the layer's channels, where it need not be the largest.
     """
 
     name: str
     family: str
     aliases: tuple[str, ...] = ()
     kernels: tuple[str, ...] | None = ()
+    to_channels: str = ""
 
 
 LAYER_KINDS: tuple[LayerKind, ...] = (
     LayerKind("conv", CONVOLUTION, ("convolution", "conv_local", "locally_connected"), _PLAIN),
-    LayerKind("separable_conv", CONVOLUTION, ("separable_convolution",), ("depthwise_kernel", "pointwise_kernel")),
+    LayerKind("separable_conv", CONVOLUTION, ("separable_convolution",), ("depthwise_kernel", "pointwise_kernel"), "pointwise_kernel"),
     LayerKind("conv_lstm", CONVOLUTION, ("conv_lstm_cell",), ("kernel", "recurrent_kernel")),
     LayerKind("depthwise_conv", DEPTHWISE, ("depthwise_convolution",), (*_PLAIN, "depthwise_kernel")),
     LayerKind(
@@ -203,14 +205,18 @@ def is_kernel(variable: str, shape: Sequence[int] | None, kind: str | None) -> b
 
 
 def kernel_of(layer: Layer, shapes: Mapping[str, Sequence[int]]) -> str | None:
-    """The variable that stands for a layer: its largest kernel, of equal ones the first; None if it has none.
+    """The variable that stands for a layer: the kernel that makes its channels, or else the largest, of equal ones the first.
+
+    None if the layer has no kernel.
 
     Args:
         layer: the layer.
         shapes: of variables, by name.
     """
     kernels = [name for name in layer.weights if is_kernel(name, shapes.get(name), layer.kind)]
-    return max(kernels, key=lambda name: math.prod(shapes[name]) if name in shapes else 0, default=None)
+    known = find(layer.kind)
+    to_channels = [name for name in kernels if known is not None and leaf_of(name) == known.to_channels]
+    return max(to_channels or kernels, key=lambda name: math.prod(shapes[name]) if name in shapes else 0, default=None)
 
 
 def kernels_of(record: RunRecord) -> dict[str, str]:
