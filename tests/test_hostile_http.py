@@ -109,7 +109,7 @@ def test_any_events_read_from_the_files(tmp_path_factory, writes):
     json.dumps(api.runs(source), allow_nan=False)
     json.dumps(api.diagnosis(source), allow_nan=False)
     for run in source.runs():
-        for table in api.TABLES:
+        for table in ("layers", "variables", "progress"):
             read_frame(api.table(source, run.name, table))
         for series in run.pictures:
             read_frame(api.channels(source, run.name, series.kind, series.name))

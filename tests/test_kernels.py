@@ -7,6 +7,8 @@ import pytest
 
 from tb_featuremap_plugin.images import kernels
 
+STATISTICS = ("min", "max", "mean", "std", "norm", "nan", "pos_inf", "neg_inf")
+
 
 def memory_orders(kernel):
     return [kernel, np.moveaxis(np.ascontiguousarray(np.moveaxis(kernel, (0, 1), (-1, -2))), (-1, -2), (0, 1))]
@@ -16,7 +18,7 @@ def memory_orders(kernel):
 def test_filter_statistics(shape):
     values = np.random.default_rng(0).normal(1, 2, shape).astype(np.float32)
     for kernel in memory_orders(values):
-        stats = dict(zip(kernels.FILTER_STATISTICS, kernels.filter_stats(kernel), strict=True))
+        stats = dict(zip(STATISTICS, kernels.filter_stats(kernel), strict=True))
         rows = values.reshape(len(values), -1).astype(np.float64)
         expected = {"min": rows.min(1), "max": rows.max(1), "mean": rows.mean(1), "std": rows.std(1), "norm": np.linalg.norm(rows, axis=1)}
         for name, truth in expected.items():
@@ -28,7 +30,7 @@ def test_filter_statistics_leave_out_what_is_not_finite():
     kernel = np.arange(24, dtype=np.float32).reshape(2, 3, 2, 2)
     kernel[0, 0, 0] = [np.nan, np.inf]
     kernel[1] = -np.inf
-    stats = dict(zip(kernels.FILTER_STATISTICS, kernels.filter_stats(kernel), strict=True))
+    stats = dict(zip(STATISTICS, kernels.filter_stats(kernel), strict=True))
     np.testing.assert_array_equal([stats["nan"], stats["pos_inf"], stats["neg_inf"]], [[1, 0], [1, 0], [0, 12]])
     assert stats["mean"][0] == pytest.approx(np.arange(2, 12).mean())
     assert stats["norm"][0] == pytest.approx(np.linalg.norm(np.arange(2, 12)))

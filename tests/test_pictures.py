@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tb_featuremap_plugin.format import record
-from tb_featuremap_plugin.images import pictures, tiles
+from tb_featuremap_plugin.images import pictures
 from tb_featuremap_plugin.images.options import FilterOptions, MapOptions
 from tb_featuremap_plugin.measures.activations.joining import merge
 from tb_featuremap_plugin.measures.activations.measure import measure
@@ -34,7 +34,7 @@ def decoded(header, arrays):
     stats, codes = stats_of(header, arrays), arrays["pixels"].astype(np.float64)
     shape = (1, -1) + (1,) * (codes.ndim - 2)
     low, high = (stats[name][: codes.shape[1]].astype(np.float64).reshape(shape) for name in ("low", "high"))
-    return low + (high - low) * codes / tiles.LEVELS
+    return low + (high - low) * codes / 252
 
 
 @pytest.mark.parametrize("layout", ["NHWC", "NCHW"])
@@ -48,7 +48,7 @@ def test_maps_keep_pixels_to_within_a_code_and_exact_statistics(layout):
     assert (header["images"], channels_of(header, arrays), header["reduced"]) == ([0, 1], list(range(7)), 1)
     assert (header["ordinal"], header["activation"], header["inputs"]) == (4, "relu", "x")
     stored = canonical[:2, :7].astype(np.float64)
-    step = (stored.max((0, 2, 3)) - stored.min((0, 2, 3))) / tiles.LEVELS
+    step = (stored.max((0, 2, 3)) - stored.min((0, 2, 3))) / 252
     assert (np.abs(decoded(header, arrays) - stored) <= 0.501 * step[:, None, None]).all()
     for index in range(20):
         truth = oracles.channel(canonical, index)

@@ -22,7 +22,9 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints, is_typedd
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tb_featuremap_plugin.schema import activations, answers, columns, layer_kinds, limits, losses, tags, verdicts  # noqa: E402
+from tb_featuremap_plugin.diagnosis.rules import too_fast, too_slow, unchanged_weights  # noqa: E402
+from tb_featuremap_plugin.diagnosis.verdicts import SHRINKING  # noqa: E402
+from tb_featuremap_plugin.schema import activations, answers, columns, layer_kinds, limits, losses, pictures, tags, verdicts  # noqa: E402
 
 HEADER = "// Written by tools/generate.py from tb_featuremap_plugin/schema: change that, and run `make generate`.\n"
 SCALARS = {str: "string", int: "number", float: "number", bool: "boolean", type(None): "null", object: "unknown"}
@@ -30,6 +32,19 @@ NAMED = ("PictureKind", "TableName", "Severity", "TargetKind", "Role", "Conditio
 """Types of `schema.answers` that have a name in TypeScript too."""
 
 Lines = list[str]
+
+USED_LIMITS = ("MAX_HEADER_BYTES", "MAX_SECTION_BYTES", "MAX_DIMENSIONS", "MAX_SECTIONS", "MAX_NAME_CHARACTERS", "MAX_BATCH_PARTS")
+"""Limits that the dashboard holds to; the others bound what the backend reads."""
+
+USED_PICTURE_FACTS = ("FORMAT_VERSION", "TOP_CODE", "NEG_INF_CODE", "POS_INF_CODE", "NAN_CODE")
+
+THRESHOLDS = {
+    "unchanged": unchanged_weights.STILL,
+    "too_fast": too_fast.USUAL_RATIO,
+    "slow": too_slow.SLOW,
+    "decaying": SHRINKING,
+}
+"""Where verdicts begin, by their names."""
 
 NOTHING = "\N{EN DASH}"
 
@@ -103,7 +118,12 @@ def schema_file() -> str:
             HEADER,
             'import type { HealthyRange, Severity, TableName } from "./types.gen";\n',
             _COLUMN_TYPES,
-            *(constant(name, value) for name, value in vars(limits).items() if name.startswith("MAX_")),
+            *(constant(name, getattr(limits, name)) for name in USED_LIMITS),
+            *(constant(name, getattr(pictures, name)) for name in USED_PICTURE_FACTS),
+            constant("ITEM_BYTES", {name: int(stored[2:]) for name, stored in pictures.DTYPES.items()}, "as const"),
+            constant("DUPLICATE_COSINE", columns.DUPLICATE_COSINE),
+            constant("ANSWERS_ID", answers.ANSWERS_ID),
+            constant("STYLE_ID", answers.STYLE_ID),
             constant("PLUGIN_NAME", tags.PLUGIN_NAME),
             constant("INPUTS_ROW", columns.INPUTS_ROW),
             constant("TARGETS_ROW", columns.TARGETS_ROW),
@@ -112,7 +132,6 @@ def schema_file() -> str:
             typed("layerColumns", "readonly Column[]", [column(one) for one in columns.LAYERS]),
             typed("variableColumns", "readonly Column[]", [column(one) for one in columns.VARIABLES]),
             typed("lossColumns", "readonly Column[]", [column(one) for one in columns.LOSSES]),
-            typed("progressColumns", "readonly Column[]", [column(one) for one in columns.PROGRESS]),
             typed("heatMap", "readonly Statistic[]", [statistic(one) for one in columns.HEAT_MAP]),
             typed("verdicts", "readonly Verdict[]", [{"word": one.name, "severity": one.severity} for one in verdicts.VERDICTS]),
             typed("severities", "readonly Severity[]", get_args(answers.Severity)),
@@ -162,9 +181,9 @@ export interface Activation {
 )
 
 
-def constant(name: str, value: object) -> str:
+def constant(name: str, value: object, suffix: str = "") -> str:
     """One constant."""
-    return f"export const {name} = {json.dumps(value)};"
+    return " ".join(["export const", name, "=", _entry(value), *([suffix] if suffix else [])]) + ";"
 
 
 def typed(name: str, kind: str, value: object) -> str:
@@ -270,8 +289,13 @@ def _size(name: str, value: int) -> str:
 
 def verdict_table() -> Lines:
     """A row a verdict."""
-    rows = [f"| `{one.name}` | {one.severity or NOTHING} | {one.condition} |" for one in verdicts.VERDICTS]
+    thresholds = {name: _scientific(value) for name, value in THRESHOLDS.items()}
+    rows = [f"| `{one.name}` | {one.severity or NOTHING} | {one.condition.format(**thresholds)} |" for one in verdicts.VERDICTS]
     return ["| verdict | marked as | condition |", "|---|---|---|", *rows]
+
+
+def _scientific(value: float) -> str:
+    return f"{value:g}" if abs(value) >= 1e-2 else re.sub(r"e-0*", "e-", f"{value:.0e}")
 
 
 def activation_table() -> Lines:
@@ -300,7 +324,8 @@ TABLES: dict[str, Callable[[], Lines]] = {
     "layers": lambda: column_table(columns.LAYERS),
     "variables": lambda: column_table(columns.VARIABLES),
     "progress": lambda: column_table(columns.PROGRESS),
-    "channels": lambda: column_table(columns.CHANNELS),
+    "channels": lambda: column_table((*columns.CHANNELS, *columns.RANGES)),
+    "filters": lambda: column_table(columns.FILTERS),
     "heat map": statistic_table,
     "limits": limit_table,
     "verdicts": verdict_table,

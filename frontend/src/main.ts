@@ -5,7 +5,8 @@ import { App } from "./App";
 import { Api } from "./data/api";
 import { BatchingSource } from "./data/batch";
 import { onHashChange, readHash, soon, watchDark, watchReloads, watchVisible, writeHash } from "./data/host";
-import { EMBEDDED_ID, embeddedSource, ServerSource, STYLE_ID } from "./data/source";
+import { embeddedSource, ServerSource } from "./data/source";
+import { ANSWERS_ID, STYLE_ID } from "./schema.gen";
 import { Store, StoreProvider } from "./state/store";
 import { adoptTypeface } from "./ui/typeface";
 import { fetchFirst } from "./views/pictures/prefetch";
@@ -69,4 +70,4 @@ function linkStyle(): void {
 }
 
 // An exported page has nobody to call render().
-if (document.getElementById(EMBEDDED_ID)) render();
+if (document.getElementById(ANSWERS_ID)) render();

@@ -39,23 +39,20 @@ export interface Activation {
 }
 
 export const MAX_HEADER_BYTES = 1000000;
-export const MAX_BLOB_BYTES = 268435456;
 export const MAX_SECTION_BYTES = 536870912;
 export const MAX_DIMENSIONS = 8;
 export const MAX_SECTIONS = 32;
-export const MAX_TABLE_CELLS = 4000000;
-export const MAX_SERIES_CELLS = 256000000;
-export const MAX_RUN_RECORD_BYTES = 16777216;
-export const MAX_SESSIONS = 16;
 export const MAX_NAME_CHARACTERS = 4096;
-export const MAX_STEP = 9007199254740992;
-export const MAX_PROBLEMS = 100;
-export const MAX_EVENT_BYTES = 269484032;
-export const MAX_BLOBS_PER_STEP = 1000;
-export const MAX_REMEMBERED_SERIES = 50000;
-export const MAX_REMEMBERED_STEPS = 10000;
 export const MAX_BATCH_PARTS = 64;
-export const MAX_BATCH_BYTES = 33554432;
+export const FORMAT_VERSION = 1;
+export const TOP_CODE = 252;
+export const NEG_INF_CODE = 253;
+export const POS_INF_CODE = 254;
+export const NAN_CODE = 255;
+export const ITEM_BYTES = { uint8: 1, float16: 2, float32: 4, int32: 4, float64: 8 } as const;
+export const DUPLICATE_COSINE = 0.99;
+export const ANSWERS_ID = "featuremaps-answers";
+export const STYLE_ID = "featuremaps-style";
 export const PLUGIN_NAME = "featuremaps";
 export const INPUTS_ROW = "@inputs";
 export const TARGETS_ROW = "@targets";
@@ -142,27 +139,6 @@ export const variableColumns: readonly Column[] = [
 export const lossColumns: readonly Column[] = [
   { name: "steps_before", title: "Steps before", unit: "count", log: false },
   { name: "loss", title: "Loss", unit: "number", log: false },
-];
-
-export const progressColumns: readonly Column[] = [
-  { name: "logged_steps", title: "Logged steps", unit: "count", log: false },
-  { name: "seen_steps", title: "Seen steps", unit: "count", log: false },
-  { name: "log_seconds", title: "Log seconds", unit: "seconds", log: false },
-  { name: "train_seconds", title: "Train seconds", unit: "seconds", log: false },
-  { name: "logged_bytes", title: "Logged bytes", unit: "bytes", log: false },
-  { name: "dropped_records", title: "Dropped records", unit: "count", log: false },
-  { name: "first_loss", title: "First loss", unit: "number", log: false },
-  { name: "lowest_loss", title: "Lowest loss", unit: "number", log: false },
-  { name: "lowest_loss_step", title: "Lowest loss step", unit: "step", log: false },
-  { name: "largest_jump", title: "Largest jump", unit: "number", log: false },
-  { name: "largest_jump_step", title: "Largest jump step", unit: "step", log: false },
-  { name: "first_nonfinite_loss_step", title: "First nonfinite loss step", unit: "step", log: false },
-  { name: "loss", title: "Loss", unit: "number", log: false },
-  { name: "learning_rate", title: "Learning rate", unit: "ratio", log: true },
-  { name: "step_log_seconds", title: "Step log seconds", unit: "seconds", log: false },
-  { name: "step_logged_bytes", title: "Step logged bytes", unit: "bytes", log: false },
-  { name: "stretch", title: "Stretch", unit: "number", log: false },
-  { name: "first_step", title: "First step", unit: "step", log: false },
 ];
 
 export const heatMap: readonly Statistic[] = [

@@ -4,11 +4,13 @@ import { readHash, withTexts } from "../src/data/host";
 import { COLOUR_MAPS } from "../src/draw/lut";
 import { naturalCompare, RegexFilter } from "../src/model/natural";
 import { RANGES } from "../src/model/range";
-import { decodeState, encodeState, INITIAL_STATE, VIEWS, type ViewState } from "../src/state/state";
+import { decodeState, encodeState, VIEWS, type ViewState } from "../src/state/state";
 import { indexAtOrBefore, shownStep, union } from "../src/state/steps";
 
+const INITIAL = decodeState({});
+
 const states: fc.Arbitrary<ViewState> = fc.record({
-  ...Object.fromEntries(Object.entries(INITIAL_STATE).map(([key, value]) => [key, fc.constant(value)])),
+  ...Object.fromEntries(Object.entries(INITIAL).map(([key, value]) => [key, fc.constant(value)])),
   view: fc.constantFrom(...VIEWS),
   range: fc.constantFrom(...RANGES),
   colours: fc.constantFrom(...COLOUR_MAPS),
@@ -33,7 +35,7 @@ describe("state", () => {
 
   it("takes initial values for whatever is malformed", () => {
     fc.assert(
-      fc.property(fc.dictionary(fc.constantFrom(...Object.keys(INITIAL_STATE)), fc.string()), (texts) => {
+      fc.property(fc.dictionary(fc.constantFrom(...Object.keys(INITIAL)), fc.string()), (texts) => {
         const state = decodeState(texts);
         expect(VIEWS).toContain(state.view);
         expect(RANGES).toContain(state.range);
@@ -48,7 +50,7 @@ describe("state", () => {
   });
 
   it("writes nothing while nothing is chosen", () => {
-    expect(encodeState(INITIAL_STATE)).toEqual({});
+    expect(encodeState(INITIAL)).toEqual({});
     expect(withTexts("", {})).toBe("#featuremaps");
   });
 });

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from tb_featuremap_plugin.schema import activations
 from tb_featuremap_plugin.schema.answers import CONDITIONS, Condition
+from tb_featuremap_plugin.schema.columns import NONFINITE
 
 Codes = npt.NDArray[np.uint8]
 
@@ -32,7 +33,7 @@ def conditions(names: Sequence[str], values: npt.NDArray[np.float32], activation
     least, most = read("min"), read("max")
     with np.errstate(invalid="ignore"):
         tests: dict[Condition, npt.NDArray[np.bool_]] = {
-            "not finite": np.nan_to_num(read("nan")) + np.nan_to_num(read("pos_inf")) + np.nan_to_num(read("neg_inf")) > 0,
+            "not finite": np.add.reduce([np.nan_to_num(read(name)) for name in NONFINITE]) > 0,
             "unknown": np.isnan(most),
             "dead": _dead(read("zeros"), most, activation),
             "saturated": _saturated(least, most, activation),

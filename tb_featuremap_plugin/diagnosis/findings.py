@@ -10,6 +10,7 @@ from typing import Any, Literal
 from tb_featuremap_plugin.diagnosis.phrases import evidence_phrases
 from tb_featuremap_plugin.schema.answers import (
     ChartAnswer,
+    ChartTable,
     FindingAnswer,
     LookedAtAnswer,
     RunDiagnosisAnswer,
@@ -39,7 +40,7 @@ class Chart:
         log: whether the axis is better logarithmic.
     """
 
-    table: Literal["layers", "variables", "losses"]
+    table: ChartTable
     row: str
     column: str
     label: str

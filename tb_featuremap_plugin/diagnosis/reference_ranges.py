@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from tb_featuremap_plugin.diagnosis.findings import Chart
+from tb_featuremap_plugin.schema.answers import ChartTable
 from tb_featuremap_plugin.schema.columns import LAYERS, VARIABLES, Bounds, column
 
 
-def chart(
-    table: Literal["layers", "variables", "losses"], row: str, name: str, *, healthy: Bounds | None = None, log: bool | None = None
-) -> Chart:
+def chart(table: ChartTable, row: str, name: str, *, healthy: Bounds | None = None, log: bool | None = None) -> Chart:
     """The chart of one curve, with its usual range unless another is given.
 
     Args:

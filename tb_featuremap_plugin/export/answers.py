@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from urllib.parse import quote
 
 from tb_featuremap_plugin.reading.run import Outline, Source
+from tb_featuremap_plugin.schema.answers import TABLE_NAMES
 from tb_featuremap_plugin.server import api
 
 _UNRESERVED = "-_.!~*'()"
@@ -31,7 +32,7 @@ def answers(source: Source) -> Iterator[tuple[str, bytes]]:
 def _number_answers(source: Source, outline: Outline) -> Iterator[tuple[str, bytes]]:
     """Answers with the numbers of a run."""
     run = outline.name
-    for table in api.TABLES:
+    for table in TABLE_NAMES:
         yield address("table", run=run, table=table), api.table(source, run, table)
     yield address("losses", run=run), api.losses(source, run)
     names = api.scalar_names(source, run)

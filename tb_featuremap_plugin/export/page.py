@@ -10,11 +10,8 @@ import re
 from collections.abc import Iterable
 
 from tb_featuremap_plugin._version import __version__
+from tb_featuremap_plugin.schema.answers import ANSWERS_ID, STYLE_ID
 from tb_featuremap_plugin.server import assets
-
-ANSWERS_ID = "featuremaps-answers"
-STYLE_ID = "featuremaps-style"
-"""Elements in which the bundle looks for its answers and its style: source.ts in the frontend."""
 
 _SCRIPT = f'import "{assets.MODULE}";'
 

@@ -21,15 +21,13 @@ from isal import igzip_lib
 
 from tb_featuremap_plugin.schema import limits
 from tb_featuremap_plugin.schema.errors import FormatError, NewerVersionError
-
-FORMAT_VERSION = 1
+from tb_featuremap_plugin.schema.pictures import DTYPES, FORMAT_VERSION
 
 _ORDINAL, _SECTIONS = "ordinal", "sections"
 _LENGTH_BYTES = 8
 _json = json.JSONEncoder(allow_nan=False, check_circular=False, separators=(",", ":"), sort_keys=True)
 
-_DTYPES = {"uint8": "<u1", "float16": "<f2", "float32": "<f4", "int32": "<i4", "float64": "<f8"}
-_NAMES = {np.dtype(order + stored[1:]): name for name, stored in _DTYPES.items() for order in "<>"}
+_NAMES = {np.dtype(order + stored[1:]): name for name, stored in DTYPES.items() for order in "<>"}
 
 Array = npt.NDArray[Any]
 
@@ -52,7 +50,7 @@ class Section:
     """Where an array lies in a record.
 
     Attributes:
-        dtype: "uint8", "float16", "float32", "int32" or "float64", little-endian.
+        dtype: one of `schema.pictures.DTYPES`.
         shape: sizes of the axes, row-major.
         start, stop: the gzip member's bytes, counted from the end of the header.
     """
@@ -65,7 +63,7 @@ class Section:
     @property
     def nbytes(self) -> int:
         """Bytes of the array once inflated."""
-        return math.prod(self.shape) * np.dtype(_DTYPES[self.dtype]).itemsize
+        return math.prod(self.shape) * np.dtype(DTYPES[self.dtype]).itemsize
 
 
 @dataclass(frozen=True)
@@ -87,7 +85,7 @@ class Record:
         if section is None:
             raise FormatError(f"the record has no section {name!r}, only {sorted(self.sections)}")
         packed = self.blob[self.body + section.start : self.body + section.stop]
-        flat = np.frombuffer(_inflate(packed, section.nbytes, name), dtype=_DTYPES[section.dtype])
+        flat = np.frombuffer(_inflate(packed, section.nbytes, name), dtype=DTYPES[section.dtype])
         return flat.reshape(section.shape)
 
 
@@ -166,8 +164,8 @@ def decode(blob: bytes) -> Record:
 def _packed(section: str, array: Array) -> Packed:
     dtype = _NAMES.get(array.dtype)
     if dtype is None:
-        raise ValueError(f"section {section!r} has dtype {array.dtype}; the format stores {sorted(_DTYPES)}")
-    return Packed(dtype, array.shape, np.ascontiguousarray(array, dtype=_DTYPES[dtype]).reshape(-1).view(np.uint8).data)
+        raise ValueError(f"section {section!r} has dtype {array.dtype}; the format stores {sorted(DTYPES)}")
+    return Packed(dtype, array.shape, np.ascontiguousarray(array, dtype=DTYPES[dtype]).reshape(-1).view(np.uint8).data)
 
 
 def _fields_text(fields: Mapping[str, Any]) -> str:
@@ -247,8 +245,8 @@ def _parse_section(name: str, entry: object) -> Section:
     if not isinstance(entry, dict):
         raise FormatError(f"section {name!r:.100} is not an object")
     dtype, shape, offsets = entry.get("dtype"), entry.get("shape"), entry.get("offsets")
-    if not isinstance(dtype, str) or dtype not in _DTYPES:
-        raise FormatError(f"section {name!r:.100} has dtype {dtype!r:.100}; known are {sorted(_DTYPES)}")
+    if not isinstance(dtype, str) or dtype not in DTYPES:
+        raise FormatError(f"section {name!r:.100} has dtype {dtype!r:.100}; known are {sorted(DTYPES)}")
     if not _is_sizes(shape) or len(shape) > limits.MAX_DIMENSIONS:
         raise FormatError(f"section {name!r:.100} has shape {shape!r:.100}")
     if not _is_sizes(offsets) or len(offsets) != 2:

@@ -7,8 +7,8 @@ from itertools import chain
 
 from tb_featuremap_plugin.arrays.tensors import float32_bytes
 from tb_featuremap_plugin.format.record import Packed
-from tb_featuremap_plugin.images.tiles import LEVELS
 from tb_featuremap_plugin.measures.activations.measured import Channels, FewValues
+from tb_featuremap_plugin.schema.pictures import TOP_CODE
 
 
 def few_sections(statistics: FewValues, stored: int, space: tuple[int, ...]) -> dict[str, Packed]:
@@ -28,9 +28,9 @@ def few_sections(statistics: FewValues, stored: int, space: tuple[int, ...]) -> 
 
 
 def _codes(channels: Channels, low: list[float], high: list[float]) -> bytes:
-    """Codes from 0 to `LEVELS` of each channel's range, as `tiles.quantise` makes them."""
+    """Codes from 0 to `TOP_CODE` of each channel's range, as `tiles.quantise` makes them."""
     codes: list[int] = []
     for channel, least, most in zip(channels, low, high, strict=False):
-        scale = LEVELS / (most - least) if most > least else 0.0
+        scale = TOP_CODE / (most - least) if most > least else 0.0
         codes += [int((value - least) * scale + 0.5) for value in channel]
     return bytes(codes)

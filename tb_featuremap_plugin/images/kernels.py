@@ -10,11 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from tb_featuremap_plugin.arrays.scratch_buffers import scratch_buffer
+from tb_featuremap_plugin.schema.columns import FILTER_COLUMNS
 
 Array = npt.NDArray[Any]
 Float32 = npt.NDArray[np.float32]
-
-FILTER_STATISTICS = ("min", "max", "mean", "std", "norm", "nan", "pos_inf", "neg_inf")
 
 LARGEST_EXACT_BYTES = 1_000_000
 """A kernel of at most this size in float32 is stored as it is."""
@@ -31,12 +30,12 @@ _LEAST_SPREAD = 1e-6
 
 
 def filter_stats(kernel: Array) -> Float32:
-    """Statistics of each filter, [len(FILTER_STATISTICS), filters]; of finite values, NaN where there are none.
+    """Statistics of each filter, [len(FILTER_COLUMNS), filters]; of finite values, NaN where there are none.
 
     Args:
         kernel: [filters, inputs, *space].
     """
-    table = np.empty((len(FILTER_STATISTICS), len(kernel)), np.float32)
+    table = np.empty((len(FILTER_COLUMNS), len(kernel)), np.float32)
     size = math.prod(kernel.shape[1:])
     step = max(1, _STATS_BLOCK // max(1, size))
     with np.errstate(all="ignore"):
@@ -112,7 +111,7 @@ def _blocks(kernel: Array) -> Iterator[tuple[slice, slice]]:
 
 
 def _finite_stats(rows: Array, squares: Array) -> Array:
-    table = np.zeros((len(FILTER_STATISTICS), len(rows)))
+    table = np.zeros((len(FILTER_COLUMNS), len(rows)))
     total = np.add.reduce(rows, axis=1)
     mean = total / rows.shape[1]
     m2 = squares - total * mean

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypedDict, get_args
+from typing import TypedDict
 
 import numpy as np
 
 from tb_featuremap_plugin.arrays.layouts import check_feature_map_layout, check_kernel_layout
-
-Precision = Literal["uint8", "float16", "float32"]
-"""Dtypes of stored pixels."""
-
-PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+from tb_featuremap_plugin.schema.pictures import PRECISIONS, Precision
 
 
 @dataclass(frozen=True)

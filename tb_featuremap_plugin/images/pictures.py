@@ -21,12 +21,12 @@ from tb_featuremap_plugin.images.few_pictures import few_sections
 from tb_featuremap_plugin.images.options import FilterOptions, MapOptions
 from tb_featuremap_plugin.measures.activations import measured as measuring
 from tb_featuremap_plugin.measures.activations.measured import FewValues, Measured
-from tb_featuremap_plugin.schema.columns import CHANNEL_COLUMNS
+from tb_featuremap_plugin.schema.columns import CHANNEL_COLUMNS, FILTER_COLUMNS, RANGE_COLUMNS
 
 Array = npt.NDArray[Any]
 Float32 = npt.NDArray[np.float32]
 
-_WITH_RANGE = ("min", "low", "max", "high", *CHANNEL_COLUMNS[2:])
+_WITH_RANGE = (CHANNEL_COLUMNS[0], RANGE_COLUMNS[0], CHANNEL_COLUMNS[1], RANGE_COLUMNS[1], *CHANNEL_COLUMNS[2:])
 """Rows that are mostly alike stand side by side, where deflate finds them."""
 
 
@@ -131,7 +131,7 @@ def _filters_header(
     optional = {"description": description or None, "layer": layer, "norms_reduced": blocks, "first_step": first_step}
     header: dict[str, Any] = {"kind": "filters", "name": name, "layout": layout, "shape": shape}
     header |= {key: value for key, value in optional.items() if value is not None}
-    return record.shared_header(header | {"filters": list(range(filters)), "stats": kernels.FILTER_STATISTICS})
+    return record.shared_header(header | {"filters": list(range(filters)), "stats": FILTER_COLUMNS})
 
 
 def _large_kernel(view: Array, others: dict[str, Array]) -> tuple[tuple[int, ...], dict[str, Array]]:

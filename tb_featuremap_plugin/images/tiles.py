@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tb_featuremap_plugin.arrays.short_rows import FEW, repeated, rows_side_by_side, side_by_side
+from tb_featuremap_plugin.schema.pictures import NAN_CODE, NEG_INF_CODE, POS_INF_CODE, TOP_CODE
 
 Array = npt.NDArray[Any]
 Float32 = npt.NDArray[np.float32]
@@ -19,9 +20,6 @@ Codes = npt.NDArray[np.uint8]
 
 LARGEST_SIDE = 128
 """Above this many pixels a side, tiles are averaged down: a card shows hundreds of them."""
-
-LEVELS = 252
-NEG_INF_CODE, POS_INF_CODE, NAN_CODE = 253, 254, 255
 
 Encode = Callable[[Array, Array, Array], Codes]
 
@@ -95,7 +93,7 @@ def quantise(maps: Array, span: Range) -> Codes:
         return codes.reshape(maps.shape)
     low = span.low.astype(np.float64)
     width = span.high - low
-    scale = np.divide(LEVELS, width, out=np.zeros_like(width), where=width > 0)
+    scale = np.divide(TOP_CODE, width, out=np.zeros_like(width), where=width > 0)
     work = np.float32 if maps.dtype in _NARROW and _fits_float32(width, scale) else np.float64
     encode = _encode if span.finite else _encode_any
     with np.errstate(all="ignore"):
@@ -109,7 +107,7 @@ def quantise(maps: Array, span: Range) -> Codes:
 
 def _quantise_few(maps: Array, span: Range) -> Codes:
     low, width = span.low.tolist(), (span.high.astype(np.float64) - span.low).tolist()
-    scale = [LEVELS / size if size > 0 else 0.0 for size in width]
+    scale = [TOP_CODE / size if size > 0 else 0.0 for size in width]
     rows = zip(itertools.cycle(low), itertools.cycle(scale), maps.reshape(-1, math.prod(maps.shape[2:])).tolist(), strict=False)
     codes = [int((value - least) * levels + 0.5) for least, levels, row in rows for value in row]
     return np.array(codes, np.uint8).reshape(maps.shape)
@@ -168,7 +166,7 @@ def _encode_any(values: Array, low: Array, scale: Array) -> Codes:
 
 
 def _fits_float32(width: Array, scale: Array) -> bool:
-    return bool(np.fmax.reduce(width) < _LARGEST_SPAN and scale.max() < LEVELS / _SMALLEST_SPAN) or not width.any()
+    return bool(np.fmax.reduce(width) < _LARGEST_SPAN and scale.max() < TOP_CODE / _SMALLEST_SPAN) or not width.any()
 
 
 def _single(values: Array) -> Float32:

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import TypedDict
 
 from tb_featuremap_plugin.arrays.layouts import FEATURE_MAP_LAYOUTS, kernel_axes
-from tb_featuremap_plugin.images.options import MapOptions, Precision, check_precision
+from tb_featuremap_plugin.images.options import MapOptions, check_precision
 from tb_featuremap_plugin.monitor.layer_layouts import CHANNELS_LAST, DATA_FORMATS, OTHERS
 from tb_featuremap_plugin.monitor.workers import Workers
 from tb_featuremap_plugin.schema.network import Layer
+from tb_featuremap_plugin.schema.pictures import Precision
 from tb_featuremap_plugin.schema.tags import MONITOR_RUN
 
 Every = int | Callable[[int], bool]

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tb_featuremap_plugin.arrays.tensors import to_numpy
-from tb_featuremap_plugin.schema.columns import PROGRESS_COLUMNS
+from tb_featuremap_plugin.schema.columns import JUMP_WINDOW, PROGRESS_COLUMNS
 
 NAN = float("nan")
 
@@ -62,8 +62,6 @@ def loss_columns(summary: LossSummary) -> dict[str, float]:
 _MOST_PENDING = 8192
 """Losses kept as tensors; beyond, the older half is turned into numbers, whose computation ended long ago."""
 
-_JUMP_WINDOW = 16
-
 
 def detached(loss: Any) -> Any:
     """The loss without the graph that computed it: a float stays a float, a tensor stays where it is."""
@@ -88,7 +86,7 @@ class LossSummary:
     largest_jump: float = float("nan")
     largest_jump_step: float = float("nan")
     first_nonfinite_step: float = float("nan")
-    _recent: deque[float] = field(default_factory=lambda: deque(maxlen=_JUMP_WINDOW))
+    _recent: deque[float] = field(default_factory=lambda: deque(maxlen=JUMP_WINDOW))
 
     def add(self, step: int, loss: float) -> None:
         """Takes the next loss."""

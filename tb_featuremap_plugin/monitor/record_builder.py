@@ -26,7 +26,7 @@ from tb_featuremap_plugin.monitor.schedule import TimeBudget
 from tb_featuremap_plugin.monitor.snapshots import change_of
 from tb_featuremap_plugin.monitor.step_data import StepData
 from tb_featuremap_plugin.schema import tags
-from tb_featuremap_plugin.schema.columns import LAYER_COLUMNS, VARIABLE_COLUMNS
+from tb_featuremap_plugin.schema.columns import HEADLINES, LAYER_COLUMNS, VARIABLE_COLUMNS
 from tb_featuremap_plugin.schema.network import Layer, RunRecord
 
 Array = npt.NDArray[Any]
@@ -171,9 +171,6 @@ def _ungrouped_change(change: Change, layout: str, layer: Layer | None) -> Chang
     )
 
 
-LAYER_HEADLINES = ("std", "dead_units", "input_share")
-VARIABLE_HEADLINES = ("norm", "update_ratio", "gradient_norm")
-
 Rows = Mapping[str, npt.NDArray[np.float32]]
 
 
@@ -184,7 +181,7 @@ def _headline_scalars(layers: Rows, variables: Rows) -> list[Value]:
         layers: rows of the layers' table by name.
         variables: rows of the variables' table by name.
     """
-    return [*_scalars(layers, LAYER_COLUMNS, LAYER_HEADLINES), *_scalars(variables, VARIABLE_COLUMNS, VARIABLE_HEADLINES)]
+    return [*_scalars(layers, LAYER_COLUMNS, HEADLINES["layers"]), *_scalars(variables, VARIABLE_COLUMNS, HEADLINES["variables"])]
 
 
 def _scalar_value(tag: str, number: float) -> Value:

@@ -10,9 +10,14 @@ from typing import Literal, TypedDict, get_args
 
 PictureKind = Literal["maps", "filters", "inputs"]
 TableName = Literal["layers", "variables", "progress"]
+TABLE_NAMES: tuple[TableName, ...] = get_args(TableName)
+"""Tables that can be asked for."""
+
+ChartTable = Literal["layers", "variables", "losses"]
 Severity = Literal["info", "warning", "error"]
-SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 """From least to most severe."""
+
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 
 TargetKind = Literal["layer", "variable", "input", "run"]
 Role = Literal["hidden", "output", "auxiliary"]
@@ -25,6 +30,11 @@ CONDITIONS: tuple[Condition, ...] = get_args(Condition)
 
 HealthyRange = tuple[float | None, float | None]
 """Lowest and highest usual value; null is no bound."""
+
+
+ANSWERS_ID = "featuremaps-answers"
+STYLE_ID = "featuremaps-style"
+"""Elements in which the bundle looks for the answers and the style of an exported page."""
 
 
 class LayerAnswer(TypedDict):
@@ -119,7 +129,7 @@ class RunsAnswer(TypedDict):
 class ChartAnswer(TypedDict):
     """Which curve shows a finding."""
 
-    table: Literal["layers", "variables", "losses"]
+    table: ChartTable
     row: str
     column: str
     label: str

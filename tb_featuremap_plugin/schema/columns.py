@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from tb_featuremap_plugin.schema.activations import NEAR_END
+
 Unit = Literal["number", "share", "ratio", "count", "step", "bytes", "seconds", "flag"]
 """What a number is, which says how it is written: a share in per cent, a ratio as a power of ten, seconds with their unit."""
 
@@ -44,6 +46,37 @@ class Column:
     def title(self) -> str:
         """The label, or the name in words."""
         return self.label or self.name.replace("_", " ").capitalize()
+
+
+SATURATED_UNIT = 0.95
+"""Share of a unit's values that are at the limits, from which on the unit counts as saturated."""
+
+TOP_SHARE = 0.999
+"""A channel at the top holds more than this share of its position's sum."""
+
+DUPLICATE_COSINE = 0.99
+"""Units whose weights have a cosine above it are copies of each other."""
+
+JUMP_WINDOW = 16
+"""Losses that a loss is compared with, for `largest_jump`."""
+
+
+def percentiles(*percents: int) -> dict[str, int]:
+    """Percentiles by the names of their columns: {"p01": 1}."""
+    return {f"p{percent:02}": percent for percent in percents}
+
+
+LAYER_PERCENTILES = percentiles(1, 5, 25, 50, 75, 95, 99)
+VARIABLE_PERCENTILES = percentiles(7, 16, 31, 50, 69, 84, 93)
+"""About a normal distribution's mean, half a standard deviation, one and one and a half: the bands of TensorBoard's distributions."""
+
+NONFINITE = ("nan", "pos_inf", "neg_inf")
+"""Columns that count what is not finite, in every table that has them."""
+
+
+def _percentile(name: str, percent: int) -> Column:
+    ending = {1: "st", 2: "nd", 3: "rd"}.get(percent % 10, "th")
+    return Column(name, "median" if percent == 50 else f"{percent}{ending} percentile")
 
 
 # The usual ranges: 94 small networks that learn (convolutional, dense, residual, normalised; ten optimizers; tables, digits, textures), 5 %
@@ -89,14 +122,17 @@ LAYERS: tuple[Column, ...] = (
     ),
     Column(
         "saturated",
-        "share of values within 2.5 % of the activation's limits",
+        f"share of values within {100 * NEAR_END:g} % of the activation's limits",
         "share",
         "Values at the activation's limits",
         ends=(0, 1),
         usual=(0.0, 0.4),
     ),
     Column(
-        "saturated_units", "share of units whose values are at the limits at 95 % of positions and samples or more", "share", ends=(0, 1)
+        "saturated_units",
+        f"share of units whose values are at the limits at {100 * SATURATED_UNIT:g} % of positions and samples or more",
+        "share",
+        ends=(0, 1),
     ),
     Column(
         "input_share",
@@ -109,17 +145,11 @@ LAYERS: tuple[Column, ...] = (
     Column("nan", "values that are NaN", "count", "NaN values", usual=(0.0, 0.0)),
     Column("pos_inf", "values that are +Inf", "count", "+Inf values", usual=(0.0, 0.0)),
     Column("neg_inf", "values that are -Inf", "count", "-Inf values", usual=(0.0, 0.0)),
-    Column("p01", "1st percentile"),
-    Column("p05", "5th percentile"),
-    Column("p25", "25th percentile"),
-    Column("p50", "median"),
-    Column("p75", "75th percentile"),
-    Column("p95", "95th percentile"),
-    Column("p99", "99th percentile"),
+    *(_percentile(name, percent) for name, percent in LAYER_PERCENTILES.items()),
     Column("integers", "share of values that are whole numbers", "share", "Whole numbers", ends=(0, 1)),
     Column("channel_sum_min", "least sum over channels, where all values lie in 0..1: 1 for a softmax"),
     Column("channel_sum_max", "largest sum over channels, where all values lie in 0..1: 1 for a softmax"),
-    Column("top_share", "share of positions where one channel holds more than 0.999 of the channels' sum", "share", ends=(0, 1)),
+    Column("top_share", f"share of positions where one channel holds more than {TOP_SHARE} of the channels' sum", "share", ends=(0, 1)),
 )
 """A row a layer, of what it puts out for the probe batch; rows "@inputs" and "@targets" describe the batch itself."""
 
@@ -136,13 +166,7 @@ VARIABLES: tuple[Column, ...] = (
     Column("nan", "entries that are NaN", "count", "NaN weights", usual=(0.0, 0.0)),
     Column("pos_inf", "entries that are +Inf", "count", "+Inf weights", usual=(0.0, 0.0)),
     Column("neg_inf", "entries that are -Inf", "count", "-Inf weights", usual=(0.0, 0.0)),
-    Column("p07", "7th percentile"),
-    Column("p16", "16th percentile"),
-    Column("p31", "31st percentile"),
-    Column("p50", "median"),
-    Column("p69", "69th percentile"),
-    Column("p84", "84th percentile"),
-    Column("p93", "93rd percentile"),
+    *(_percentile(name, percent) for name, percent in VARIABLE_PERCENTILES.items()),
     Column("gap", "training steps between the previous value and this one", "count"),
     Column("update_norm", "Euclidean norm of value - previous", label="Norm of the update", log=True),
     Column(
@@ -176,7 +200,7 @@ VARIABLES: tuple[Column, ...] = (
     ),
     Column(
         "duplicates",
-        "share of units whose weights have a cosine above 0.99 with an earlier unit",
+        f"share of units whose weights have a cosine above {DUPLICATE_COSINE} with an earlier unit",
         "share",
         "Filters that are copies of others",
         ends=(0, 1),
@@ -222,7 +246,7 @@ PROGRESS: tuple[Column, ...] = (
     Column("first_loss", "the first loss"),
     Column("lowest_loss", "the lowest loss so far"),
     Column("lowest_loss_step", "where it was", "step"),
-    Column("largest_jump", "largest ratio of a loss to the median of the 16 before it"),
+    Column("largest_jump", f"largest ratio of a loss to the median of the {JUMP_WINDOW} before it"),
     Column("largest_jump_step", "where it was", "step"),
     Column("first_nonfinite_loss_step", "where the first loss that is NaN or infinite was; the last cumulative column", "step"),
     Column("loss", "the loss of this step", label="Loss"),
@@ -246,6 +270,24 @@ CHANNELS: tuple[Column, ...] = (
     Column("neg_inf", "values that are -Inf", "count"),
 )
 """A row a channel of a layer's output, in the section `stats` of each picture of maps, for all channels, before anything is rounded."""
+
+RANGES: tuple[Column, ...] = (
+    Column("low", "lowest of the stored pixels of the channel, which code 0 stands for"),
+    Column("high", "highest of them, which the top code stands for"),
+)
+"""Further rows of `stats` where pixels are stored as codes; NaN for channels that are not stored."""
+
+FILTERS: tuple[Column, ...] = (
+    Column("min", "least of the finite weights"),
+    Column("max", "largest of the finite weights"),
+    Column("mean", "mean of the finite weights"),
+    Column("std", "standard deviation of the finite weights"),
+    Column("norm", "Euclidean norm of the finite weights"),
+    Column("nan", "weights that are NaN", "count"),
+    Column("pos_inf", "weights that are +Inf", "count"),
+    Column("neg_inf", "weights that are -Inf", "count"),
+)
+"""A row a filter of a kernel, in the section `stats` of each picture of filters; NaN where no weight is finite."""
 
 TABLES: Mapping[str, tuple[Column, ...]] = {"layers": LAYERS, "variables": VARIABLES, "losses": LOSSES, "progress": PROGRESS}
 
@@ -290,7 +332,7 @@ HEAT_MAP: tuple[Statistic, ...] = (
     Statistic(
         "nonfinite",
         "layers",
-        ("nan", "pos_inf", "neg_inf"),
+        NONFINITE,
         "sum",
         Column("nonfinite", "values that are NaN or infinite", "count", "NaN and infinite values", usual=(0.0, 0.0)),
     ),
@@ -309,6 +351,13 @@ HEAT_MAP: tuple[Statistic, ...] = (
 """In the order in which they are offered; the first is shown where no finding says otherwise."""
 
 
+HEADLINES: Mapping[str, tuple[str, ...]] = {
+    "layers": ("std", "dead_units", "input_share"),
+    "variables": ("norm", "update_ratio", "gradient_norm"),
+}
+"""Columns that `mirror_scalars` writes as ordinary scalars too, by table."""
+
+
 def names_of(columns: tuple[Column, ...]) -> tuple[str, ...]:
     """The names, in order."""
     return tuple(one.name for one in columns)
@@ -318,6 +367,8 @@ LAYER_COLUMNS = names_of(LAYERS)
 VARIABLE_COLUMNS = names_of(VARIABLES)
 PROGRESS_COLUMNS = names_of(PROGRESS)
 CHANNEL_COLUMNS = names_of(CHANNELS)
+RANGE_COLUMNS = names_of(RANGES)
+FILTER_COLUMNS = names_of(FILTERS)
 
 INPUTS_ROW = "@inputs"
 TARGETS_ROW = "@targets"

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-VerdictSeverity = Literal["error", "warning", "info", "fine", ""]
+from tb_featuremap_plugin.schema.answers import Severity
+
+VerdictSeverity = Severity | Literal["fine", ""]
 """How alarming a word is; "" where it says nothing about the training."""
 
 
@@ -18,7 +20,7 @@ class VerdictWord:
         severity: how alarming it is.
         sentence: what it means. In braces: `ratio` (the median update of a step over the weights), `usual` (the usual range of that),
             `slow` (below which it is slow), `lost`, `direction` and `shrinking`.
-        condition: when it holds, for docs/diagnosis.md.
+        condition: when it holds, for docs/diagnosis.md. In braces, by the name of the word: the threshold, which stands in `diagnosis`.
     """
 
     name: str
@@ -31,26 +33,26 @@ UNCHANGED, ROUNDED, TOO_FAST, THRASHING, SLOW = "unchanged", "lost_to_rounding",
 DECAYING, UNKNOWN, CHANGING, FROZEN, MOVING_STATISTIC = "decaying", "unknown", "changing", "frozen", "moving_statistic"
 
 VERDICTS: tuple[VerdictWord, ...] = (
-    VerdictWord(UNCHANGED, "error", "Does not move, though it is trainable.", "trainable, and its update ratio is below 1e-7"),
+    VerdictWord(UNCHANGED, "error", "Does not move, though it is trainable.", "trainable, and its update ratio is below {unchanged}"),
     VerdictWord(ROUNDED, "error", "{lost} of its updates are too small for its number type to hold.", "as the rule"),
     VerdictWord(
         TOO_FAST,
         "warning",
         "Changes by {ratio} of its size a step; {usual} is usual.",
-        "a kernel's update ratio above 0.1 in a run that has not learned",
+        "a kernel's update ratio above {too_fast} in a run that has not learned",
     ),
     VerdictWord(THRASHING, "warning", "Successive updates undo each other (cosine {direction}).", "as the rule"),
     VerdictWord(
         SLOW,
         "warning",
         "Changes by only {ratio} of its size a step, the median over the steps that are judged; below {slow} is slow, {usual} is usual.",
-        "a kernel's update ratio below 3e-4",
+        "a kernel's update ratio below {slow}",
     ),
     VerdictWord(
         DECAYING,
         "info",
         "Its change is mostly shrinking, as weight decay does without learning ({shrinking} of the update).",
-        "a kernel's change is mostly shrinking: the median cosine between update and value is below -0.75, "
+        "a kernel's change is mostly shrinking: the median cosine between update and value is at most {decaying}, "
         "so more than half of the squared update",
     ),
     VerdictWord(UNKNOWN, "", "Not logged often enough to say.", "the numbers are missing"),

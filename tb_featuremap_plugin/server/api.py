@@ -6,7 +6,7 @@ Each takes a `series.Source`. What is not there is a `MissingError`, a bad argum
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from tb_featuremap_plugin.format import record
 from tb_featuremap_plugin.reading.run import Float32, MissingError, Outline, PictureSeries, Points, Problem, Run, Source, Table
 from tb_featuremap_plugin.schema.answers import (
     CONDITIONS,
+    TABLE_NAMES,
     ChannelsHeader,
     DiagnosisAnswer,
     ProblemAnswer,
@@ -34,8 +35,6 @@ from tb_featuremap_plugin.schema.layer_kinds import kernels_of
 from tb_featuremap_plugin.schema.tags import PICTURE_KINDS
 
 API_VERSION = 1
-TABLES: tuple[TableName, ...] = get_args(TableName)
-"""Tables that can be asked for."""
 
 
 class ArgumentError(ValueError):
@@ -67,15 +66,15 @@ def table(source: Source, name: str, which: str, columns: Sequence[str] = (), ro
     Args:
         source: where runs are read from.
         name: the run.
-        which: one of `TABLES`.
+        which: one of `TABLE_NAMES`.
         columns, rows: which to give; all where none is named.
 
     Raises:
         MissingError: there is no such run, row or column.
         ArgumentError: there is no such table.
     """
-    if which not in TABLES:
-        raise ArgumentError(f"table is {which!r}; allowed are {list(TABLES)}")
+    if which not in TABLE_NAMES:
+        raise ArgumentError(f"table is {which!r}; allowed are {list(TABLE_NAMES)}")
     run = source.run(name)
     found: Table | None = getattr(run, which)
     if found is None:

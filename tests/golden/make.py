@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from tb_featuremap_plugin.format import record, run_record
-from tb_featuremap_plugin.images import pictures, tiles
+from tb_featuremap_plugin.images import pictures
 from tb_featuremap_plugin.images.options import FilterOptions, MapOptions
 from tb_featuremap_plugin.schema.network import Layer, Probe, RunRecord
 
@@ -89,8 +89,8 @@ def _dequantise(read: record.Record) -> np.ndarray:
     names, stats = read.header["stats"], read.array("stats").astype(np.float64)
     shape = (1, -1) + (1,) * (codes.ndim - 2)
     low, high = (stats[names.index(name), : codes.shape[1]].reshape(shape) for name in ("low", "high"))
-    values = low + (high - low) * codes / tiles.LEVELS
-    for code, value in ((tiles.NEG_INF_CODE, -np.inf), (tiles.POS_INF_CODE, np.inf), (tiles.NAN_CODE, np.nan)):
+    values = low + (high - low) * codes / 252
+    for code, value in ((253, -np.inf), (254, np.inf), (255, np.nan)):
         values = np.where(codes == code, value, values)
     return values
 

@@ -13,7 +13,7 @@ import type { PlotHandle } from "./plot";
 import { indexAt } from "./series";
 import { type ChartSpec, describe, drawable, type Line } from "./spec";
 
-export interface ChartProps {
+interface ChartProps {
   readonly spec: ChartSpec;
   /** The step cursor. */
   readonly step: number | null;

@@ -2,7 +2,7 @@
 
 import type { Series } from "./series";
 
-export interface NamedSeries extends Series {
+interface NamedSeries extends Series {
   readonly name: string;
 }
 

@@ -9,7 +9,7 @@ import type { Finding, Run } from "../types.gen";
 import { fit, position, type Scale } from "./scale";
 import { indexAt } from "./series";
 
-export interface GridRow {
+interface GridRow {
   readonly layer: string;
   /** Row of the table that the numbers come from: the layer itself or its kernel. */
   readonly source: string;

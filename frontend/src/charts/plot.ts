@@ -6,7 +6,7 @@ import { options, type Theme } from "./options";
 import { nearestIndex } from "./series";
 import type { ChartSpec, Drawable } from "./spec";
 
-export interface PlotEvents {
+interface PlotEvents {
   /** The pointer is over this step; null when it has left. */
   readonly onHover: (step: number | null) => void;
   /** A click on this step. */

@@ -8,6 +8,6 @@ export function download(name: string, type: string, content: BlobPart): void {
 }
 
 /** A name that any file system takes. */
-export function fileName(name: string): string {
+function fileName(name: string): string {
   return name.replace(/[^\p{L}\p{N}._-]+/gu, "_");
 }

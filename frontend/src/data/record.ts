@@ -1,11 +1,16 @@
 /** Reader of docs/format.md: the framing of records and of the backend's frames. Sizes are checked before anything is allocated. */
-import { MAX_DIMENSIONS, MAX_HEADER_BYTES, MAX_SECTION_BYTES, MAX_SECTIONS } from "../schema.gen";
+import {
+  FORMAT_VERSION,
+  ITEM_BYTES,
+  MAX_DIMENSIONS,
+  MAX_HEADER_BYTES,
+  MAX_SECTION_BYTES,
+  MAX_SECTIONS,
+} from "../schema.gen";
 import { assert, FormatError, isObject } from "./assert";
 import { float16ToFloat32 } from "./float16";
 
-export const FORMAT_VERSION = 1;
 const LENGTH_BYTES = 8;
-const ITEM_BYTES = { uint8: 1, float16: 2, float32: 4, int32: 4, float64: 8 } as const;
 
 type Dtype = keyof typeof ITEM_BYTES;
 export type Values =

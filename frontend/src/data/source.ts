@@ -1,4 +1,5 @@
 /** Where answers come from: the server, or the page itself. An address is a route and its parameters in documented order, such as `picture?run=a&step=3`. */
+import { ANSWERS_ID } from "../schema.gen";
 import { isObject } from "./assert";
 
 export interface DataSource {
@@ -42,15 +43,9 @@ export class EmbeddedSource implements DataSource {
   }
 }
 
-/** The element with the answers of an exported page. */
-export const EMBEDDED_ID = "featuremaps-answers";
-
-/** The element with the inlined style of an exported page. */
-export const STYLE_ID = "featuremaps-style";
-
 /** The answers that an exported page holds; null in any other page. */
 export function embeddedSource(page: Document): DataSource | null {
-  const embedded = page.getElementById(EMBEDDED_ID);
+  const embedded = page.getElementById(ANSWERS_ID);
   return embedded ? new EmbeddedSource(JSON.parse(embedded.textContent || "{}")) : null;
 }
 

@@ -116,7 +116,7 @@ export function drawColours(target: Uint32Array, mosaic: Mosaic, tiles: Tiles, {
 }
 
 /** A signed colour: zero is level 128, plus and minus `bound` are 255 and 1. */
-export function rgbColour(red: number, green: number, blue: number, bound: number): number {
+function rgbColour(red: number, green: number, blue: number, bound: number): number {
   const sum = red + green + blue;
   if (Number.isNaN(sum)) return MARKS.nan;
   if (!Number.isFinite(sum)) return sum > 0 ? MARKS.posInf : MARKS.negInf;

@@ -1,7 +1,8 @@
 /** Marks: what no colour map can show, in colours of its own, and how often it occurs. */
 
 import type { Limits } from "../model/range";
-import { decodeCode, NAN_CODE, NEG_INF_CODE, POS_INF_CODE, pixelsOf, type Tiles } from "../model/tiles";
+import { decodeCode, pixelsOf, type Tiles } from "../model/tiles";
+import { NAN_CODE, NEG_INF_CODE, POS_INF_CODE } from "../schema.gen";
 import { rgb } from "./lut";
 
 /** Colours that no colour map contains, for what no colour map can show. */

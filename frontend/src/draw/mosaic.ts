@@ -7,9 +7,9 @@ const MAX_DOT = 32;
 const MAX_TILE_SIDE = 168;
 /** A row of values (one axis of space) is drawn at least this high, so that it can be pointed at. */
 const MIN_STRIP_HEIGHT = 14;
-export const GAP = 1;
+const GAP = 1;
 
-export interface TileSize {
+interface TileSize {
   readonly count: number;
   readonly slices: number;
   readonly rows: number;

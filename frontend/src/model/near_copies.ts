@@ -1,12 +1,12 @@
 /** Filters that are nearly copies of each other. */
 import type { NdArray } from "../data/record";
 import { sizeOf } from "../data/record";
+import { DUPLICATE_COSINE } from "../schema.gen";
 
-const COSINE = 0.99;
 const MOST_PRODUCTS = 3e8;
 
 /**
- * Groups filters whose weights have a cosine above 0.99 with the first of the group.
+ * Groups filters whose weights have a cosine above `DUPLICATE_COSINE` with the first of the group.
  *
  * @returns for each filter the index of the first of its group, which is itself where it is alone; null where that takes too long.
  */
@@ -20,7 +20,7 @@ export function groupNearCopies({ shape, values }: NdArray): readonly number[] |
   const leaders: number[] = [];
   return Array.from({ length: count }, (_, filter) => {
     const alike = (leader: number) =>
-      dot(values, leader * size, filter * size, size) > COSINE * norms[leader]! * norms[filter]!;
+      dot(values, leader * size, filter * size, size) > DUPLICATE_COSINE * norms[leader]! * norms[filter]!;
     const found = leaders.find(alike);
     if (found === undefined) leaders.push(filter);
     return found ?? filter;

@@ -3,7 +3,7 @@
 import type { Layer } from "../types.gen";
 import { isTransposed, paddingBefore, removedBefore } from "./receptive";
 
-export interface Kernel {
+interface Kernel {
   /** [filters, inputs, *space]. */
   readonly shape: readonly number[];
   readonly values: ArrayLike<number>;
@@ -29,7 +29,7 @@ export interface Filter {
   readonly whole?: boolean;
 }
 
-export interface Products {
+interface Products {
   /** What each input channel adds, in order of channels. */
   readonly terms: readonly { readonly channel: number; readonly sum: number }[];
   readonly bias: number;

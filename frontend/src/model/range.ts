@@ -1,7 +1,8 @@
 /** From what is in a picture to the two numbers that a colour map is stretched between. */
 
 import type { Channels } from "../data/frames";
-import { NEG_INF_CODE, pixelsOf, type Tiles, valueAt } from "./tiles";
+import { NEG_INF_CODE, TOP_CODE } from "../schema.gen";
+import { pixelsOf, type Tiles, valueAt } from "./tiles";
 
 /** What the two numbers can be taken from. */
 export const RANGES = ["channel", "layer", "steps", "runs", "fixed", "symmetric", "percentile", "summary"] as const;
@@ -98,8 +99,8 @@ function codedExtent(tiles: Tiles, tile: number, size: number): Limits {
   }
   if (most < 0) return NO_LIMITS;
   const [low, high] = [tiles.lows![tile]!, tiles.highs![tile]!];
-  const decode = (code: number) => low + ((high - low) * code) / (NEG_INF_CODE - 1);
-  return { low: least === 0 ? low : decode(least), high: most === NEG_INF_CODE - 1 ? high : decode(most) };
+  const decode = (code: number) => low + ((high - low) * code) / TOP_CODE;
+  return { low: least === 0 ? low : decode(least), high: most === TOP_CODE ? high : decode(most) };
 }
 
 function statRow(channels: Channels, name: string): Float32Array | null {
@@ -113,7 +114,7 @@ function statRow(channels: Channels, name: string): Float32Array | null {
   return gathered.some((value) => !Number.isNaN(value)) ? gathered : null;
 }
 
-export interface RangeChoice {
+interface RangeChoice {
   readonly range: Range;
   readonly low: number;
   readonly high: number;

@@ -3,7 +3,7 @@ import type { Layer } from "../types.gen";
 import { activationName } from "./activation";
 
 /** First and last index along one axis of space; may reach beyond the array where there is padding. */
-export type Interval = readonly [number, number];
+type Interval = readonly [number, number];
 export type Box = readonly Interval[];
 
 export interface Network {
@@ -42,7 +42,7 @@ export function clipped(box: Box, sizes: readonly number[]): Box {
 }
 
 /** Along one axis: what a window that is moved by `stride` covers for outputs first to last. */
-export function windowBefore(
+function windowBefore(
   [first, last]: Interval,
   kernel: number,
   stride: number,
@@ -53,7 +53,7 @@ export function windowBefore(
 }
 
 /** Along one axis: which inputs of a transposed convolution reach outputs first to last. */
-export function transposedBefore(
+function transposedBefore(
   [first, last]: Interval,
   kernel: number,
   stride: number,

@@ -3,7 +3,7 @@ import { type Tiles, tileValues } from "./tiles";
 
 const NEAREST = 3;
 
-export interface SimilarChannel {
+interface SimilarChannel {
   readonly index: number;
   readonly correlation: number;
 }

@@ -2,12 +2,7 @@
 import { toNpy } from "../data/npy";
 import type { Filters, Maps } from "../data/picture";
 import { sizeOf } from "../data/record";
-
-/** Codes of uint8 pixels, as docs/format.md has them. */
-export const TOP_CODE = 252;
-export const NEG_INF_CODE = 253;
-export const POS_INF_CODE = 254;
-export const NAN_CODE = 255;
+import { NAN_CODE, NEG_INF_CODE, POS_INF_CODE, TOP_CODE } from "../schema.gen";
 
 export interface Tiles {
   readonly count: number;

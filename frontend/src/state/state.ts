@@ -66,8 +66,6 @@ type Key = keyof ViewState;
 const KEYS = Object.keys(FIELDS) as Key[];
 const field = (key: Key) => FIELDS[key] as Field<unknown>;
 
-export const INITIAL_STATE = Object.fromEntries(KEYS.map((key) => [key, field(key).initial])) as unknown as ViewState;
-
 /** Reads a state from texts by key; what is absent or malformed takes its initial value. */
 export function decodeState(texts: Readonly<Record<string, string>>): ViewState {
   const read = (key: Key) =>

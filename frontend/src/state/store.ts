@@ -14,7 +14,7 @@ import { shownStep, union } from "./steps";
 
 const DEFAULT_RUNS = 2;
 
-export interface Hovered {
+interface Hovered {
   readonly kind: PictureKind;
   readonly name: string;
   readonly channel: number;

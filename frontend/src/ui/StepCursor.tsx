@@ -89,7 +89,7 @@ function FindingMarks({ steps }: { steps: readonly number[] }) {
 }
 
 /** "23 of 400 steps kept", of the chosen run that lost most. */
-export function keptSteps(runs: readonly Run[]): string {
+function keptSteps(runs: readonly Run[]): string {
   const counts = runs.map((run) => [run.steps.length, run.logged_steps ?? run.steps.length] as const);
   if (counts.length === 0) return "";
   const [kept, logged] = counts.reduce((a, b) => (b[0] / b[1] < a[0] / a[1] ? b : a));

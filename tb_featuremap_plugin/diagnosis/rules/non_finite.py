@@ -15,9 +15,7 @@ from tb_featuremap_plugin.diagnosis.rule import Rule
 from tb_featuremap_plugin.diagnosis.run_view import Curve, LayerView, Row, RunView
 from tb_featuremap_plugin.reading.run import Table
 from tb_featuremap_plugin.schema.answers import TargetKind
-
-COUNTS = ("nan", "pos_inf", "neg_inf")
-"""Any count above 0: none of 94 runs that learn has one."""
+from tb_featuremap_plugin.schema.columns import NONFINITE
 
 MODEST = 1e4
 """Largest activation before the loss broke, up to which the layers are not blamed for it. Runs that learn stay below 100."""
@@ -36,7 +34,7 @@ class _Place:
 
 
 def check(view: RunView) -> Iterable[Finding]:
-    """Finds the first broken number, by step and then by depth."""
+    """Finds the first broken number, by step and then by depth: any at all, since none of 94 runs that learn has one."""
     places = sorted([*_in_layers(view), *_in_variables(view)], key=lambda place: (place.step, place.depth))
     loss_step = _first_broken_loss(view)
     if loss_step is not None and _loss_broke_by_itself(view, loss_step, places):
@@ -48,22 +46,22 @@ def check(view: RunView) -> Iterable[Finding]:
 
 
 def _in_layers(view: RunView) -> Iterator[_Place]:
-    if not _any(view.run.layers, COUNTS):
+    if not _any(view.run.layers, NONFINITE):
         return
     for layer in view.layers:
-        count = _count(layer.row, COUNTS)
+        count = _count(layer.row, NONFINITE)
         if count.any():
             at = int(np.argmax(count > 0))
             yield _Place(int(layer.row.steps[at]), 2 * layer.depth, layer.name, "layer", "`{0}` puts out {1} values that", float(count[at]))
 
 
 def _in_variables(view: RunView) -> Iterator[_Place]:
-    if not _any(view.run.variables, (*COUNTS, "gradient_nonfinite")):
+    if not _any(view.run.variables, (*NONFINITE, "gradient_nonfinite")):
         return
     for variable in view.variables:
         depth = variable.layer.depth if variable.layer else len(view.layers)
         for columns, what in (
-            (COUNTS, "`{0}` has {1} weights that"),
+            (NONFINITE, "`{0}` has {1} weights that"),
             (("gradient_nonfinite",), "the gradient of `{0}` has {1} entries that"),
         ):
             count = _count(variable.row, columns)

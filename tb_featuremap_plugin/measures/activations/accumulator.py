@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tb_featuremap_plugin.schema.columns import NONFINITE
+
 Array = npt.NDArray[Any]
 Float64 = npt.NDArray[np.float64]
 
-CHANNEL_COUNTS = ("zeros", "nan", "pos_inf", "neg_inf", "saturated")
+CHANNEL_COUNTS = ("zeros", *NONFINITE, "saturated")
 VALUE_COUNTS = ("below_zero", "above_one", "integers", "top")
-
-TOP_SHARE = 0.999
-"""A channel at the top holds more than this share of its position's sum."""
 
 ZEROS, NAN, POS_INF, NEG_INF, SATURATED = range(len(CHANNEL_COUNTS))
 BELOW_ZERO, ABOVE_ONE, INTEGERS, TOP = range(len(VALUE_COUNTS))

@@ -22,15 +22,11 @@ from tb_featuremap_plugin.measures.activations.accumulator import (
 )
 from tb_featuremap_plugin.measures.activations.percentiles import percentiles
 from tb_featuremap_plugin.schema.activations import find
-from tb_featuremap_plugin.schema.columns import CHANNEL_COLUMNS, LAYER_COLUMNS
+from tb_featuremap_plugin.schema.columns import CHANNEL_COLUMNS, LAYER_COLUMNS, LAYER_PERCENTILES, NONFINITE, SATURATED_UNIT
 
 Array = npt.NDArray[Any]
 Float32 = npt.NDArray[np.float32]
 
-
-PERCENTILES = {"p01": 1, "p05": 5, "p25": 25, "p50": 50, "p75": 75, "p95": 95, "p99": 99}
-
-SATURATED_UNIT = 0.95
 
 _UNKNOWN = [math.nan] * len(LAYER_COLUMNS)
 
@@ -97,7 +93,7 @@ def _scale(accumulator: ActivationAccumulator) -> dict[str, float]:
 def _shares(accumulator: ActivationAccumulator) -> dict[str, float]:
     channels = dict(zip(CHANNEL_COUNTS, accumulator.channel_counts.sum(axis=1).tolist(), strict=True))
     values = dict(zip(VALUE_COUNTS, (accumulator.value_counts / accumulator.values).tolist(), strict=True))
-    numbers = {name: channels[name] for name in ("nan", "pos_inf", "neg_inf")}
+    numbers = {name: channels[name] for name in NONFINITE}
     numbers |= {name: values[name] for name in ("below_zero", "above_one", "integers")}
     numbers["zeros"] = channels["zeros"] / accumulator.values
     if near_limits(accumulator.activation) is not None:
@@ -122,8 +118,8 @@ def _units(accumulator: ActivationAccumulator) -> dict[str, float]:
 
 
 def _percentiles(accumulator: ActivationAccumulator, low: float, high: float) -> dict[str, float]:
-    estimates = percentiles(accumulator.keys, tuple(PERCENTILES.values()))
-    return {name: min(max(estimate, low), high) for name, estimate in zip(PERCENTILES, estimates, strict=True)}
+    estimates = percentiles(accumulator.keys, tuple(LAYER_PERCENTILES.values()))
+    return {name: min(max(estimate, low), high) for name, estimate in zip(LAYER_PERCENTILES, estimates, strict=True)}
 
 
 def near_limits(activation: str | None) -> Callable[[Any], Any] | None:

@@ -25,13 +25,13 @@ from tb_featuremap_plugin.measures.activations.accumulator import (
     NEG_INF,
     SATURATED,
     TOP,
-    TOP_SHARE,
     ZEROS,
     ActivationAccumulator,
     SiteMoments,
 )
 from tb_featuremap_plugin.measures.activations.layer_rows import near_limits
 from tb_featuremap_plugin.measures.activations.sites import LEAST_SPREAD, Fold, Sites, concatenate, count, fold_samples, take_sample
+from tb_featuremap_plugin.schema.columns import TOP_SHARE
 
 Array = npt.NDArray[Any]
 

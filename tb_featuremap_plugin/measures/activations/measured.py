@@ -14,9 +14,10 @@ import numpy.typing as npt
 
 from tb_featuremap_plugin.arrays.short_rows import FEW
 from tb_featuremap_plugin.measures.activations import layer_rows
-from tb_featuremap_plugin.measures.activations.accumulator import TOP_SHARE, UNIT_RANGE, ActivationAccumulator
-from tb_featuremap_plugin.measures.activations.layer_rows import PERCENTILES, SATURATED_UNIT, near_limits, rectifies
+from tb_featuremap_plugin.measures.activations.accumulator import UNIT_RANGE, ActivationAccumulator
+from tb_featuremap_plugin.measures.activations.layer_rows import near_limits, rectifies
 from tb_featuremap_plugin.measures.activations.measure import measure
+from tb_featuremap_plugin.schema.columns import LAYER_PERCENTILES, SATURATED_UNIT, TOP_SHARE
 
 Array = npt.NDArray[Any]
 Float32 = npt.NDArray[np.float32]
@@ -114,7 +115,7 @@ def _measure_few(data: Array, activation: str | None) -> FewValues | None:
 def _of_values(values: list[float], low: float, high: float, zeros: int) -> dict[str, float]:
     size = len(values)
     ordered = sorted(values)
-    numbers = dict(zip(PERCENTILES, _at_ranks(size)(ordered), strict=True))
+    numbers = dict(zip(LAYER_PERCENTILES, _at_ranks(size)(ordered), strict=True))
     numbers["min"], numbers["max"], numbers["zeros"] = low, high, zeros / size
     numbers["nan"] = numbers["pos_inf"] = numbers["neg_inf"] = 0.0
     numbers["below_zero"] = bisect_left(ordered, 0.0) / size if low < 0 else 0.0
@@ -144,4 +145,4 @@ def _of_sums(channels: Channels) -> dict[str, float]:
 @lru_cache(maxsize=FEW)
 def _at_ranks(size: int) -> Callable[[list[float]], tuple[float, ...]]:
     """From so many values in order to their percentiles."""
-    return itemgetter(*[round(percent / 100 * (size - 1)) for percent in PERCENTILES.values()])
+    return itemgetter(*[round(percent / 100 * (size - 1)) for percent in LAYER_PERCENTILES.values()])

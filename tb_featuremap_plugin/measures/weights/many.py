@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 from tb_featuremap_plugin.arrays.short_rows import FEW
 from tb_featuremap_plugin.measures.weights.accumulator import Sums
-from tb_featuremap_plugin.measures.weights.variable import PERCENTILES, SAMPLED_VALUES, Variable
-from tb_featuremap_plugin.schema.columns import VARIABLE_COLUMNS
+from tb_featuremap_plugin.measures.weights.variable import SAMPLED_VALUES, Variable
+from tb_featuremap_plugin.schema.columns import VARIABLE_COLUMNS, VARIABLE_PERCENTILES
 
 Array = npt.NDArray[Any]
 Float32 = npt.NDArray[np.float32]
@@ -144,7 +144,7 @@ def _percentiles(values: Float64, segments: _Segments) -> Columns:
     ordered = values.astype(np.float32)
     for start, stop in zip(segments.starts.tolist(), segments.stops.tolist(), strict=True):
         ordered[start:stop].sort()
-    ranks = {name: np.rint(percent / 100 * (segments.sizes - 1)).astype(np.intp) for name, percent in PERCENTILES.items()}
+    ranks = {name: np.rint(percent / 100 * (segments.sizes - 1)).astype(np.intp) for name, percent in VARIABLE_PERCENTILES.items()}
     return {name: ordered[segments.starts + rank] for name, rank in ranks.items()}
 
 

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from tb_featuremap_plugin.arrays.layouts import canonical_kernel, fans
 from tb_featuremap_plugin.measures.weights.accumulator import Scratch, Sums, add_change, add_gradient, add_value
 from tb_featuremap_plugin.measures.weights.few_entries import add_few, entries
-from tb_featuremap_plugin.schema.columns import VARIABLE_COLUMNS
+from tb_featuremap_plugin.schema.columns import DUPLICATE_COSINE, VARIABLE_COLUMNS, VARIABLE_PERCENTILES
 
 Array = npt.NDArray[Any]
 Float32 = npt.NDArray[np.float32]
@@ -29,8 +29,6 @@ _BLOCK = 1 << 18
 """Entries of a block: 1 MB of float32. Value and difference stay near the core, and NumPy's calls cost little beside their work."""
 
 _VALUES_FOR_SHIFT = 32
-
-PERCENTILES = {"p07": 7, "p16": 16, "p31": 31, "p50": 50, "p69": 69, "p84": 84, "p93": 93}
 
 _EPSILON = {"bfloat16": 2.0**-7, "float16": 2.0**-10, "float32": 2.0**-23, "float64": 2.0**-52}
 
@@ -200,7 +198,7 @@ def _percentiles(values: Array) -> dict[str, float]:
 
 
 def _at_ranks(ordered: Sequence[float]) -> dict[str, float]:
-    return {name: ordered[round(percent / 100 * (len(ordered) - 1))] for name, percent in PERCENTILES.items()}
+    return {name: ordered[round(percent / 100 * (len(ordered) - 1))] for name, percent in VARIABLE_PERCENTILES.items()}
 
 
 @lru_cache(maxsize=64)
@@ -214,7 +212,6 @@ def _is_wide(array: Array) -> bool:
 
 COMPARED_UNITS = 256
 COMPARED_WEIGHTS = 128
-DUPLICATE_COSINE = 0.99
 
 
 def _compare_units(kernel: Array, layout: str) -> dict[str, float]:

@@ -2,9 +2,10 @@
 import type { Api } from "../../data/api";
 import type { Filters, Maps } from "../../data/picture";
 import { shownName } from "../../model/names";
-import { findLayer, findSeries, kernelOf } from "../../model/network";
+import { findSeries, kernelOf } from "../../model/network";
 import { denseFilter, type Filter, filterOf, type Source, separableFilter, whyWhole } from "../../model/products";
-import { mapTiles, pixelsOf, TOP_CODE, valueAt } from "../../model/tiles";
+import { mapTiles, pixelsOf, valueAt } from "../../model/tiles";
+import { TOP_CODE } from "../../schema.gen";
 import { shownStep } from "../../state/steps";
 import type { Layer, Run } from "../../types.gen";
 
@@ -20,7 +21,7 @@ export interface Origin {
 }
 
 /** Names of the layers whose maps are what comes in, the nearest first, "" for the probe input; or a sentence why there is none. */
-export function findOrigins(run: Run, layer: Layer): readonly string[] | string {
+function findOrigins(run: Run, layer: Layer): readonly string[] | string {
   const why = whyWhole(layer);
   if (why) return why;
   const known = new Map(run.record?.layers.map((candidate) => [candidate.name, candidate]));
@@ -95,22 +96,16 @@ function whyIncomplete(maps: Maps): string {
 
 /** A layer's kernel, or the depthwise and the pointwise kernel of a separable convolution. */
 function kernelsOf(run: Run, layer: Layer, variable: string): readonly string[] {
-  if (!isSeparable(layer)) return [variable];
+  if (!/separable/.test(layer.kind ?? "")) return [variable];
   const both = ["depthwise", "pointwise"].map((part) => layer.weights.find((name) => name.includes(part)));
   if (!both.every((name) => name && findSeries(run, "filters", name)))
     throw new Error("Of this separable convolution not both kernels are logged");
   return both as string[];
 }
 
-function isSeparable({ kind }: Layer): boolean {
-  return /separable/.test(kind ?? "");
-}
-
-/** The kernel whose filters make a layer's channels, if it is logged: the run's kernel of the layer, of a separable convolution the pointwise one. */
+/** The kernel whose filters make a layer's channels, if it is logged. */
 export function kernelOfChannels(runs: readonly Run[], layer: string): string | null {
-  const known = findLayer(runs, layer);
-  const pointwise = known && isSeparable(known) ? known.weights.filter((name) => name.includes("pointwise")) : [];
-  const names = [...pointwise, ...runs.flatMap((run) => kernelOf(run, layer) ?? [])];
+  const names = runs.flatMap((run) => kernelOf(run, layer) ?? []);
   return names.find((name) => runs.some((run) => findSeries(run, "filters", name))) ?? null;
 }
 

@@ -23,7 +23,7 @@ import { largestFirst, tileOrder } from "../pictures/order";
 import type { PictureData } from "../pictures/picture_data";
 import { compose, type Look, type PictureView } from "../pictures/view";
 
-export interface KernelView extends PictureView {
+interface KernelView extends PictureView {
   readonly shown: Shown;
   /** What the limits are worth in the kernel's norm; empty where nothing is subtracted. */
   readonly inNorms: string;

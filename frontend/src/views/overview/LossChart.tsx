@@ -14,7 +14,7 @@ import { choiceKey, choiceLabel, holder, readChoice, type ScalarChoice, scalarCh
 const MOST_SMOOTHING = 0.99;
 const NONE: Series = { steps: [], values: [] };
 
-export interface LossOfRun {
+interface LossOfRun {
   readonly name: string;
   readonly color: string;
   readonly loss: Series;

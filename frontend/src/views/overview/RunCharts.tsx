@@ -49,7 +49,7 @@ function RatioChart({ run }: { run: Run }) {
 }
 
 /** A line a kernel, coloured by depth from input to output, leaving out colours too near to the ground. */
-export function ratioSpec(title: string, grid: Grid, colours: Lut, dark: boolean): ChartSpec {
+function ratioSpec(title: string, grid: Grid, colours: Lut, dark: boolean): ChartSpec {
   const width = grid.steps.length;
   const [first, last] = dark ? [0.25, 1] : [0, 0.85];
   const lines = grid.rows.map(({ layer }, row) => {

@@ -14,7 +14,7 @@ import { useStore } from "../../state/store";
 import type { Finding, Run } from "../../types.gen";
 import { SeverityIcon } from "../../ui/severity";
 
-export interface RunGridProps {
+interface RunGridProps {
   readonly run: Run;
   readonly grid: Grid;
   readonly scale: Scale;

@@ -5,7 +5,7 @@ import { useLayoutEffect, useRef } from "preact/hooks";
 import { blank } from "../../draw/image_buffer";
 import { type Hit, hitTest, layOut, type Mosaic, sliceOrigin } from "../../draw/mosaic";
 
-export interface MosaicProps {
+interface MosaicProps {
   readonly mosaic: Mosaic;
   /** Writes the words of the picture, mosaic.width a row. */
   readonly paint: (target: Uint32Array) => void;

@@ -129,7 +129,7 @@ function fit(
   };
 }
 
-export function selection(picture: Picture, channel: number) {
+function selection(picture: Picture, channel: number) {
   return picture.kind === "filters"
     ? { variable: picture.name, layer: picture.layer, channel }
     : { layer: picture.name, variable: null, channel };

@@ -11,7 +11,7 @@ import type { PictureData } from "./picture_data";
 import { RunName } from "./RunName";
 
 /** What is particular about one kind of picture. */
-export interface SeriesParts {
+interface SeriesParts {
   readonly kind: PictureKind;
   readonly name: string;
   /** What is known of the picture, in a line. */

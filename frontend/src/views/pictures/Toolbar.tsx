@@ -179,7 +179,7 @@ interface NumberBoxProps {
   readonly change: (value: number) => void;
 }
 
-export function NumberBox({ label, value, min, max, change }: NumberBoxProps) {
+function NumberBox({ label, value, min, max, change }: NumberBoxProps) {
   const take = (text: string) => {
     const next = Number(text);
     if (text !== "" && Number.isFinite(next)) change(Math.min(max ?? next, Math.max(min ?? next, next)));

@@ -7,7 +7,7 @@ import { RatioAxis, Sparkline } from "./axis";
 import type { VariableRow } from "./rows";
 import { VerdictMark } from "./verdicts";
 
-export interface VariableCellsProps {
+interface VariableCellsProps {
   readonly row: VariableRow;
   readonly id: string;
   readonly opened: boolean;
@@ -66,7 +66,7 @@ export function VariableCells({ row, id, opened, reachable, skipped }: VariableC
   );
 }
 
-export function RunDot({ color, title }: { color: string; title: string }) {
+function RunDot({ color, title }: { color: string; title: string }) {
   return <span class="run-dot" role="img" aria-label={title} title={title} style={{ background: color }} />;
 }
 

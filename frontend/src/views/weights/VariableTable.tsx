@@ -8,7 +8,7 @@ import { COLUMNS, type Column, sortBy } from "./sorting";
 import { VariableCells } from "./VariableCells";
 import { ROW_HEIGHT, rowAfterKey, scrollTo, type Window, windowOf } from "./window";
 
-export interface VariableTableProps {
+interface VariableTableProps {
   readonly rows: readonly VariableRow[];
   readonly sorting: Sorting;
   readonly onSort: (sorting: Sorting) => void;

@@ -5,7 +5,7 @@ import { indexAt, type Series, thin } from "../../charts/series";
 import { ratio } from "../../model/number_format";
 import { UPDATE_RATIO } from "../../model/statistics";
 
-export const RATIO_SCALE: Scale = { log: true, low: 1e-8, high: 1 };
+const RATIO_SCALE: Scale = { log: true, low: 1e-8, high: 1 };
 const LABELLED = [1e-8, 1e-6, 1e-4, 1e-2, 1];
 
 const percent = (value: number) => `${position(RATIO_SCALE, value) * 100}%`;

@@ -7,7 +7,7 @@
 
 import type { Series } from "../../charts/series";
 
-export interface RandomWalk {
+interface RandomWalk {
   /** Root of the expected squared displacement, at each step. */
   readonly expected: Float64Array;
   /** 2 standard deviations below and above. */

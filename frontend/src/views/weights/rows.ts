@@ -24,7 +24,7 @@ export const TABLE_COLUMNS = [
 ] as const;
 
 /** What does not change with the step cursor. */
-export interface VariableSeries {
+interface VariableSeries {
   readonly run: Run;
   readonly variable: string;
   readonly layer: string | null;
