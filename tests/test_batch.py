@@ -10,9 +10,9 @@ import pytest
 
 from tb_featuremap_plugin.schema import limits
 from tests.support import logdirs
+from tests.support.clients import Call, Recorder, ask, ask_raw, check_error, wsgi_client
 from tests.support.providers import LOADERS, loaded
 from tests.support.servers import PLUGIN, tensorboard
-from tests.test_http import Recorder, ask, ask_raw, check_error, wsgi_client
 
 RUNS = ("asked/featuremaps", "mended/featuremaps")
 
@@ -136,7 +136,7 @@ def test_what_would_be_too_much_is_refused_and_can_be_asked_for_alone(client, mo
 
 def test_a_batch_lists_once_and_pictures_not_at_all(logdir):
     with loaded("python", logdir) as held:
-        calls: list[tuple[str, object, str]] = []
+        calls: list[Call] = []
         client = wsgi_client(Recorder(held.provider, calls))
         ask(client, "runs")
         ask_raw(client, batch([*numbers(RUNS[0])[:3], *numbers(RUNS[1])[:3]]))

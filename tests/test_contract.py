@@ -14,10 +14,10 @@ from urllib.parse import quote
 import pytest
 
 from tb_featuremap_plugin.format import record
-from tests.support import logdirs
+from tests.support import hostile, logdirs
+from tests.support.clients import wsgi_client
 from tests.support.providers import loaded
-from tests.test_hostile_http import write_hostile
-from tests.test_http import PLUGIN, wsgi_client
+from tests.support.servers import PLUGIN
 
 FRAMES = {"table": "TableHeader", "losses": "PointsHeader", "channels": "ChannelsHeader", "batch": "BatchHeader"}
 FRAMING = ("version", "sections")
@@ -107,7 +107,7 @@ def test_every_answer_fits_its_type(which, repository, demo_logdir, tmp_path):
         logdirs.write_monitored(folder / "asked" / "featuremaps", [0, 1, 5])
         logdirs.EventLog(folder / "asked" / "train").scalar("loss", 0, 1.0)
     elif which == "hostile":
-        write_hostile(folder)
+        hostile.write_named(folder)
     folder.mkdir(exist_ok=True)
     with loaded("python", folder, wait=False) as held:
         client = wsgi_client(held.provider)

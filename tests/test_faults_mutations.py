@@ -19,9 +19,8 @@ from tb_featuremap_plugin.reading.events import EventSource
 from tb_featuremap_plugin.schema.errors import FormatError
 from tb_featuremap_plugin.server import api
 from tests.support import logdirs, mutating
+from tests.support.clients import walk, wsgi_client
 from tests.support.providers import loaded
-from tests.test_hostile_http import walk
-from tests.test_http import wsgi_client
 
 SECONDS_IN_SOAK = float(os.environ.get("SOAK_SECONDS", "300"))
 

@@ -35,9 +35,8 @@ print("done")
 
 SERVE = """
 from pathlib import Path
+from tests.support.clients import walk, wsgi_client
 from tests.support.providers import loaded
-from tests.test_hostile_http import walk
-from tests.test_http import wsgi_client
 with loaded("python", Path(sys.argv[1])) as held:
     print(len(walk(wsgi_client(held.provider))))
 """

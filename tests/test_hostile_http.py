@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import re
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
-import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -16,19 +15,17 @@ from tensorboard.util import tensor_util
 from tb_featuremap_plugin.format.values import blob_metadata
 from tb_featuremap_plugin.reading import assemble
 from tb_featuremap_plugin.reading.events import EventSource
-from tb_featuremap_plugin.schema import tags
 from tb_featuremap_plugin.server import api
 from tests.support import hostile, logdirs
+from tests.support.clients import ALLOWED, ask_anything, check_error, walk, wsgi_client
 from tests.support.frames import read_frame
 from tests.support.providers import LOADERS, loaded
 from tests.support.servers import PLUGIN
-from tests.test_http import check_error, wsgi_client
 
 ROUTES = ("runs", "diagnosis", "table", "losses", "scalars", "picture", "channels")
 NEEDS_ESCAPES = re.compile(r"""["\\\x00-\x1f]""")
 """In JSON. The native server makes keys of blobs that it cannot read itself where a name has such characters."""
 
-ALLOWED = (200, 400, 404)
 UNHURRIED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
 
 
@@ -37,42 +34,6 @@ def examples(count):
     return settings(
         max_examples=count, deadline=None, suppress_health_check=UNHURRIED, phases=[Phase.explicit, Phase.reuse, Phase.generate]
     )
-
-
-def get(client, route, **parameters):
-    """An answer, checked for what every answer must be."""
-    answer = client.get(f"/{PLUGIN}/{route}?{urlencode(parameters, errors='surrogatepass')}")
-    assert answer.status_code in ALLOWED, (answer.status_code, answer.get_data()[:300])
-    assert answer.headers["X-Content-Type-Options"] == "nosniff"
-    assert not answer.headers["Content-Type"].startswith("text/html")
-    if answer.status_code != 200:
-        check_error(answer, answer.status_code)
-    return answer
-
-
-def walk(client):
-    """Asks for everything that `/runs` lists. Of pictures that are none the Python loader lists steps, and answers 404."""
-    runs = get(client, "runs").json["runs"]
-    for run in runs:
-        name = run["run"]
-        for table, rows in (("layers", run["layer_rows"]), ("variables", run["variable_rows"]), ("progress", [])):
-            header, arrays = read_frame(get(client, "table", run=name, table=table).data)
-            assert arrays["values"].shape == (len(arrays["steps"]), len(header["rows"]), len(header["columns"]))
-            assert (np.diff(arrays["steps"]) > 0).all()
-            assert set(header["rows"]) <= {*rows, "run"}
-        read_frame(get(client, "losses", run=name).data)
-        for of, names in get(client, "scalars", run=name).json["scalars"].items():
-            for tag in names:
-                get(client, "scalars", run=name, of=of, tag=tag)
-        for picture in run["pictures"]:
-            place = {"run": name, "kind": picture["kind"], "name": picture["name"]}
-            read_frame(get(client, "channels", **place).data)
-            assert picture["steps"] == sorted(set(picture["steps"]))
-            for step in picture["steps"]:
-                get(client, "picture", **place, step=step, v=picture["version"])
-    report = get(client, "diagnosis").json
-    assert [run["run"] for run in report["runs"]] == [run["run"] for run in runs]
-    return runs
 
 
 def written(tmp_path_factory, writes):
@@ -120,20 +81,7 @@ def test_any_events_read_from_the_files(tmp_path_factory, writes):
 @pytest.fixture(scope="module")
 def named_logdir(tmp_path_factory):
     """Layers and variables of every hostile name, and runs of those that a file system takes."""
-    return write_hostile(tmp_path_factory.mktemp("names"))
-
-
-def write_hostile(logdir):
-    """The same, into a folder."""
-    log = logdirs.EventLog(logdir)
-    log.run(logdirs.small_record(hostile.NAMES))
-    log.tensor(tags.LAYERS_TAG, 0, np.zeros((len(hostile.NAMES), 30), np.float32))
-    for name in hostile.NAMES:
-        log.maps(name, 3)
-        log.tensor(f"{tags.VARIABLES_TAG}/{name}", 3, np.zeros((1, 40), np.float32))
-    for name in ("<b>run<b>", "\u202erun", "a b&c=d", "x" * 200, "%2F", "'quoted\"", "featuremaps"):
-        logdirs.EventLog(logdir / name).maps("conv1", 0)
-    return logdir
+    return hostile.write_named(tmp_path_factory.mktemp("names"))
 
 
 @pytest.mark.parametrize("loader", LOADERS)
@@ -146,9 +94,9 @@ def test_names_full_of_markup_and_separators_are_names(loader, named_logdir):
         assert {picture["name"] for picture in root["pictures"]} == set(hostile.NAMES)
         assert set(root["layer_rows"]) == set(hostile.NAMES)
         for name in hostile.NAMES:
-            frame = get(client, "table", run=".", table="layers", rows=name, columns="mean")
+            frame = ask_anything(client, "table", run=".", table="layers", rows=name, columns="mean")
             assert read_frame(frame.data)[0]["rows"] == [name]
-            answer = get(client, "picture", run=".", kind="maps", name=name, step=3)
+            answer = ask_anything(client, "picture", run=".", kind="maps", name=name, step=3)
             if loader == "native" and NEEDS_ESCAPES.search(name):
                 check_error(answer, 404)
             else:
@@ -206,7 +154,7 @@ def test_a_later_version_is_skipped_with_one_warning(tmp_path, caplog):
     with loaded("python", tmp_path) as held, caplog.at_level(logging.WARNING, "tb_featuremap_plugin"):
         client = wsgi_client(held.provider)
         for _ in range(3):
-            (run,) = get(client, "runs").json["runs"]
+            (run,) = ask_anything(client, "runs").json["runs"]
         assert {picture["name"] for picture in run["pictures"]} == {"conv1", "conv2"}
         assert sorted(problem["tag"] for problem in run["problems"]) == ["featuremaps/maps/new1", "featuremaps/maps/new2"]
     assert len([entry for entry in caplog.records if "later version" in entry.getMessage()]) == 1

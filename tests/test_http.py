@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from urllib.parse import quote
 
 import numpy as np
 import pytest
-from tensorboard.backend import application
 from tensorboard.plugins.base_plugin import TBContext
 from werkzeug.test import Client
 
@@ -18,6 +16,7 @@ from tb_featuremap_plugin.reading.events import EventSource
 from tb_featuremap_plugin.schema.columns import LAYER_COLUMNS
 from tb_featuremap_plugin.server.plugin import FeatureMapsPlugin
 from tests.support import logdirs
+from tests.support.clients import Call, Recorder, ask, ask_raw, check_error, wsgi_client
 from tests.support.frames import read_frame
 from tests.support.providers import LOADERS, loaded
 from tests.support.servers import PLUGIN, tensorboard
@@ -42,34 +41,6 @@ def logdir(tmp_path_factory):
 def client(request, logdir):
     with loaded(request.param, logdir) as held:
         yield wsgi_client(held.provider)
-
-
-def wsgi_client(provider, **options):
-    """A client of TensorBoard's own WSGI application with our plugin in it."""
-    plugin = FeatureMapsPlugin(TBContext(data_provider=provider, logdir=""))
-    return Client(application.TensorBoardWSGI([plugin], data_provider=provider, **options))
-
-
-def ask(client, route, expected=200, **parameters):
-    query = "&".join(f"{name}={quote(str(value), safe='')}" for name, value in parameters.items())
-    return ask_raw(client, f"{route}?{query}" if query else route, expected)
-
-
-def ask_raw(client, address, expected=200, **options):
-    answer = client.get(f"/{PLUGIN}/{address}", **options)
-    assert answer.status_code == expected, answer.get_data()[:500]
-    if expected != 200:
-        check_error(answer, expected)
-    return answer
-
-
-def check_error(answer, status):
-    body = json.loads(answer.get_data())
-    assert set(body) == {"ok", "status", "error"}
-    assert (body["ok"], body["status"]) == (False, status)
-    assert body["error"]
-    assert "Traceback" not in body["error"]
-    assert answer.headers["Content-Type"] == "application/json"
 
 
 def test_runs_lists_what_there_is(client):
@@ -248,7 +219,7 @@ def test_unknown_routes_are_not_ours(client):
 
 def test_below_a_path_prefix_and_in_an_experiment(logdir):
     with loaded("python", logdir) as held:
-        asked_for = []
+        asked_for: list[Call] = []
         provider = Recorder(held.provider, asked_for)
         client = wsgi_client(provider, path_prefix="/some/where")
         below = "/some/where/experiment/mine"
@@ -265,23 +236,6 @@ def test_below_a_path_prefix_and_in_an_experiment(logdir):
     }
     assert {type(context).__name__ for _, context, _ in asked_for} == {"RequestContext"}
     assert {experiment for call, _, experiment in asked_for if call != "read_blob"} == {"mine"}
-
-
-class Recorder:
-    """Passes every call on to a provider, and remembers who asked for which experiment."""
-
-    def __init__(self, provider, asked_for):
-        self._provider = provider
-        self._asked_for = asked_for
-
-    def __getattr__(self, name):
-        method = getattr(self._provider, name)
-
-        def call(context=None, **arguments):
-            self._asked_for.append((name, context, arguments.get("experiment_id")))
-            return method(context, **arguments)
-
-        return call
 
 
 class Broken:

@@ -152,6 +152,19 @@ def logs(draw: Callable) -> Callable[[Path], None]:
     return write
 
 
+def write_named(logdir: Path) -> Path:
+    """A logdir with layers and variables of every hostile name, and runs of those that a file system takes."""
+    log = logdirs.EventLog(logdir)
+    log.run(logdirs.small_record(NAMES))
+    log.tensor(tags.LAYERS_TAG, 0, np.zeros((len(NAMES), 30), np.float32))
+    for name in NAMES:
+        log.maps(name, 3)
+        log.tensor(f"{tags.VARIABLES_TAG}/{name}", 3, np.zeros((1, 40), np.float32))
+    for name in ("<b>run<b>", "\u202erun", "a b&c=d", "x" * 200, "%2F", "'quoted\"", "featuremaps"):
+        logdirs.EventLog(logdir / name).maps("conv1", 0)
+    return logdir
+
+
 def _good_maps() -> bytes:
     return logdirs.maps_blob("conv1", logdirs.maps_values(1))
 
