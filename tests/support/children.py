@@ -9,9 +9,11 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
+
+from tests.support.known import known
 
 REPOSITORY = Path(__file__).parent.parent.parent
 SECONDS = 240
@@ -65,6 +67,16 @@ def running(source: str, *arguments: str | Path, **options: Any) -> Iterator[sub
             yield process
         finally:
             process.kill()
+
+
+def output_of(process: subprocess.Popen[str]) -> IO[str]:
+    """What such a process prints."""
+    return known(process.stdout, "pipe from the process")
+
+
+def input_of(process: subprocess.Popen[str]) -> IO[str]:
+    """What such a process reads, where it was started with `stdin=subprocess.PIPE`."""
+    return known(process.stdin, "pipe to the process")
 
 
 def last_number(lines: Sequence[str]) -> int:

@@ -54,7 +54,7 @@ def _table(table: Table | None) -> dict[str, Any] | None:
 
 
 def _points(points: Points | None) -> dict[str, Any] | None:
-    return points and {"steps": points.steps.tolist(), "values": _numbers(points.values)}
+    return None if points is None else {"steps": points.steps.tolist(), "values": _numbers(points.values)}
 
 
 def _picture(blob: bytes) -> dict[str, Any]:

@@ -25,7 +25,7 @@ OUTPUTS = 4
 def geometry_cases() -> list[dict[str, Any]]:
     """Chains of one-dimensional layers with the first and last input that some of their outputs depend on."""
     rng = np.random.default_rng(11)
-    cases = []
+    cases: list[dict[str, Any]] = []
     while len(cases) < CHAINS:
         size = int(rng.integers(12, 40))
         layers = [_random_layer(rng) for _ in range(rng.integers(1, 5))]
@@ -56,7 +56,8 @@ def _matrix(layer: dict[str, Any], size: int) -> np.ndarray:
     if layer["kind"] == "batch_normalization":
         return np.eye(size)
     apply = _with_torch if isinstance(layer["padding"], int) else _with_tensorflow
-    return (apply(layer, np.eye(size, dtype=np.float32)) != 0).astype(float).T
+    touched: np.ndarray = (apply(layer, np.eye(size, dtype=np.float32)) != 0).astype(float).T
+    return touched
 
 
 def _with_torch(layer: dict[str, Any], rows: np.ndarray) -> np.ndarray:
@@ -65,7 +66,8 @@ def _with_torch(layer: dict[str, Any], rows: np.ndarray) -> np.ndarray:
     weight = torch.ones(1, 1, layer["kernel_size"])
     options = {"stride": layer["strides"], "padding": layer["padding"], "dilation": layer["dilation"]}
     function = torch.nn.functional.conv_transpose1d if "transpose" in layer["kind"] else torch.nn.functional.conv1d
-    return function(torch.tensor(rows)[:, None], weight, **options)[:, 0].numpy()
+    answers: np.ndarray = function(torch.tensor(rows)[:, None], weight, **options)[:, 0].numpy()
+    return answers
 
 
 def _with_tensorflow(layer: dict[str, Any], rows: np.ndarray) -> np.ndarray:
@@ -121,7 +123,7 @@ def _extent(values: np.ndarray) -> list[float] | None:
     return [float(finite.min()), float(finite.max())] if len(finite) else None
 
 
-def _word(value: float) -> float | str:
+def _word(value: np.float32) -> float | str:
     return float(value) if np.isfinite(value) else str(value)
 
 

@@ -97,8 +97,9 @@ def _apply_keras(layer: Any, rng: np.random.Generator, source: np.ndarray) -> np
     """What a Keras layer of random weights makes of one image, both channels first."""
     layer.build((None, *source.shape[1:], source.shape[0]))
     layer.set_weights([_normal(rng, weight.shape) for weight in layer.get_weights()])
-    maps: np.ndarray = np.asarray(layer(source.transpose(1, 2, 0)[None]))[0]
-    return maps.transpose(2, 0, 1)
+    maps = np.asarray(layer(source.transpose(1, 2, 0)[None]))[0]
+    first: np.ndarray = maps.transpose(2, 0, 1)
+    return first
 
 
 def _case(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
@@ -45,7 +46,7 @@ NAMES = [
     "conv1/kernel:0",
 ]
 
-names = st.sampled_from(NAMES) | st.text(st.characters(exclude_categories=("Cs",)), max_size=30)
+names = st.sampled_from(NAMES) | st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 steps = st.sampled_from([0, 0, 1, -1, 2**31, -(2**31), 2**53, 2**53 + 1, -(2**53) - 1, 2**63 - 1, -(2**63)]) | st.integers(-5, 20)
 wall_times = st.none() | st.sampled_from([0.0, -1.0, 1e300, float("inf"), float("-inf"), 1_700_000_000.5])
 contents = st.sampled_from(
@@ -55,7 +56,7 @@ floats = st.sampled_from([0.0, 1.0, -1.0, float("nan"), float("inf"), float("-in
 
 
 @st.composite
-def arrays(draw: Callable) -> np.ndarray:
+def arrays(draw: st.DrawFn) -> np.ndarray:
     """Tensors of any shape and type, rarely the right one."""
     shape = draw(st.sampled_from([(), (0,), (1,), (3,), (0, 0), (1, 30), (2, 30), (2, 40), (1, 17), (3, 2), (2, 200), (50, 1), (1, 1, 1)]))
     dtype = draw(st.sampled_from(["float32"] * 6 + ["float64", "int64", "uint8", "bool", "float16"]))
@@ -67,14 +68,15 @@ def arrays(draw: Callable) -> np.ndarray:
 
 
 @st.composite
-def blobs(draw: Callable) -> bytes:
+def blobs(draw: st.DrawFn) -> bytes:
     """Pictures and run records, whole and damaged."""
     good = draw(st.sampled_from([_good_maps(), _good_filters(), _good_run()]))
-    return draw(st.just(good) | st.binary(max_size=60) | damaged(good) | lying(good))
+    found: bytes = draw(st.just(good) | st.binary(max_size=60) | damaged(good) | lying(good))
+    return found
 
 
 @st.composite
-def damaged(draw: Callable, good: bytes) -> bytes:
+def damaged(draw: st.DrawFn, good: bytes) -> bytes:
     """Bytes changed, cut out, doubled or cut off."""
     data = bytearray(good)
     for _ in range(draw(st.integers(1, 4))):
@@ -91,19 +93,17 @@ def damaged(draw: Callable, good: bytes) -> bytes:
     return bytes(data)
 
 
-LIES = [None, -1, 0, 2**62, "x", [], {}, [2**40, 2**40], [0, 2**62], [-1, 5], "float64", [[1]], ["min"] * 3, [1.5], True]
+LIES: list[Any] = [None, -1, 0, 2**62, "x", [], {}, [2**40, 2**40], [0, 2**62], [-1, 5], "float64", [[1]], ["min"] * 3, [1.5], True]
 
 
 @st.composite
-def lying(draw: Callable, good: bytes) -> bytes:
+def lying(draw: st.DrawFn, good: bytes) -> bytes:
     """A header that says something else than the sections hold."""
     length = int.from_bytes(good[:8], "little")
     header = json.loads(good[8 : 8 + length])
     section = draw(st.sampled_from(sorted(header["sections"])))
     key = draw(st.sampled_from(["dtype", "shape", "offsets", "version", "stats", "kind", "sections", "length"]))
-    value = draw(
-        st.sampled_from([None, -1, 0, 2**62, "x", [], {}, [2**40, 2**40], [0, 2**62], [-1, 5], "float64", [[1]], ["min"] * 3, [1.5], True])
-    )
+    value = draw(st.sampled_from(LIES))
     if key in ("dtype", "shape", "offsets"):
         header["sections"][section][key] = value
     else:
@@ -114,7 +114,7 @@ def lying(draw: Callable, good: bytes) -> bytes:
 
 
 @st.composite
-def metadatas(draw: Callable) -> SummaryMetadata | None:
+def metadatas(draw: st.DrawFn) -> SummaryMetadata | None:
     """Ours, mostly; or of another plugin, class or version, or none."""
     if draw(st.integers(0, 9)) == 0:
         return None
@@ -131,7 +131,7 @@ any_tags = st.sampled_from(PACKED) | st.tuples(st.sampled_from(PREFIXES), names)
 
 
 @st.composite
-def logs(draw: Callable) -> Callable[[Path], None]:
+def logs(draw: st.DrawFn) -> Callable[[Path], None]:
     """A file full of such events; called with the run's folder, it is written there."""
     contents_of_any_kind = st.one_of(arrays(), blobs(), st.lists(blobs(), max_size=3))
     events = draw(st.lists(st.tuples(any_tags, steps, metadatas(), contents_of_any_kind, wall_times), max_size=12))

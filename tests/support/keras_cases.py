@@ -16,6 +16,7 @@ from tb_featuremap_plugin.integrations.keras.extraction import as_tensors, first
 from tb_featuremap_plugin.integrations.keras.layer_selection import choose
 from tb_featuremap_plugin.integrations.keras.values import reader
 from tests.support.keras_models import MODELS, TARGETS, X, compiled, fit, weights_of
+from tests.support.known import layers_of, record_of, variables_of
 from tests.support.monitored import layer_numbers, losses, numbers, picture, picture_names, picture_steps, pixels, progress, read_run
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning")
@@ -35,15 +36,15 @@ def test_one_line_logs_everything_and_training_stays_the_same_to_the_last_bit(ki
     for plain, watched in zip(weights_of(without), weights_of(model), strict=True):
         np.testing.assert_array_equal(plain, watched)
     run = read_run(tmp_path)
-    assert run.variables.steps.tolist() == [0, 1, 2, 4, 6]
-    assert set(run.variables.rows) == {variable.path for variable in model.weights}
-    convolutions = {layer.name for layer in run.record.layers if "conv" in layer.kind}
+    assert variables_of(run).steps.tolist() == [0, 1, 2, 4, 6]
+    assert set(variables_of(run).rows) == {variable.path for variable in model.weights}
+    convolutions = {layer.name for layer in record_of(run).layers if "conv" in (layer.kind or "")}
     assert convolutions
     assert convolutions <= picture_names(run, "maps")
     kernels = {variable.path for variable in model.trainable_variables if len(variable.shape) > 1}
     assert picture_names(run, "filters") == kernels
-    owned = [name for layer in run.record.layers for name in (*layer.weights, *layer.state)]
-    assert sorted(owned) == sorted(run.variables.rows)
+    owned = [name for layer in record_of(run).layers for name in (*layer.weights, *layer.state)]
+    assert sorted(owned) == sorted(variables_of(run).rows)
     assert all(np.isfinite(losses(run)[step]) for step in range(1, 7))
 
 
@@ -51,7 +52,7 @@ def test_maps_are_those_of_the_model(tmp_path):
     model = compiled("sequential")
     fit(model, callback(tmp_path, precision="float32"))
     outputs = np.asarray(keras.ops.convert_to_numpy(model(X[:4], training=False)))
-    name = next(layer.name for layer in read_run(tmp_path).record.layers if layer.role == "output")
+    name = next(layer.name for layer in record_of(read_run(tmp_path)).layers if layer.role == "output")
     np.testing.assert_allclose(pixels(picture(tmp_path, "maps", name, 6)), outputs, rtol=1e-5, atol=1e-6)
 
 
@@ -72,9 +73,9 @@ def test_what_was_read_of_a_model_stays_what_it_was(jit_compile):
 def test_a_network_between_convolution_and_activation_gives_maps_before_and_after(tmp_path):
     fit(compiled("sequential"), callback(tmp_path))
     run = read_run(tmp_path)
-    kinds = [layer.kind for layer in run.record.layers if layer.name in run.record.layer_rows]
+    kinds = [layer.kind for layer in record_of(run).layers if layer.name in record_of(run).layer_rows]
     assert kinds == ["conv2d", "batch_normalization", "relu", "dense"]
-    normalisation = next(layer for layer in run.record.layers if layer.kind == "batch_normalization")
+    normalisation = next(layer for layer in record_of(run).layers if layer.kind == "batch_normalization")
     assert [name.rpartition("/")[2] for name in normalisation.weights] == ["gamma", "beta"]
     assert [name.rpartition("/")[2] for name in normalisation.state] == ["moving_mean", "moving_variance"]
     assert {numbers(run, name, "trainable")[4] for name in normalisation.state} == {0.0}
@@ -82,7 +83,7 @@ def test_a_network_between_convolution_and_activation_gives_maps_before_and_afte
 
 def test_connections_geometry_and_roles(tmp_path):
     fit(compiled("branches"), callback(tmp_path))
-    layers = {layer.name: layer for layer in read_run(tmp_path).record.layers}
+    layers = {layer.name: layer for layer in record_of(read_run(tmp_path)).layers}
     assert layers["three"].inputs == ("stem",)
     assert set(layers["join"].inputs) == {"one", "three"}
     assert (layers["three"].kernel_size, layers["three"].strides, layers["three"].padding, layers["three"].dilation) == (
@@ -101,18 +102,18 @@ def test_shared_and_nested_layers(tmp_path):
     fit(compiled("two_inputs"), callback(tmp_path, compiled("two_inputs")))
     run = read_run(tmp_path)
     assert {"shared", "shared:2", "inner_conv"} <= picture_names(run, "maps")
-    layers = {layer.name: layer for layer in run.record.layers}
+    layers = {layer.name: layer for layer in record_of(run).layers}
     assert layers["shared"].weights == ("shared/kernel", "shared/bias")
     assert layers["shared:2"].weights == ()
     assert picture_names(run, "inputs") == {"left", "right"}
-    assert run.layers.rows[:2] == ("@inputs", "@inputs/right")
+    assert layers_of(run).rows[:2] == ("@inputs", "@inputs/right")
 
 
 def test_loss_and_optimizer_are_read_from_the_model(tmp_path):
     model = compiled("sequential", optimizer=keras.optimizers.AdamW(2e-3, weight_decay=0.05))
     fit(model, callback(tmp_path))
     run = read_run(tmp_path)
-    record = run.record
+    record = record_of(run)
     assert (record.loss, record.from_logits, record.optimizer) == ("categorical_crossentropy", False, "adamw")
     assert record.weight_decay == pytest.approx(0.05)
     assert progress(run, "learning_rate") == [pytest.approx(2e-3)] * 5
@@ -146,7 +147,7 @@ def test_a_frozen_layer_reads_exactly_zero(tmp_path):
     model = compiled("plain", freeze=True)
     fit(model, callback(tmp_path))
     run = read_run(tmp_path)
-    frozen = next(layer for layer in run.record.layers if not layer.trainable)
+    frozen = next(layer for layer in record_of(run).layers if not layer.trainable)
     assert len(frozen.weights) == 2
     for name in frozen.weights:
         assert numbers(run, name, "trainable")[6] == 0
@@ -158,7 +159,7 @@ def test_fit_twice_goes_on(tmp_path):
     fit(model, watcher)
     fit(model, watcher)
     run = read_run(tmp_path)
-    assert run.variables.steps.tolist() == [0, 1, 2, 4, 6, 8, 10, 12]
+    assert variables_of(run).steps.tolist() == [0, 1, 2, 4, 6, 8, 10, 12]
     assert set(losses(run)) == set(range(1, 13))
     assert {step: gap for step, gap in numbers(run, model.weights[0].path, "gap").items() if step} == dict.fromkeys(
         [1, 2, 4, 6, 8, 10, 12], 1
@@ -175,26 +176,26 @@ def test_a_layer_frozen_between_two_fits_is_marked(tmp_path):
     kernel = model.layers[0].kernel.path
     assert [numbers(run, kernel, "trainable")[step] for step in (4, 6, 8, 12)] == [1, 1, 0, 0]
     assert [numbers(run, kernel, "update_norm")[step] == 0 for step in (4, 6, 8, 12)] == [False, False, True, True]
-    assert run.record.optimizer == "sgd"
+    assert record_of(run).optimizer == "sgd"
 
 
 def test_resumed_training_counts_on(tmp_path):
     model = compiled("plain")
     fit(model)
     model.fit(X, TARGETS, batch_size=8, initial_epoch=2, epochs=4, shuffle=False, verbose=0, callbacks=[callback(tmp_path)])
-    assert read_run(tmp_path).variables.steps.tolist() == [6, 8, 10, 12]
+    assert variables_of(read_run(tmp_path)).steps.tolist() == [6, 8, 10, 12]
     fresh = compiled("plain")
     fresh.fit(
         X, TARGETS, batch_size=8, initial_epoch=2, epochs=3, shuffle=False, verbose=0, callbacks=[callback(tmp_path / "weights_only")]
     )
-    assert read_run(tmp_path / "weights_only").variables.steps.tolist() == [6, 8, 9]
+    assert variables_of(read_run(tmp_path / "weights_only")).steps.tolist() == [6, 8, 9]
 
 
 def test_the_last_step_is_logged_when_fit_ends(tmp_path):
     fit(compiled("plain"), callback(tmp_path, every=4))
     run = read_run(tmp_path)
-    assert run.variables.steps.tolist() == [0, 1, 2, 4, 6]
-    assert numbers(run, run.variables.rows[0], "gap")[6] == 2
+    assert variables_of(run).steps.tolist() == [0, 1, 2, 4, 6]
+    assert numbers(run, variables_of(run).rows[0], "gap")[6] == 2
 
 
 def test_evaluate_and_predict_are_untouched(tmp_path):
@@ -224,23 +225,23 @@ def test_mixed_precision(tmp_path):
     finally:
         keras.config.set_dtype_policy("float32")
     run = read_run(tmp_path)
-    assert run.record.optimizer == "adam"
-    assert set(run.record.variable_dtypes.values()) == {"float32"}
-    assert set(layer_numbers(run, run.layers.rows[1], "nan").values()) == {0.0}
+    assert record_of(run).optimizer == "adam"
+    assert set(record_of(run).variable_dtypes.values()) == {"float32"}
+    assert set(layer_numbers(run, layers_of(run).rows[1], "nan").values()) == {0.0}
 
 
 @pytest.mark.skipif(BACKEND == "torch", reason="torch has no steps_per_execution")
 def test_several_steps_an_execution_are_marked_as_such(tmp_path):
     fit(compiled("plain", steps_per_execution=3), callback(tmp_path))
     run = read_run(tmp_path)
-    assert run.variables.steps.tolist() == [0, 3, 6]
-    assert [numbers(run, run.variables.rows[0], "gap")[step] for step in (3, 6)] == [3, 3]
+    assert variables_of(run).steps.tolist() == [0, 3, 6]
+    assert [numbers(run, variables_of(run).rows[0], "gap")[step] for step in (3, 6)] == [3, 3]
 
 
 @pytest.mark.skipif(BACKEND == "torch", reason="Keras on torch compiles with another compiler")
 def test_compiled_training(tmp_path):
     fit(compiled("plain", jit_compile=True), callback(tmp_path))
-    assert len(read_run(tmp_path).variables.steps) == 5
+    assert len(variables_of(read_run(tmp_path)).steps) == 5
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 import numpy as np
 from keras import layers as L
@@ -11,7 +14,7 @@ X = RANDOM.random((24, 8, 8, 1)).astype(np.float32)
 TARGETS = np.eye(3, dtype=np.float32)[np.arange(24) % 3]
 
 
-def plain():
+def plain() -> keras.Model:
     return keras.Sequential(
         [
             keras.Input((8, 8, 1)),
@@ -22,7 +25,7 @@ def plain():
     )
 
 
-def sequential():
+def sequential() -> keras.Model:
     """Not built before it is trained."""
     layers = [
         L.Conv2D(4, 3),
@@ -35,7 +38,7 @@ def sequential():
     return keras.Sequential(layers)
 
 
-def two_inputs():
+def two_inputs() -> keras.Model:
     left, right = keras.Input((8, 8, 1), name="left"), keras.Input((8, 8, 1), name="right")
     shared = L.Conv2D(4, 3, padding="same", name="shared")
     inner = keras.Sequential([keras.Input((8, 8, 4)), L.Conv2D(4, 1, name="inner_conv")], name="inner")
@@ -43,7 +46,7 @@ def two_inputs():
     return keras.Model([left, right], L.Dense(3, activation="softmax", name="last")(L.Flatten()(maps)), name="two_inputs")
 
 
-def branches():
+def branches() -> keras.Model:
     """An inception block with an auxiliary head."""
     image = keras.Input((8, 8, 1))
     stem = L.Conv2D(4, 3, padding="same", activation="relu", name="stem")(image)
@@ -54,7 +57,7 @@ def branches():
     return keras.Model(image, [L.Dense(3, activation="softmax", name="main")(pool), aux], name="branches")
 
 
-def u_net():
+def u_net() -> keras.Model:
     image = keras.Input((8, 8, 1))
     down = L.Conv2D(4, 3, padding="same", activation="relu", name="down")(image)
     deep = L.DepthwiseConv2D(3, padding="same", depth_multiplier=2, name="deep")(L.MaxPooling2D(2)(down))
@@ -64,32 +67,32 @@ def u_net():
 
 
 @keras.saving.register_keras_serializable("tests")
-class Block(L.Layer):
+class Block(L.Layer):  # type: ignore[misc]  # Keras has no types
     """A residual block that is no model."""
 
-    def __init__(self, **options):
+    def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.conv_a, self.norm = L.Conv2D(4, 3, padding="same"), L.BatchNormalization()
         self.conv_b, self.add = L.Conv2D(4, 3, padding="same"), L.Add()
 
-    def call(self, x, training=False):
+    def call(self, x: Any, training: bool = False) -> Any:
         return self.add([x, self.conv_b(keras.ops.relu(self.norm(self.conv_a(x), training=training)))])
 
 
-class Residual(keras.Model):
-    def __init__(self):
+class Residual(keras.Model):  # type: ignore[misc]  # Keras has no types
+    def __init__(self) -> None:
         super().__init__()
         self.stem, self.blocks = L.Conv2D(4, 3, padding="same"), [Block(), Block()]
         self.flatten, self.head = L.Flatten(), L.Dense(3, activation="softmax")
 
-    def call(self, x, training=False):
+    def call(self, x: Any, training: bool = False) -> Any:
         x = self.stem(x)
         for block in self.blocks:
             x = block(x, training=training)
         return self.head(self.flatten(x))
 
 
-MODELS = {
+MODELS: dict[str, Callable[[], keras.Model]] = {
     "plain": plain,
     "sequential": sequential,
     "two_inputs": two_inputs,
@@ -99,7 +102,7 @@ MODELS = {
 }
 
 
-def compiled(kind, *, optimizer="adam", freeze=False, **options):
+def compiled(kind: str, *, optimizer: Any = "adam", freeze: bool = False, **options: Any) -> keras.Model:
     keras.utils.set_random_seed(1)
     keras.backend.clear_session()
     model = MODELS[kind]()
@@ -111,7 +114,7 @@ def compiled(kind, *, optimizer="adam", freeze=False, **options):
     return model
 
 
-def fit(model, *callbacks, epochs=2):
+def fit(model: keras.Model, *callbacks: keras.callbacks.Callback, epochs: int = 2) -> keras.Model:
     """Three steps an epoch, in order."""
     inputs = {"left": X, "right": X[::-1].copy()} if model.name == "two_inputs" else X
     targets = [TARGETS, TARGETS] if model.name == "branches" else TARGETS
@@ -119,5 +122,5 @@ def fit(model, *callbacks, epochs=2):
     return model
 
 
-def weights_of(model):
+def weights_of(model: keras.Model) -> list[np.ndarray]:
     return [keras.ops.convert_to_numpy(variable) for variable in model.weights]

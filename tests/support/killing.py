@@ -10,6 +10,7 @@ import numpy as np
 from tb_featuremap_plugin.format import record
 from tb_featuremap_plugin.reading.run import Source
 from tests.support import children
+from tests.support.known import known, variables_of
 
 WRITER = """
 writer = fm.Writer(sys.argv[1])
@@ -24,11 +25,11 @@ def write_until_killed(folder: Path, seed: int) -> int:
     """Lets a process write into a folder, kills it by SIGKILL at a random moment, and returns the last step that it had flushed."""
     luck = random.Random(seed)
     with children.running(WRITER, folder) as process:
-        lines = [process.stdout.readline() for _ in range(luck.randint(1, 60))]
+        lines = [children.output_of(process).readline() for _ in range(luck.randint(1, 60))]
         for _ in range(luck.randint(0, 20_000)):
             pass  # the writer is now anywhere between two flushes
         process.kill()
-        lines += process.stdout.readlines()
+        lines += children.output_of(process).readlines()
     return children.last_number(lines)
 
 
@@ -39,14 +40,15 @@ def assert_all_there(source: Source, run: str, last: int) -> None:
     steps = {series.name: series.steps.tolist() for series in found.pictures}
     assert steps["conv"][: last + 1] == list(range(last + 1))
     assert len(steps["conv"]) <= last + 2
-    means = source.map_pictures(run, "maps", "conv", range(last + 1), lambda blob: mean_of(blob))
+    means = [known(mean, "picture") for mean in source.map_pictures(run, "maps", "conv", range(last + 1), mean_of)]
     np.testing.assert_array_equal(np.stack(means), np.repeat(np.arange(last + 1, dtype=np.float32)[:, None], 4, axis=1))
-    assert found.variables.steps.tolist()[: last + 1] == list(range(last + 1))
-    norms = found.variables.column("kernel", "norm")[: last + 1]
+    assert variables_of(found).steps.tolist()[: last + 1] == list(range(last + 1))
+    norms = variables_of(found).column("kernel", "norm")[: last + 1]
     np.testing.assert_allclose(norms, 10 * (np.arange(last + 1) + 2), rtol=1e-6)
 
 
 def mean_of(blob: bytes) -> np.ndarray:
     """The channels' means that a picture states."""
     parsed = record.decode(blob)
-    return parsed.array("stats")[parsed.header["stats"].index("mean")]
+    means: np.ndarray = parsed.array("stats")[parsed.header["stats"].index("mean")]
+    return means

@@ -9,6 +9,7 @@ import numpy as np
 from tb_featuremap_plugin.format import record
 from tb_featuremap_plugin.reading.events import EventSource
 from tb_featuremap_plugin.reading.run import Run
+from tests.support.known import layers_of, losses_of, progress_of, variables_of
 
 
 def read_run(logdir: Path | str, name: str = "featuremaps") -> Run:
@@ -20,22 +21,27 @@ def read_run(logdir: Path | str, name: str = "featuremaps") -> Run:
 
 def numbers(run: Run, variable: str, column: str) -> dict[int, float]:
     """One statistic of a variable by step."""
-    return dict(zip(run.variables.steps.tolist(), run.variables.column(variable, column).tolist(), strict=True))
+    table = variables_of(run)
+    return dict(zip(table.steps.tolist(), table.column(variable, column).tolist(), strict=True))
 
 
 def layer_numbers(run: Run, layer: str, column: str) -> dict[int, float]:
     """One statistic of a layer by step."""
-    return dict(zip(run.layers.steps.tolist(), run.layers.column(layer, column).tolist(), strict=True))
+    table = layers_of(run)
+    return dict(zip(table.steps.tolist(), table.column(layer, column).tolist(), strict=True))
 
 
 def progress(run: Run, column: str) -> list[float]:
     """One column of the run as a whole, over the steps."""
-    return run.progress.column(run.progress.rows[0], column).tolist()
+    table = progress_of(run)
+    values: list[float] = table.column(table.rows[0], column).tolist()
+    return values
 
 
 def losses(run: Run) -> dict[int, float]:
     """The loss of each step."""
-    return dict(zip(run.losses.steps.tolist(), run.losses.values.tolist(), strict=True))
+    points = losses_of(run)
+    return dict(zip(points.steps.tolist(), points.values.tolist(), strict=True))
 
 
 def picture_names(run: Run, kind: str) -> set[str]:
@@ -60,4 +66,5 @@ def pixels(blob: record.Record) -> np.ndarray:
         return codes
     shape = (1, -1) + (1,) * (codes.ndim - 2)
     low, high = (stats[blob.header["stats"].index(row)][: codes.shape[1]].reshape(shape) for row in ("low", "high"))
-    return low + (high - low) * codes / 252.0
+    values: np.ndarray = low + (high - low) * codes / 252.0
+    return values

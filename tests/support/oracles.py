@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-FORMULAS = {
+Float64 = npt.NDArray[np.float64]
+Function = Callable[..., Any]
+
+FORMULAS: dict[str, Function] = {
     "relu": lambda x: np.maximum(x, 0),
     "relu6": lambda x: np.clip(x, 0, 6),
     "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
@@ -18,11 +24,11 @@ FORMULAS = {
 """What an activation computes, by its name in small letters alone."""
 
 
-def _formula(activation):
+def _formula(activation: str | None) -> Function | None:
     return FORMULAS.get("".join(filter(str.isalpha, activation.lower())) + "6" * activation.endswith("6")) if activation else None
 
 
-def limits(activation):
+def limits(activation: str | None) -> tuple[float, float] | None:
     """Where an activation ends on both sides, from far inputs; None if it goes on, or if it is not known."""
     function = _formula(activation)
     if function is None:
@@ -32,17 +38,17 @@ def limits(activation):
     return (low, high) if high < 1e3 else None
 
 
-def _finite(values):
-    values = np.asarray(values, np.float64).reshape(-1)
-    return values[np.isfinite(values)]
+def _finite(values: npt.ArrayLike) -> Float64:
+    flat = np.asarray(values, np.float64).reshape(-1)
+    return flat[np.isfinite(flat)]
 
 
-def _over(function, values):
+def _over(function: Function, values: npt.ArrayLike) -> float:
     kept = _finite(values)
     return float(function(kept)) if len(kept) else math.nan
 
 
-def deviations_over_samples(data):
+def deviations_over_samples(data: np.ndarray) -> Float64:
     """Of each channel and position the standard deviation of the finite values over the samples; NaN below two of them."""
     samples = np.asarray(data, np.float64).reshape(len(data), -1)
     result = np.full(samples.shape[1], np.nan)
@@ -53,7 +59,7 @@ def deviations_over_samples(data):
     return result.reshape(data.shape[1:])
 
 
-def channel(data, index):
+def channel(data: np.ndarray, index: int) -> dict[str, float]:
     """Statistics of one channel of [samples, channels, *space]."""
     values = np.asarray(data[:, index], np.float64)
     spread = deviations_over_samples(data[:, index : index + 1])
@@ -70,29 +76,29 @@ def channel(data, index):
     }
 
 
-def _cuts(activation):
+def _cuts(activation: str | None) -> bool:
     """Whether it is 0 for all that is not above 0, so that a unit can die."""
     function = _formula(activation)
-    return function is not None and not function(np.linspace(-100, 0, 101)).any()
+    return function is not None and not np.any(function(np.linspace(-100, 0, 101)))
 
 
-def saturated(values, activation):
+def saturated(values: Float64, activation: str | None) -> npt.NDArray[np.bool_] | None:
     """Which values are within 2.5 % of the activation's limits; None for an activation without limits."""
-    ends = limits(activation)
-    if ends is None:
+    function, ends = _formula(activation), limits(activation)
+    if function is None or ends is None:
         return None
     low, high = ends
     margin = 0.025 * (high - low)
-    dead_below = _formula(activation)(np.float64(0)) == low
-    return (values > high - margin) | ((values < low + margin) & ~dead_below)
+    dies_below = bool(function(np.float64(0)) == low)
+    return (values > high - margin) | ((values < low + margin) & (not dies_below))
 
 
-def layer(data, activation=None):
+def layer(data: np.ndarray, activation: str | None = None) -> dict[str, float]:
     """The layer's row of [samples, channels, *space], without percentiles."""
     values = np.asarray(data, np.float64)
     channels = [values[:, index] for index in range(values.shape[1])]
     rms = _over(lambda kept: math.sqrt(np.mean(kept**2)), values)
-    row = {
+    row: dict[str, float] = {
         "samples": values.shape[0],
         "units": values.shape[1],
         "mean": _over(np.mean, values),
@@ -123,22 +129,28 @@ def layer(data, activation=None):
     if np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1.001:
         sums, largest = values.sum(axis=1), values.max(axis=1)
         row |= {
-            "channel_sum_min": sums.min(),
-            "channel_sum_max": sums.max(),
+            "channel_sum_min": float(sums.min()),
+            "channel_sum_max": float(sums.max()),
             "top_share": float(np.mean((largest > 0.999 * sums) & (sums > 0))),
         }
     return row
 
 
-def _cosine(a, b):
+def _cosine(a: Float64, b: Float64) -> float:
     norms = np.linalg.norm(a) * np.linalg.norm(b)
     return float(np.dot(a, b) / norms) if norms else math.nan
 
 
-def variable(value, previous=None, initial=None, previous_update=None, gradient=None):
+def variable(
+    value: npt.ArrayLike,
+    previous: npt.ArrayLike | None = None,
+    initial: npt.ArrayLike | None = None,
+    previous_update: npt.ArrayLike | None = None,
+    gradient: npt.ArrayLike | None = None,
+) -> dict[str, float]:
     """The variable's row, without percentiles and what depends on a layout."""
     x = np.asarray(value, np.float64).reshape(-1)
-    row = {
+    row: dict[str, float] = {
         "size": x.size,
         "norm": _over(np.linalg.norm, x),
         "mean": _over(np.mean, x),
@@ -183,7 +195,7 @@ def variable(value, previous=None, initial=None, previous_update=None, gradient=
     return row
 
 
-def units(filters):
+def units(filters: npt.ArrayLike) -> dict[str, float]:
     """Unit spread and duplicates of [filters, weights], over all of them."""
     x = np.asarray(filters, np.float64)
     scale = np.abs(x).mean()

@@ -23,6 +23,7 @@ from tensorboard.util.grpc_util import ChannelCredsType
 from tb_featuremap_plugin.reading.grpc_latency import low_latency
 from tb_featuremap_plugin.reading.queries import ProviderSource
 from tb_featuremap_plugin.server.loader import SAMPLES
+from tests.support.known import known
 
 # TensorBoard's Python loader imports TensorFlow where it is installed, which takes seconds; with this module present it never does.
 sys.modules.setdefault("tensorboard.compat.notf", types.ModuleType("notf"))
@@ -98,7 +99,7 @@ def _native(logdir: Path, samples: Mapping[str, int]) -> Iterator[Loaded]:
         try:
             yield from _connect(_port(port_file))
         finally:
-            process.stdin.close()
+            known(process.stdin, "pipe to the data server").close()
             process.wait(120)
 
 

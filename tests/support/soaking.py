@@ -6,10 +6,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
 
+from tb_featuremap_plugin import Monitor
 from tests.support import children
 
 MEGABYTE = 2**20
@@ -70,7 +72,7 @@ class TinyLoop:
         self._probe = self._random.random((2, 8, 8, 1), np.float32)
         self._weights = {"conv/kernel": self._draw(3, 3, 1, 4), "conv/bias": self._draw(4), "out/kernel": self._draw(4, 2)}
 
-    def step(self, monitor, step: int) -> None:
+    def step(self, monitor: Monitor, step: int) -> None:
         """Changes the weights, and logs all that can be logged."""
         gradients = {name: self._draw(*value.shape) for name, value in self._weights.items()}
         for name, value in self._weights.items():
@@ -132,7 +134,7 @@ for number in range(rounds + 1):
 """
 
 
-def soak(program: str, folder: Path, *numbers: int) -> tuple[list[Sample], list]:
+def soak(program: str, folder: Path, *numbers: int) -> tuple[list[Sample], list[Any]]:
     """Runs one of the programs above; returns its samples, and what else it said at the end."""
     ended = children.run(program, folder, *map(str, numbers))
     assert ended.returncode == 0, ended.stderr

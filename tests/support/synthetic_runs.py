@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from tb_featuremap_plugin.diagnosis import diagnose
 from tb_featuremap_plugin.diagnosis.findings import Finding
 from tb_featuremap_plugin.reading.run import Points, Run, Table
 from tb_featuremap_plugin.schema.columns import INPUTS_ROW, LAYER_COLUMNS, PROGRESS_COLUMNS, TARGETS_ROW, VARIABLE_COLUMNS
 from tb_featuremap_plugin.schema.network import Layer, RunRecord
+from tests.support.known import known, layers_of, progress_of, record_of, variables_of
 
 STEPS = np.array([0, 1, 2, 5, 10, 20, 40, 60, 80, 100, 120, 140, 160, 180, 200], np.int64)
 LAYERS = (
@@ -31,12 +35,12 @@ def flat_losses(value: float = 2.3, steps: int = 200) -> Points:
     return losses(np.full(steps, value))
 
 
-def losses(values) -> Points:
-    values = np.asarray(values, np.float32)
-    return Points(np.arange(1, len(values) + 1), values)
+def losses(values: npt.ArrayLike) -> Points:
+    kept = np.asarray(values, np.float32)
+    return Points(np.arange(1, len(kept) + 1), kept)
 
 
-def healthy_run(**changes) -> Run:
+def healthy_run(**changes: Any) -> Run:
     """A convolutional network of four layers that learns ten classes; keywords replace fields of the run."""
     run = Run(
         name="asked/featuremaps",
@@ -57,44 +61,50 @@ def healthy_run(**changes) -> Run:
     return dataclasses.replace(run, **changes)
 
 
-def edit(run: Run, table: str, row: str, **columns) -> Run:
+def edit(run: Run, table: str, row: str, **columns: npt.ArrayLike) -> Run:
     """The run with curves of one row replaced, by a number or by one a step."""
-    old = getattr(run, table)
+    old: Table = getattr(run, table)
     values = old.values.copy()
     for column, curve in columns.items():
         values[:, old.rows.index(row), old.columns.index(column)] = curve
-    return dataclasses.replace(run, **{table: dataclasses.replace(old, values=values)})
+    changes: dict[str, Any] = {table: dataclasses.replace(old, values=values)}
+    return dataclasses.replace(run, **changes)
 
 
-def edit_layer(run: Run, name: str, **fields) -> Run:
+def edit_layer(run: Run, name: str, **fields: Any) -> Run:
     """The run with other facts about one layer in its record."""
-    layers = tuple(dataclasses.replace(layer, **fields) if layer.name == name else layer for layer in run.record.layers)
+    layers = tuple(dataclasses.replace(layer, **fields) if layer.name == name else layer for layer in record_of(run).layers)
     return edit_record(run, layers=layers)
 
 
-def edit_record(run: Run, **fields) -> Run:
-    return dataclasses.replace(run, record=dataclasses.replace(run.record, **fields))
+def edit_record(run: Run, **fields: Any) -> Run:
+    return dataclasses.replace(run, record=dataclasses.replace(record_of(run), **fields))
 
 
-def edit_kernels(run: Run, **columns) -> Run:
+def edit_kernels(run: Run, **columns: npt.ArrayLike) -> Run:
     for name in SHAPES:
         run = edit(run, "variables", name, **columns)
     return run
 
 
-def keep_steps(run: Run, kept) -> Run:
+def keep_steps(run: Run, kept: npt.ArrayLike) -> Run:
     """What sampling leaves of a run: some steps of its tables and of its losses."""
 
     def thin(table: Table) -> Table:
         chosen = np.isin(table.steps, kept)
         return dataclasses.replace(table, steps=table.steps[chosen], wall_times=table.wall_times[chosen], values=table.values[chosen])
 
-    return dataclasses.replace(run, layers=thin(run.layers), variables=thin(run.variables), progress=thin(run.progress))
+    return dataclasses.replace(run, layers=thin(layers_of(run)), variables=thin(variables_of(run)), progress=thin(progress_of(run)))
 
 
 def found(run: Run, rule: str | None = None) -> list[Finding]:
     """The findings of a run, or those of one rule."""
     return [finding for finding in diagnose(run).findings if rule is None or finding.rule == rule]
+
+
+def headline_of(run: Run) -> Finding:
+    """The finding that comes first; there must be one."""
+    return known(diagnose(run).headline, f"headline for run {run.name!r}")
 
 
 def alarms(run: Run) -> list[str]:
@@ -115,7 +125,7 @@ def _variable_names() -> tuple[str, ...]:
     return tuple(name for layer in LAYERS for name in layer.weights)
 
 
-def _table(rows, columns, describe) -> Table:
+def _table(rows: Sequence[str], columns: tuple[str, ...], describe: Callable[[str], Mapping[str, npt.ArrayLike]]) -> Table:
     values = np.full((len(STEPS), len(rows), len(columns)), np.nan, np.float32)
     for at, row in enumerate(rows):
         for column, value in describe(row).items():
@@ -123,8 +133,8 @@ def _table(rows, columns, describe) -> Table:
     return Table(tuple(rows), columns, STEPS, STEPS.astype(np.float64), values)
 
 
-def _layer_row(name):
-    common = {
+def _layer_row(name: str) -> dict[str, float]:
+    common: dict[str, float] = {
         "samples": 32, "units": 16, "mean": 0.3, "std": 0.5, "rms": 0.6, "min": 0.0, "max": 3.0, "zeros": 0.4, "below_zero": 0.0,
         "above_one": 0.1,
         "dead_units": 0.05, "constant_units": 0.05, "input_share": 0.3, "nan": 0, "pos_inf": 0, "neg_inf": 0,
@@ -151,10 +161,10 @@ def _layer_row(name):
     return common
 
 
-def _variable_row(name):
+def _variable_row(name: str) -> dict[str, Any]:
     layer, which = name.split("/")
     fan_in, fan_out = FAN[layer]
-    common = {
+    common: dict[str, Any] = {
         "trainable": 1, "norm": 5.0, "std": 0.1, "nan": 0, "pos_inf": 0, "neg_inf": 0, "gap": np.where(STEPS > 0, 1, np.nan),
         "update_norm": 0.02,
         "update_ratio": 0.004, "changed": 1.0, "cosine": 0.4, "radial": 0.02, "displacement": STEPS * 0.01, "epsilon": 1.2e-7,

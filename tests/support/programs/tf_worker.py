@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -27,8 +28,8 @@ def strategy_of(kind: str) -> tf.distribute.Strategy:
     return tf.distribute.MultiWorkerMirroredStrategy() if kind == "multi" else tf.distribute.get_strategy()
 
 
-def shares(strategy: tf.distribute.Strategy, array: np.ndarray):
-    def share(context):
+def shares(strategy: tf.distribute.Strategy, array: np.ndarray) -> Any:
+    def share(context: Any) -> Any:
         size = len(array) // context.num_replicas_in_sync
         first = context.replica_id_in_sync_group * size
         return tf.constant(array[first : first + size])
@@ -42,11 +43,11 @@ def main(kind: str, logdir: str) -> None:
         weights = {name: tf.Variable(value, name=name) for name, value in START.items()}
     images, targets = shares(strategy, IMAGES), shares(strategy, TARGETS)
 
-    def forward(x):
+    def forward(x: Any) -> dict[str, Any]:
         maps = tf.nn.relu(tf.nn.conv2d(x, weights["conv"], 1, "SAME"))
         return {"conv": maps, "dense": tf.nn.sigmoid(tf.reshape(maps, [tf.shape(x)[0], -1]) @ weights["dense"])}
 
-    def update(x, y):
+    def update(x: Any, y: Any) -> Any:
         with tf.GradientTape() as tape:
             loss = tf.reduce_mean(tf.square(forward(x)["dense"] - y)) / strategy.num_replicas_in_sync
         context = tf.distribute.get_replica_context()
@@ -57,7 +58,10 @@ def main(kind: str, logdir: str) -> None:
 
     step_function = tf.function(lambda x, y: strategy.experimental_local_results(strategy.run(update, args=(x, y)))[0])
     maps_function = tf.function(lambda x: strategy.run(forward, args=(x,)))
-    layers = [fm.Layer("conv", activation="relu", weights="conv"), fm.Layer("dense", activation="sigmoid", weights="dense", role="output")]
+    layers = [
+        fm.Layer("conv", activation="relu", weights=("conv",)),
+        fm.Layer("dense", activation="sigmoid", weights=("dense",), role="output"),
+    ]
     monitor = fm.Monitor(
         logdir, every=lambda step: step in (0, 3, 6), layers=layers, loss="mse", workers=fm.keras.workers(strategy), strict=True
     )
