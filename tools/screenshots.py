@@ -17,6 +17,7 @@ from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.browser import chromium
+from tests.browser.tabs import plugin_frame
 from tests.support.servers import Server, tensorboard
 
 ROOT = Path(__file__).parent.parent
@@ -60,12 +61,10 @@ PICTURES = (
 def take(browser: Browser, server: Server, picture: Picture) -> bytes:
     """A PNG of one view."""
     width, height = picture.size
-    scheme = "dark" if picture.dark else "light"
-    page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
+    page = browser.new_page(viewport={"width": width, "height": height}, color_scheme="dark" if picture.dark else "light")
     state = "".join(f"&p.featuremaps.{key}={quote(value, safe='/,')}" for key, value in picture.state.items())
     page.goto(f"{server.url}#featuremaps{state}")
-    frame = page.wait_for_selector("iframe[src*='featuremaps']").content_frame()
-    frame.wait_for_selector(picture.waits_for, timeout=60_000)
+    plugin_frame(page).wait_for_selector(picture.waits_for, timeout=60_000)
     page.wait_for_load_state("networkidle")
     page.mouse.move(width - 2, height - 2)
     page.wait_for_timeout(500)

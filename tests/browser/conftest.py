@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.browser import chromium
+from tests.browser.tabs import TIMEOUT_MS, Tab, plugin_frame
 from tests.support.servers import Server, start_tensorboard
 
-try:
+if TYPE_CHECKING:
     from playwright import sync_api
-except ImportError:
-    sync_api = None
 
 HERE = Path(__file__).parent
 RESULTS = Path(os.environ.get("TEST_RESULTS", HERE.parent.parent / "test-results"))
 OPEN_SERVERS = 4
-TIMEOUT_MS = 60_000
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -36,7 +36,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Remembers on the item whether its call failed, for the fixtures that clean up after it."""
     report = yield
     if report.when == "call":
@@ -67,16 +67,6 @@ class Servers:
             server.stop()
 
 
-@dataclass
-class Tab:
-    """The plugin's tab: the page around it, the frame it lives in, and the server behind it."""
-
-    page: sync_api.Page
-    frame: sync_api.Frame
-    server: Server
-    messages: list[str]
-
-
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Servers]:
     pool = Servers()
@@ -86,6 +76,8 @@ def servers() -> Iterator[Servers]:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[sync_api.Browser]:
+    from playwright import sync_api
+
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium.find(), args=list(chromium.ARGUMENTS))
         yield browser
@@ -134,16 +126,8 @@ def open_tab(request: pytest.FixtureRequest, browser: sync_api.Browser, servers:
         tab.page.context.close()
 
 
-def plugin_frame(page: sync_api.Page) -> sync_api.Frame:
-    """The frame of the plugin, once it has loaded."""
-    element = page.wait_for_selector("iframe[src*='featuremaps']", state="attached", timeout=TIMEOUT_MS)
-    frame = element.content_frame()
-    frame.wait_for_load_state()
-    return frame
-
-
 def _what_is_missing() -> str:
-    if sync_api is None:
+    if importlib.util.find_spec("playwright") is None:
         return "browser tests need playwright: `make test` installs it"
     if chromium.find() is None:
         return "browser tests need Chromium: install it (Debian: `apt-get install chromium`), or set CHROMIUM to its path"

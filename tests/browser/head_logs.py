@@ -18,7 +18,7 @@ SIZE = (6, 5)
 LONG_STEPS = 40
 
 LAYERS = (
-    Layer("conv", kind="conv2d", activation="relu", weights=("conv/kernel",), kernel_size=3, strides=1, padding=(1, 1)),
+    Layer("conv", kind="conv2d", activation="relu", weights=("conv/kernel",), kernel_size=(3,), strides=(1,), padding=(1, 1)),
     Layer("up", kind="conv2d_transpose", activation="linear", weights=("up/kernel",), kernel_size=(3, 3), strides=(2, 2), padding="same",
           inputs=("conv",)),
     Layer("apart", kind="separable_conv2d", activation="relu", weights=("apart/depthwise_kernel", "apart/pointwise_kernel"),
@@ -101,7 +101,8 @@ def separable(data: np.ndarray, depthwise: np.ndarray, pointwise: np.ndarray) ->
     answers = sum(
         np.einsum("ncij,cm->ncmij", padded[:, :, y : y + rows, x : x + columns], depthwise[:, :, y, x]) for y in range(3) for x in range(3)
     )
-    return np.maximum(0, np.einsum("nkij,fk->nfij", np.reshape(answers, (len(data), -1, rows, columns)), pointwise[:, :, 0, 0]))
+    maps: np.ndarray = np.maximum(0, np.einsum("nkij,fk->nfij", np.reshape(answers, (len(data), -1, rows, columns)), pointwise[:, :, 0, 0]))
+    return maps
 
 
 def write_long(logdir: Path) -> None:

@@ -62,4 +62,5 @@ def hover(tab: Any, name: str, tile: int, row: int, column: int, shape: tuple[in
     left = tile % columns * (shape[1] * zoom + 1) + (column + 0.5) * zoom
     top = tile // columns * (shape[0] * zoom + 1) + (row + 0.5) * zoom
     canvas.hover(position={"x": left, "y": top}, force=True)
-    return tab.frame.locator(".tip").inner_text()
+    text: str = tab.frame.locator(".tip").inner_text()
+    return text

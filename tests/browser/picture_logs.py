@@ -22,10 +22,19 @@ LUTS = Path(__file__).parent.parent.parent / "frontend" / "test" / "luts.json"
 MARKS = {"nan": (255, 0, 255), "pos_inf": (255, 0, 0), "neg_inf": (43, 0, 255), "high": (255, 109, 0), "low": (0, 229, 255)}
 
 LAYERS = (
-    Layer("conv1", kind="conv2d", activation="relu", weights=("conv1/kernel", "conv1/bias"), kernel_size=3, strides=1, padding=(1, 1)),
+    Layer(
+        "conv1", kind="conv2d", activation="relu", weights=("conv1/kernel", "conv1/bias"), kernel_size=(3,), strides=(1,), padding=(1, 1)
+    ),
     Layer("pool1", kind="max_pooling2d", kernel_size=(2, 2), strides=(2, 2), padding="valid", inputs=("conv1",)),
     Layer(
-        "conv2", kind="conv2d", activation="relu", weights=("conv2/kernel",), kernel_size=3, strides=1, padding="same", inputs=("pool1",)
+        "conv2",
+        kind="conv2d",
+        activation="relu",
+        weights=("conv2/kernel",),
+        kernel_size=(3,),
+        strides=(1,),
+        padding="same",
+        inputs=("pool1",),
     ),
 )
 
@@ -43,12 +52,12 @@ class LoggedRun:
     def values(self, name: str, step: int, image: int = 0) -> np.ndarray:
         """One image of stored maps in float64, [channels, rows, columns], decoded as docs/format.md says."""
         stored = record.decode(self.blobs[name, step])
-        pixels = stored.array("pixels")[image].astype(np.float64)
+        pixels: np.ndarray = stored.array("pixels")[image].astype(np.float64)
         if stored.header["sections"]["pixels"]["dtype"] != "uint8":
             return pixels
         stats = dict(zip(stored.header["stats"], stored.array("stats").astype(np.float64), strict=True))
         low, high = stats["low"][:, None, None], stats["high"][:, None, None]
-        values = low + (high - low) * pixels / 252
+        values: np.ndarray = low + (high - low) * pixels / 252
         for code, number in ((253, -np.inf), (254, np.inf), (255, np.nan)):
             values[pixels == code] = number
         return values
@@ -61,13 +70,15 @@ def convolve(data: np.ndarray, kernel: np.ndarray, bias: np.ndarray | float = 0.
     sums = sum(
         np.einsum("ncij,fc->nfij", padded[:, :, y : y + rows, x : x + columns], kernel[:, :, y, x]) for y in range(3) for x in range(3)
     )
-    return np.maximum(0, sums + np.reshape(bias, (1, -1, 1, 1)))
+    maps: np.ndarray = np.maximum(0, sums + np.reshape(bias, (1, -1, 1, 1)))
+    return maps
 
 
 def pool(data: np.ndarray) -> np.ndarray:
     """2 x 2 max-pooling; what is left over at the edges is dropped."""
     rows, columns = data.shape[2] // 2, data.shape[3] // 2
-    return data[:, :, : 2 * rows, : 2 * columns].reshape(*data.shape[:2], rows, 2, columns, 2).max(axis=(3, 5))
+    pooled: np.ndarray = data[:, :, : 2 * rows, : 2 * columns].reshape(*data.shape[:2], rows, 2, columns, 2).max(axis=(3, 5))
+    return pooled
 
 
 def forward(data: np.ndarray, kernels: dict[str, np.ndarray], bias: np.ndarray) -> dict[str, np.ndarray]:
@@ -129,7 +140,7 @@ def expected_colours(values: np.ndarray, low: Any, high: Any, table: np.ndarray)
     low, high = (np.reshape(np.asarray(limit, np.float64), (-1, 1, 1)) for limit in (low, high))
     with np.errstate(all="ignore"):
         index = np.floor((values - low) / np.where(high > low, high - low, 1) * 255 + 0.5)
-    colours = table[np.clip(np.nan_to_num(index), 0, 255).astype(int)]
+    colours: np.ndarray = table[np.clip(np.nan_to_num(index), 0, 255).astype(int)]
     for mark, where in (
         ("low", values < low),
         ("high", values > high),

@@ -10,7 +10,7 @@ import pytest
 
 from tests.browser import large_log
 from tests.browser.addresses import answers_asked_for
-from tests.browser.conftest import TIMEOUT_MS, plugin_frame
+from tests.browser.tabs import TIMEOUT_MS, plugin_frame
 
 MOST_REQUESTS = 6
 MOST_BYTES = 400_000

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.browser import trainings
+from tests.support.known import match_in
 
 BOTH = "&p.featuremaps.runs=sound%2Ffeaturemaps,broken%2Ffeaturemaps"
 
@@ -45,13 +46,14 @@ def state_of(tab) -> dict[str, str]:
 
 def cell_codes(tab) -> list[list[list[int]]]:
     """The pixels of every heat map: [run][row][column] as the level of grey, None where transparent."""
-    return tab.frame.evaluate(
+    codes: list[list[list[int]]] = tab.frame.evaluate(
         """() => [...document.querySelectorAll(".grid-cells canvas")].map((canvas) => {
             const { data, width, height } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
             const code = (row, column) => { const at = (row * width + column) * 4; return data[at + 3] ? data[at] : null; };
             return Array.from({ length: height }, (_, row) => Array.from({ length: width }, (_, column) => code(row, column)));
         })"""
     )
+    return codes
 
 
 def test_it_opens_on_the_worst_run_and_says_so_in_words(overview):
@@ -141,7 +143,7 @@ def test_heat_map_reads_its_value_under_the_pointer_and_goes_there_on_a_click(ov
     words = tab.frame.locator(".grid-hover").inner_text()
     share = runs["broken"].zeros["conv2"][60]
     assert re.search(r"conv2, step 60", words)
-    assert float(re.search(r"([\d.]+) %", words)[1]) == pytest.approx(100 * share, abs=0.6)
+    assert float(match_in(words, r"([\d.]+) %")[1]) == pytest.approx(100 * share, abs=0.6)
     canvas.click(position=place)
     tab.page.wait_for_function("() => location.hash.includes('view=maps')")
     assert state_of(tab)["layer"] == "conv2"

@@ -17,6 +17,7 @@ from tests.browser import picture_logs
 from tests.browser.addresses import answers_asked_for
 from tests.browser.mosaics import WAIT_MS, choose, drawn, hover, soon
 from tests.browser.picture_logs import STEPS, LoggedRun, colour_table, expected_colours, forward
+from tests.support.known import match_in
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +148,7 @@ def test_a_hovered_value_is_the_logged_one_its_scale_too_and_a_click_keeps_it(vi
     low, high = limits_of("channel", logged[1], run, "conv1")
     tab = view("maps")
     text = hover(tab, "conv1", tile, 4, 7, values.shape[1:])
-    said = float(re.fullmatch(rf"conv1 \[ch {tile}\] \(y 4, x 7\) = (\S+)", text)[1])
+    said = float(match_in(text, rf"\Aconv1 \[ch {tile}\] \(y 4, x 7\) = (\S+)\Z")[1])
     assert said == pytest.approx(values[tile, 4, 7], rel=1e-6, abs=1e-9)
     assert abs(said - run.maps["conv1", 10][0, tile, 4, 7]) <= (high[tile] - low[tile]) / 255
     scale = tab.frame.get_by_role("figure", name="Feature maps of conv1, alpha").locator(".scale")

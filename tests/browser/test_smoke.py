@@ -12,6 +12,7 @@ import pytest
 from tb_featuremap_plugin.format import record
 from tb_featuremap_plugin.reading.events import EventSource
 from tests.browser.mosaics import read_pixels
+from tests.support.known import match_in
 
 RUN = "digits/featuremaps"
 LAYER = "conv1"
@@ -78,7 +79,7 @@ def test_hovered_value_is_the_logged_one(open_tab, demo_logdir: Path, logged) ->
     zoom = int(canvas.get_attribute("data-zoom"))
     canvas.hover(position={"x": 9.5 * zoom, "y": 5.5 * zoom})
     text = tab.frame.locator(".tip").first.inner_text()
-    channel, row, column, shown = re.search(r"\[ch (\d+)\] \(y (\d+), x (\d+)\) = (\S+)", text).groups()
+    channel, row, column, shown = match_in(text, r"\[ch (\d+)\] \(y (\d+), x (\d+)\) = (\S+)").groups()
     names = picture.header["stats"]
     low, high = (picture.array("stats")[names.index(name), int(channel)] for name in ("low", "high"))
     expected = low + (high - low) * picture.array("pixels")[0, int(channel), int(row), int(column)] / 252

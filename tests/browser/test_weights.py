@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.browser import trainings
+from tests.support.known import match_in
 
 WEIGHTS = "&p.featuremaps.view=weights"
 
@@ -41,15 +42,17 @@ def weights(training, logdir, open_tab):
 
 def cells(tab, variable: str) -> list[str]:
     row = tab.frame.get_by_role("row").filter(has=tab.frame.get_by_role("button", name=variable, exact=True))
-    return row.get_by_role("cell").all_inner_texts()
+    texts: list[str] = row.get_by_role("cell").all_inner_texts()
+    return texts
 
 
 def names(tab) -> list[str]:
-    return tab.frame.locator(".variable-open").all_inner_texts()
+    texts: list[str] = tab.frame.locator(".variable-open").all_inner_texts()
+    return texts
 
 
 def percent(words: str) -> float:
-    return float(re.search(r"([\d.]+) %", words)[1]) / 100
+    return float(match_in(words, r"([\d.]+) %")[1]) / 100
 
 
 def test_rows_carry_the_numbers_of_the_training(weights, training):

@@ -37,7 +37,7 @@ class Training:
         """How far updates of these lengths would lead in random directions, over the length at the start."""
         values = self.weights[variable]
         squared = sum(float(np.sum((values[k] - values[k - 1]) ** 2)) for k in range(1, step + 1))
-        return squared**0.5 / float(np.linalg.norm(values[0]))
+        return float(squared**0.5 / np.linalg.norm(values[0]))
 
 
 def train(logdir: Path, name: str, *, broken: bool = False, seed: int = 0) -> Training:
@@ -82,7 +82,8 @@ def _layers() -> list[fm.Layer]:
 
 def _updated(value: np.ndarray, rate: float, rng: np.random.Generator) -> np.ndarray:
     step = rng.normal(size=value.shape)
-    return (value + rate * np.linalg.norm(value) * step / np.linalg.norm(step)).astype(np.float32)
+    moved: np.ndarray = value + rate * np.linalg.norm(value) * step / np.linalg.norm(step)
+    return moved.astype(np.float32)
 
 
 def _maps(rng: np.random.Generator, bad: bool) -> dict[str, np.ndarray]:
