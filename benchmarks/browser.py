@@ -5,12 +5,16 @@ from __future__ import annotations
 import atexit
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmarks import dashboard
 from benchmarks.folders import fresh
 from benchmarks.harness import Comparison, Goal, Variant
 from benchmarks.maps import channels_as_images
 from benchmarks.workloads import photograph_activations
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 OUR_HASH = "#featuremaps&p.featuremaps.view=maps"
 IMAGES_HASH = "#images"
@@ -76,14 +80,14 @@ def _write(folder: Path) -> None:
                 tf.summary.image(name, images[name], step=step)
 
 
-def _clicks(browser, url: str) -> Comparison:
+def _clicks(browser: Browser, url: str) -> Comparison:
     ours, theirs = "our tab, all channels of the first layers", "Images dashboard, one image a layer"
     variants = [_click(browser, url, ours, OUR_HASH), _click(browser, url, theirs, IMAGES_HASH)]
     goal = Goal("first picture after a click on the tab, against the Images dashboard", ours, theirs, "wall", 1.0)
     return Comparison("First picture in Chromium, TensorBoard already loaded", variants, [goal])
 
 
-def _click(browser, url: str, name: str, tab: str) -> Variant:
+def _click(browser: Browser, url: str, name: str, tab: str) -> Variant:
     page = browser.new_page()
 
     def elsewhere() -> None:
@@ -96,14 +100,14 @@ def _click(browser, url: str, name: str, tab: str) -> Variant:
     return Variant(name, lambda: page.evaluate(_WAIT_FOR_PICTURE, [tab, tab == OUR_HASH]) and None, finish=elsewhere)
 
 
-def _cold(browser, url: str) -> Comparison:
+def _cold(browser: Browser, url: str) -> Comparison:
     ours, theirs = "our tab, from a cold address", "Images dashboard, from a cold address"
     variants = [_open(browser, url, ours, OUR_HASH), _open(browser, url, theirs, IMAGES_HASH)]
     goal = Goal("first picture from a cold address, against the Images dashboard", ours, theirs, "wall", 1.1)
     return Comparison("First picture in Chromium, from a cold address", variants, [goal])
 
 
-def _open(browser, url: str, name: str, tab: str) -> Variant:
+def _open(browser: Browser, url: str, name: str, tab: str) -> Variant:
     def load() -> None:
         context = browser.new_context()
         page = context.new_page()

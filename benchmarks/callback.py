@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import io
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from benchmarks.folders import fresh
 from benchmarks.harness import Comparison, Goal, Variant
+
+if TYPE_CHECKING:
+    import keras
+
+    import tb_featuremap_plugin as fm
 
 OURS = "fm.keras.FeatureMapCallback, one logged step, flushed"
 HELD = "the same, until the call returns"
@@ -24,7 +31,7 @@ def comparisons() -> list[Comparison]:
     return [_callback(model, images, targets), _extraction(model, images)]
 
 
-def digits_network():
+def digits_network() -> tuple[keras.Model, np.ndarray, np.ndarray]:
     """A small convolutional network that has been compiled and has taken a step, with scikit-learn's digits."""
     import keras
     from sklearn.datasets import load_digits
@@ -47,7 +54,7 @@ def digits_network():
     return model, images, digits.target
 
 
-def _callback(model, images, targets) -> Comparison:
+def _callback(model: keras.Model, images: np.ndarray, targets: np.ndarray) -> Comparison:
     rival, note = _tf_explain(model, images)
     variants = [*_ours(model, images), _keras(model), *rival, _hundred_steps(model, images, targets)]
     hundred = "100 training steps without logging"
@@ -60,11 +67,11 @@ def _callback(model, images, targets) -> Comparison:
     return Comparison("One logged step of the digits network (2 convolutions, 2 dense layers, 85 k weights)", variants, goals, notes=[note])
 
 
-def _ours(model, images) -> list[Variant]:
+def _ours(model: keras.Model, images: np.ndarray) -> list[Variant]:
     """A logged step with all that is written of it, as Keras' callback writes it, and what of that the loop waits for."""
     import tb_featuremap_plugin as fm
 
-    def callback_of(folder: str):
+    def callback_of(folder: str) -> fm.keras.FeatureMapCallback:
         callback = fm.keras.FeatureMapCallback(fresh(folder), images[:1], every=1)
         callback.set_model(model)
         callback.on_train_begin()
@@ -79,7 +86,7 @@ def _ours(model, images) -> list[Variant]:
     return [Variant(OURS, log), Variant(HELD, lambda: held.on_train_batch_end(next(batch), {"loss": 1.0}), finish=held.monitor.flush)]
 
 
-def _keras(model) -> Variant:
+def _keras(model: keras.Model) -> Variant:
     import keras
 
     callback = keras.callbacks.TensorBoard(fresh("keras"), histogram_freq=1, write_images=True, write_graph=False)
@@ -89,7 +96,7 @@ def _keras(model) -> Variant:
     return Variant(KERAS, lambda: callback.on_epoch_end(next(epoch), {"loss": 1.0}))
 
 
-def _tf_explain(model, images) -> tuple[list[Variant], str]:
+def _tf_explain(model: keras.Model, images: np.ndarray) -> tuple[list[Variant], str]:
     """The activations of both convolutions as tf-explain draws them, which is all that its callback does; and what became of that."""
     try:
         from tf_explain.callbacks.activations_visualization import ActivationsVisualizationCallback
@@ -97,7 +104,7 @@ def _tf_explain(model, images) -> tuple[list[Variant], str]:
         return [], f"tf-explain is not here to compare with: {error}."
     convolutions = [layer.name for layer in model.layers if layer.name.startswith("conv")]
 
-    def callback(*names: str):
+    def callback(*names: str) -> Any:
         made = ActivationsVisualizationCallback((images[:1], None), list(names), fresh("tf_explain"))
         made.set_model(model)
         return made
@@ -113,14 +120,14 @@ def _tf_explain(model, images) -> tuple[list[Variant], str]:
     return [Variant(TF_EXPLAIN, lambda: _draw(callbacks, next(epoch)))], note
 
 
-def _draw(callbacks, epoch: int) -> None:
+def _draw(callbacks: list[Any], epoch: int) -> None:
     with contextlib.redirect_stdout(io.StringIO()):  # progress bars of `predict`
         for callback in callbacks:
             callback.on_epoch_end(epoch)
             callback.file_writer.flush()
 
 
-def _hundred_steps(model, images, targets) -> Variant:
+def _hundred_steps(model: keras.Model, images: np.ndarray, targets: np.ndarray) -> Variant:
     def train() -> None:
         for start in range(0, 1600, 16):
             model.train_on_batch(images[start : start + 32], targets[start : start + 32])
@@ -128,7 +135,7 @@ def _hundred_steps(model, images, targets) -> Variant:
     return Variant("100 training steps without logging", train)
 
 
-def _extraction(model, images) -> Comparison:
+def _extraction(model: keras.Model, images: np.ndarray) -> Comparison:
     import keras
     import tensorflow as tf
 
@@ -147,6 +154,6 @@ def _extraction(model, images) -> Comparison:
     return Comparison("Getting the activations of one image out of the digits network", variants, [goal])
 
 
-def _times(call, times: int = 20) -> None:
+def _times(call: Callable[[], object], times: int = 20) -> None:
     for _ in range(times):
         call()

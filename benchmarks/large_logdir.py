@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from tensorboard.compat.proto.summary_pb2 import Summary
+
+    from tb_featuremap_plugin.schema.network import RunRecord
 
 RUNS, LAYERS, STEPS = 8, 60, 200
 SPARSE = 40
@@ -28,7 +35,7 @@ def write(folder: Path, runs: int = RUNS, steps: int = STEPS) -> None:
 def _write_run(folder: Path, seed: int, steps: int, every: int) -> None:
     import tb_featuremap_plugin as fm
     from tb_featuremap_plugin.format.run_record import encode
-    from tb_featuremap_plugin.format.values import blob_value, table_value
+    from tb_featuremap_plugin.format.values import blob_value
     from tb_featuremap_plugin.schema import tags
 
     rng = np.random.default_rng(seed)
@@ -40,17 +47,20 @@ def _write_run(folder: Path, seed: int, steps: int, every: int) -> None:
             layers, variables = _tables(rng, step)
             writer.submit(
                 step,
-                lambda layers=layers, variables=variables: [
-                    table_value(tags.LAYERS_TAG, layers),
-                    table_value(tags.VARIABLES_TAG, variables),
-                ],
+                partial(_values, {tags.LAYERS_TAG: layers, tags.VARIABLES_TAG: variables}),
             )
             if step % every == 0 or step == steps - 1:
                 for name, maps in pictures.items():
                     writer.feature_maps(name, np.roll(maps, step, 1), step=step, activation="relu", max_channels=2048)
 
 
-def _record():
+def _values(tables: dict[str, np.ndarray]) -> list[Summary.Value]:
+    from tb_featuremap_plugin.format.values import table_value
+
+    return [table_value(tag, table) for tag, table in tables.items()]
+
+
+def _record() -> RunRecord:
     import tb_featuremap_plugin as fm
     from tb_featuremap_plugin.schema.columns import LAYER_COLUMNS, VARIABLE_COLUMNS
     from tb_featuremap_plugin.schema.network import RunRecord

@@ -52,7 +52,12 @@ def _curve(what: str, sizes: tuple[int, ...], questions: tuple[str, ...], write:
     ]
     variants += [Variant(f"{size:,} {what}: {COMMAND}", folder.diagnose()) for size, folder in zip(sizes, folders, strict=True)]
     goals = [_goal(what, sizes, [*(QUESTIONS[name] for name in questions), COMMAND], metric) for metric in ("wall", "bytes")]
-    return Comparison(_title(what), variants, goals, rounds=2, finish=lambda: [folder.delete() for folder in folders], column="memory, KB")
+
+    def delete() -> None:
+        for folder in folders:
+            folder.delete()
+
+    return Comparison(_title(what), variants, goals, rounds=2, finish=delete, column="memory, KB")
 
 
 def _goal(what: str, sizes: tuple[int, ...], answers: list[str], metric: str) -> WorstGrowth:
@@ -151,7 +156,9 @@ def _write_run(folder: Path, steps: int, layers: int) -> None:
                 tags.PROGRESS_TAG: np.array([[0 if column == "first_step" else step + 1 for column in PROGRESS_COLUMNS]], np.float32),
             }
             values = [table_value(tag, table) for tag, table in tables.items()]
-            writer.submit(step, lambda values=values, step=step: [*values, *([] if step else [blob_value(tags.RUN_TAG, record)])])
+            if step == 0:
+                values.append(blob_value(tags.RUN_TAG, record))
+            writer.submit(step, values.copy)
 
 
 def _write_pictures(folder: Path, megabytes: int) -> tuple[int, int]:

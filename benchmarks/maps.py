@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -85,7 +87,8 @@ def channels_as_images(maps: Float32) -> np.ndarray:
     images = np.ascontiguousarray(maps[0].transpose(2, 0, 1))
     low = images.min((1, 2), keepdims=True)
     scale = 255 / np.maximum(images.max((1, 2), keepdims=True) - low, 1e-12)
-    return ((images - low) * scale).astype(np.uint8)[..., None]
+    stretched: np.ndarray = ((images - low) * scale).astype(np.uint8)
+    return stretched[..., None]
 
 
 def _tf_image(layers: dict[str, Float32]) -> Variant:
@@ -116,7 +119,7 @@ def _jpeg(layers: dict[str, Float32]) -> Variant:
     return Variant(JPEG, log)
 
 
-def _write_jpegs(cv2, folder: Path, maps: Float32) -> int:
+def _write_jpegs(cv2: ModuleType, folder: Path, maps: Float32) -> int:
     folder.mkdir(exist_ok=True)
     images = channels_as_images(maps)
     for channel, image in enumerate(images):
@@ -136,7 +139,7 @@ def _tensorboardx_images(layers: dict[str, Float32]) -> Variant:
     return _summary_writer("tensorboardX add_images", SummaryWriter, layers)
 
 
-def _summary_writer(name: str, writer_class, layers: dict[str, Float32]) -> Variant:
+def _summary_writer(name: str, writer_class: Any, layers: dict[str, Float32]) -> Variant:
     folder, step = fresh("images"), iter(range(10**9))
     writer, growth = writer_class(str(folder)), Growth(folder)
 

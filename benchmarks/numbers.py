@@ -12,6 +12,7 @@ import numpy as np
 from benchmarks.folders import fresh
 from benchmarks.harness import Comparison, Goal, Variant
 from benchmarks.reading import context, native_provider, wait_for_tensors
+from benchmarks.workloads import Float32
 
 VARIABLES, STEPS = 300, 1000
 RUNS, DIAGNOSED_STEPS, LAYERS = 50, 200, 100
@@ -99,5 +100,6 @@ def _write_run(folder: Path, max_bytes: int | None) -> None:
             monitor.log(step, activations=activations, weights=weights, loss=1 / (1 + step))
 
 
-def _stepped(value, rng: np.random.Generator):
-    return value * np.float32(0.999) + rng.normal(0, 1e-3, value.shape).astype(np.float32)
+def _stepped(value: Float32, rng: np.random.Generator) -> Float32:
+    moved: Float32 = value * np.float32(0.999) + rng.normal(0, 1e-3, value.shape).astype(np.float32)
+    return moved

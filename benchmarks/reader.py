@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from benchmarks.peak import peak_bytes
 from benchmarks.reading import context, native_provider, wait_until
@@ -29,7 +30,7 @@ def main() -> int:
     return 0
 
 
-def _last_steps(provider) -> list[int]:
+def _last_steps(provider: Any) -> list[int]:
     """Of all packed tables of layers, and of all pictures of maps."""
     tensors = provider.list_tensors(context(), experiment_id="", plugin_name="featuremaps_stats")
     blobs = provider.list_blob_sequences(context(), experiment_id="", plugin_name="featuremaps")
@@ -37,7 +38,7 @@ def _last_steps(provider) -> list[int]:
     return [series.max_step for tag, series in listed if tag == "featuremaps/layers" or tag.startswith("featuremaps/maps/")]
 
 
-def _questions(provider) -> dict[str, Callable[[], object]]:
+def _questions(provider: Any) -> dict[str, Callable[[], object]]:
     from tb_featuremap_plugin.reading.grpc_latency import low_latency
     from tb_featuremap_plugin.reading.queries import ProviderSource
     from tb_featuremap_plugin.server import api

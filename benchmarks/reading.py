@@ -5,17 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from benchmarks.folders import fresh
 from benchmarks.harness import Comparison, Goal, Variant
 
+if TYPE_CHECKING:
+    from tensorboard.context import RequestContext
+
 LAYERS, STEPS, SIDE = 10, 100, 448
 OURS, LISTING = "the first /runs, nothing kept from before", "the data provider lists its blob sequences and tensors"
 
 
-_SERVERS: list = []
+_SERVERS: list[Any] = []
 """The data server ends when its ingester is collected."""
 
 
@@ -40,7 +44,7 @@ def _write(folder: Path) -> None:
                 writer.feature_maps(f"conv{layer}", tiles, step=step)
 
 
-def native_provider(folder: Path):
+def native_provider(folder: Path) -> Any:
     """The data provider of a native data server that serves a logdir."""
     from tensorboard.data import server_ingester
     from tensorboard.util import grpc_util
@@ -67,7 +71,7 @@ def wait_until(loaded: Callable[[], bool]) -> None:
     raise RuntimeError("after a minute the data server has not loaded the logdir")
 
 
-def wait_for_tensors(provider, tag: str, last: int) -> None:
+def wait_for_tensors(provider: Any, tag: str, last: int) -> None:
     """Returns when the series of numbers has been read up to its last step."""
 
     def loaded() -> bool:
@@ -77,7 +81,7 @@ def wait_for_tensors(provider, tag: str, last: int) -> None:
     wait_until(loaded)
 
 
-def _wait_for_pictures(provider) -> None:
+def _wait_for_pictures(provider: Any) -> None:
     def loaded() -> bool:
         listed = _list(provider)
         return len(listed) == LAYERS and all(series.max_step == STEPS - 1 for series in listed.values())
@@ -85,19 +89,19 @@ def _wait_for_pictures(provider) -> None:
     wait_until(loaded)
 
 
-def context():
+def context() -> RequestContext:
     """What a request would carry."""
     from tensorboard.context import RequestContext
 
     return RequestContext()
 
 
-def _list(provider) -> dict:
+def _list(provider: Any) -> dict[str, Any]:
     listed = provider.list_blob_sequences(context(), experiment_id="", plugin_name="featuremaps")
     return {tag: series for tags in listed.values() for tag, series in tags.items() if tag.startswith("featuremaps/maps/")}
 
 
-def _listing(provider) -> Comparison:
+def _listing(provider: Any) -> Comparison:
     from tb_featuremap_plugin.reading.grpc_latency import low_latency
     from tb_featuremap_plugin.reading.queries import ProviderSource
     from tb_featuremap_plugin.server import api

@@ -26,7 +26,7 @@ def comparisons() -> list[Comparison]:
     return [Comparison("Tiny arrays, one public call each", variants, goals)]
 
 
-def _our_map(maps) -> Variant:
+def _our_map(maps: np.ndarray) -> Variant:
     import tb_featuremap_plugin as fm
 
     writer, step = fm.Writer(fresh("tiny")), iter(range(10**9))
@@ -39,7 +39,7 @@ def _our_map(maps) -> Variant:
     return Variant(OUR_MAP, log, calls=CALLS)
 
 
-def _our_kernel(kernel) -> Variant:
+def _our_kernel(kernel: np.ndarray) -> Variant:
     import tb_featuremap_plugin as fm
 
     writer, step = fm.Writer(fresh("tiny")), iter(range(1, 10**9))
@@ -53,7 +53,7 @@ def _our_kernel(kernel) -> Variant:
     return Variant(OUR_KERNEL, log, calls=CALLS)
 
 
-def _tf_image(maps) -> Variant:
+def _tf_image(maps: np.ndarray) -> Variant:
     import tensorflow as tf
 
     writer, images = tf.summary.create_file_writer(str(fresh("tiny"))), np.ascontiguousarray(maps.transpose(3, 1, 2, 0))
@@ -67,7 +67,7 @@ def _tf_image(maps) -> Variant:
     return Variant(IMAGE, log, calls=CALLS)
 
 
-def _tf_histogram(kernel) -> Variant:
+def _tf_histogram(kernel: np.ndarray) -> Variant:
     import tensorflow as tf
 
     writer = tf.summary.create_file_writer(str(fresh("tiny")))

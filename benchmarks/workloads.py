@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 Float32 = npt.NDArray[np.float32]
 
@@ -41,7 +45,7 @@ def photograph_activations() -> dict[str, Float32]:
     return layers
 
 
-def _random_layer(signal, side: int, channels: int, rng: np.random.Generator):
+def _random_layer(signal: tf.Tensor, side: int, channels: int, rng: np.random.Generator) -> tf.Tensor:
     import tensorflow as tf
 
     size = 7 if signal.shape[-1] == 3 else 3

@@ -5,11 +5,18 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from benchmarks.folders import fresh
 from benchmarks.harness import Comparison, Goal, Variant
+
+if TYPE_CHECKING:
+    from tensorboard.compat.proto.event_pb2 import Event
+    from tensorboard.compat.proto.summary_pb2 import Summary
+
+    import tb_featuremap_plugin as fm
 
 OURS = "fm.Writer"
 TENSORBOARD = "TensorBoard's EventFileWriter"
@@ -29,7 +36,7 @@ def comparisons() -> list[Comparison]:
     return [Comparison("Events of 200 KB, milliseconds an event, flushed", variants, goals), _draining(payload)]
 
 
-def _event(payload: bytes, step: int):
+def _event(payload: bytes, step: int) -> Event:
     from tensorboard.compat.proto.event_pb2 import Event
 
     from tb_featuremap_plugin.format.values import summary
@@ -37,7 +44,7 @@ def _event(payload: bytes, step: int):
     return Event(step=step, wall_time=time.time(), summary=summary([_value(payload)]))
 
 
-def _value(payload: bytes):
+def _value(payload: bytes) -> Summary.Value:
     from tb_featuremap_plugin.format.values import blob_value
 
     return blob_value("featuremaps/maps/noise", payload)
@@ -101,7 +108,7 @@ def _draining(payload: bytes) -> Comparison:
     return Comparison("A loop beside a busy writer", [Variant(alone, _work), Variant(busy, loaded, finish=writer.flush)], [goal])
 
 
-def _feed(writer, payload: bytes, stop: threading.Event) -> None:
+def _feed(writer: fm.Writer, payload: bytes, stop: threading.Event) -> None:
     step, build = 0, _builder(payload)
     while not stop.is_set():
         writer.submit(step, build)
@@ -109,7 +116,7 @@ def _feed(writer, payload: bytes, stop: threading.Event) -> None:
         stop.wait(EVENT_BYTES / 10e6)
 
 
-def _builder(payload: bytes) -> Callable[[], list]:
+def _builder(payload: bytes) -> Callable[[], list[Summary.Value]]:
     return lambda: [_value(payload)]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ROOT / "frontend" / "node_modules"
@@ -28,8 +29,9 @@ def notice(name: str) -> str:
     return f"{heading}\n{'-' * len(heading)}\n\n{licence.read_text(encoding='utf-8').strip()}\n"
 
 
-def _package(folder: Path) -> dict:
-    return json.loads((folder / "package.json").read_text(encoding="utf-8"))
+def _package(folder: Path) -> dict[str, Any]:
+    package: dict[str, Any] = json.loads((folder / "package.json").read_text(encoding="utf-8"))
+    return package
 
 
 if __name__ == "__main__":

@@ -59,7 +59,7 @@ def conv_3d() -> nn.Sequential:
     )
 
 
-class Residual(nn.Module):
+class Residual(nn.Module):  # type: ignore[misc]  # torch.nn has no types here
     """Convolutions around which the signal may pass."""
 
     def __init__(self) -> None:
