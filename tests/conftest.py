@@ -37,10 +37,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_report_header() -> str:
     """The versions that matter when a test fails elsewhere."""
-    from importlib import metadata
-
     names = ("tensorboard", "numpy", "protobuf", "tensorflow", "keras", "torch", "jax", "playwright")
-    versions = {name: _version(metadata, name) for name in names}
+    versions = {name: _version(name) for name in names}
     return "versions: " + ", ".join(f"{name} {version}" for name, version in versions.items() if version)
 
 
@@ -96,7 +94,9 @@ def _reasons(reporter: pytest.TerminalReporter) -> Counter[str]:
     return Counter(str(reason[2] if isinstance(reason, tuple) else reason).removeprefix("Skipped: ") for reason in reports)
 
 
-def _version(metadata, name: str) -> str | None:
+def _version(name: str) -> str | None:
+    from importlib import metadata
+
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:

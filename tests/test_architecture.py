@@ -13,6 +13,7 @@ PACKAGE = "tb_featuremap_plugin"
 ROOT = Path(__file__).parent.parent
 FRONTEND = "frontend/src"
 PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 FRAMEWORKS = {"tensorflow", "keras", "torch", "jax", "flax", "sklearn"}
 FORBIDDEN = {"pickle", "marshal", "shelve", "dill", "cloudpickle", "requests", "http", "ftplib", "smtplib", "urllib.request"}
 OUTSIDE = {
@@ -297,16 +298,14 @@ def readable() -> Iterator[Path]:
 
 
 def test_functions_are_short() -> None:
-    lengths = {f"{name}:{node.name}": body_lines(node) for name, tree in TREES.items() for node in ast.walk(tree) if is_function(node)}
+    lengths = {
+        f"{name}:{node.name}": body_lines(node) for name, tree in TREES.items() for node in ast.walk(tree) if isinstance(node, FUNCTIONS)
+    }
     assert {name: lines for name, lines in lengths.items() if lines > MAX_FUNCTION_LINES} == {}
     assert statistics.median(lengths.values()) < 10
 
 
-def is_function(node: ast.AST) -> bool:
-    return isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
-
-
-def body_lines(function: ast.FunctionDef) -> int:
+def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     """Lines of a function's body, without its docstring."""
     body = function.body[1:] if ast.get_docstring(function) else function.body
     return (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0

@@ -14,6 +14,7 @@ from tb_featuremap_plugin.reading.run import Problem
 from tb_featuremap_plugin.schema import limits, tags
 from tb_featuremap_plugin.schema.columns import LAYER_COLUMNS
 from tb_featuremap_plugin.schema.network import Layer, RunRecord
+from tests.support.known import layers_of, losses_of, variables_of
 
 CONTENT = values.blob_metadata().plugin_data.content
 
@@ -96,7 +97,7 @@ def test_packed_and_single_rows_become_one_table():
             },
         )
     )
-    table = run.layers
+    table = layers_of(run)
     assert table.rows == ("conv1", "conv2", "late")
     assert table.steps.tolist() == [0, 1, 2]
     assert table.columns == LAYER_COLUMNS
@@ -109,21 +110,21 @@ def test_a_single_row_leaves_the_packed_numbers_that_it_has_none_for():
     record = RunRecord(layer_rows=("a", "b"), layer_columns=LAYER_COLUMNS[:2])
     packed, single = tensors((3, [[1, 2], [3, 4]])), tensors((3, [[np.nan, 9]]), start=1.0)
     run = assemble.run(run_of(record, tensor_series={"featuremaps/layers": packed, "featuremaps/layers/b": single}))
-    assert run.layers.values[0, :, :2].tolist() == [[1, 2], [3, 9]]
+    assert layers_of(run).values[0, :, :2].tolist() == [[1, 2], [3, 9]]
 
 
 def test_columns_are_matched_by_the_names_in_the_run_record():
     record = RunRecord(layer_rows=("conv1",), layer_columns=("rms", "from_the_future", "mean"))
     run = assemble.run(run_of(record, tensor_series={"featuremaps/layers": tensors((0, [[1, 2, 3]]))}))
-    assert run.layers.columns == (*LAYER_COLUMNS, "from_the_future")
-    assert [run.layers.column("conv1", name)[0] for name in ("rms", "from_the_future", "mean")] == [1, 2, 3]
-    assert np.isnan(run.layers.column("conv1", "std")[0])
+    assert layers_of(run).columns == (*LAYER_COLUMNS, "from_the_future")
+    assert [layers_of(run).column("conv1", name)[0] for name in ("rms", "from_the_future", "mean")] == [1, 2, 3]
+    assert np.isnan(layers_of(run).column("conv1", "std")[0])
 
 
 def test_rows_that_came_later_are_not_known_before():
     record = RunRecord(variable_rows=("a", "b"))
     run = assemble.run(run_of(record, tensor_series={"featuremaps/variables": tensors((0, [[1]]), (1, [[2], [3]]))}))
-    np.testing.assert_array_equal(run.variables.column("b", "ordinal"), [np.nan, 3])
+    np.testing.assert_array_equal(variables_of(run).column("b", "ordinal"), [np.nan, 3])
 
 
 def test_tensors_that_do_not_fit_are_problems():
@@ -193,7 +194,7 @@ def test_the_first_copy_counts_where_the_series_lost_it():
 
 def test_losses_of_records_that_overlap():
     series = tensors((2, [[2, 10], [1, 11], [0, 12]]), (4, [[2, 22], [1, np.nan], [0, np.inf]]))
-    points = assemble.run(run_of(tensor_series={"featuremaps/losses": series})).losses
+    points = losses_of(assemble.run(run_of(tensor_series={"featuremaps/losses": series})))
     assert points.steps.tolist() == [0, 1, 2, 3, 4]
     np.testing.assert_array_equal(points.values, [10, 11, 22, np.nan, np.inf])
 
@@ -201,7 +202,7 @@ def test_losses_of_records_that_overlap():
 def test_losses_that_are_none_are_problems():
     series = tensors((0, [[1, 2, 3]]), (1, [[np.nan, 1]]), (2, np.empty((0, 2))))
     run = assemble.run(run_of(tensor_series={"featuremaps/losses": series}))
-    assert run.losses.steps.tolist() == []
+    assert losses_of(run).steps.tolist() == []
     assert len(run.problems) == 2
 
 
@@ -236,9 +237,9 @@ def test_a_series_too_large_to_hold_is_thinned_to_its_last_step(monkeypatch):
     monkeypatch.setattr("tb_featuremap_plugin.schema.limits.MAX_SERIES_CELLS", 10 * len(LAYER_COLUMNS))
     series = tensors(*((step, np.full((1, 30), step)) for step in range(95)))
     run = assemble.run(run_of(RunRecord(layer_rows=("a",)), tensor_series={"featuremaps/layers": series}))
-    assert len(run.layers.steps) <= 10
-    assert run.layers.steps[-1] == 94
-    assert run.layers.column("a", "ordinal").tolist() == run.layers.steps.tolist()
+    assert len(layers_of(run).steps) <= 10
+    assert layers_of(run).steps[-1] == 94
+    assert layers_of(run).column("a", "ordinal").tolist() == layers_of(run).steps.tolist()
     assert len(run.problems) == 1
 
 

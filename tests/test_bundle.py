@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,15 +21,16 @@ def static(repository: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def build(static: Path) -> dict:
-    return json.loads((static / "BUILD.json").read_text(encoding="utf-8"))
+def build(static: Path) -> dict[str, Any]:
+    described: dict[str, Any] = json.loads((static / "BUILD.json").read_text(encoding="utf-8"))
+    return described
 
 
-def test_sources_are_those_it_was_built_from(repository: Path, build: dict) -> None:
+def test_sources_are_those_it_was_built_from(repository: Path, build: dict[str, Any]) -> None:
     assert input_digest(repository / "frontend") == build["inputs"], ADVICE
 
 
-def test_outputs_are_those_that_were_built(static: Path, build: dict) -> None:
+def test_outputs_are_those_that_were_built(static: Path, build: dict[str, Any]) -> None:
     assert sorted(path.name for path in static.iterdir()) == sorted(["BUILD.json", *build["outputs"]])
     for name, described in build["outputs"].items():
         contents = (static / name).read_bytes()
@@ -80,7 +82,7 @@ def test_every_frontend_dependency_is_pinned(repository: Path) -> None:
     assert not unverified, f"no digest in the lock file: {unverified}"
 
 
-def bundled_packages(lock: dict) -> set[str]:
+def bundled_packages(lock: dict[str, Any]) -> set[str]:
     """The run-time dependencies, and theirs."""
     names, waiting = set(), set(lock[""]["dependencies"])
     while waiting:

@@ -17,6 +17,7 @@ from torch import nn  # noqa: E402
 
 import tb_featuremap_plugin as fm  # noqa: E402
 from tb_featuremap_plugin.integrations.torch import layer_info as torch_info  # noqa: E402
+from tests.support.known import known  # noqa: E402
 from tests.support.monitored import layer_numbers, read_run  # noqa: E402
 
 KERAS_ACTIVATIONS = sorted(
@@ -70,9 +71,14 @@ FUNCTIONS = {
 }
 
 
+def catalogued(name: str) -> activations.Activation:
+    """What the catalogue knows of an activation, by any of its names."""
+    return known(activations.find(name), f"activation {name!r} in the catalogue")
+
+
 def swept(name, function):
     """Inputs from far below to far above zero, and what the function gives for them; rows of eight channels where it looks at all."""
-    if activations.find(name).name in OVER_CHANNELS:
+    if catalogued(name).name in OVER_CHANNELS:
         rng = np.random.default_rng(0)
         x = (rng.normal(0, 1, (4000, 8)) * 10 ** rng.uniform(-2, 5, (4000, 1))).astype(np.float32)
         return x, function(x)
@@ -84,12 +90,12 @@ def swept(name, function):
 @pytest.mark.parametrize("case", FUNCTIONS)
 def test_limits_are_those_of_the_function(case):
     name, function = FUNCTIONS[case]
-    known = activations.find(name)
+    entry = catalogued(name)
     _, y = swept(name, function)
-    low, high = known.limits
+    low, high = entry.limits
     assert y.min() >= low - 1e-4 * max(1, abs(low)) if math.isfinite(low) else True
     assert y.max() <= high + 1e-4 * max(1, abs(high)) if math.isfinite(high) else True
-    if known.name not in OF_PARAMETERS:
+    if entry.name not in OF_PARAMETERS:
         assert y.min() == pytest.approx(low, abs=2e-3) if math.isfinite(low) else y.min() < -90
         assert y.max() == pytest.approx(high, abs=2e-3) if math.isfinite(high) else y.max() > 1e4
 
@@ -97,13 +103,13 @@ def test_limits_are_those_of_the_function(case):
 @pytest.mark.parametrize("case", FUNCTIONS)
 def test_flat_ends_are_where_a_bounded_function_stays(case):
     name, function = FUNCTIONS[case]
-    known = activations.find(name)
+    entry = catalogued(name)
     x, y = swept(name, function)
-    if known.name in OVER_CHANNELS:
-        assert known.flat_ends == ()
-        assert known.sums_to_one == bool(np.allclose(y.sum(-1), 1, atol=1e-4))
+    if entry.name in OVER_CHANNELS:
+        assert entry.flat_ends == ()
+        assert entry.sums_to_one == bool(np.allclose(y.sum(-1), 1, atol=1e-4))
         return
-    assert not known.sums_to_one
+    assert not entry.sums_to_one
     bounded = np.abs(y).max() < 100
     passes_zero = float(function(np.zeros(1, np.float32))[0])
     ends = {round(float(y[0]), 2), round(float(y[-1]), 2)} if bounded else set()
@@ -111,25 +117,25 @@ def test_flat_ends_are_where_a_bounded_function_stays(case):
         slopes = np.abs(np.diff(y) / np.diff(x))
     assert not bounded or max(slopes[0], slopes[-1]) < 1e-6
     units_die_there = {end for end in ends if end == y.min() == passes_zero}
-    assert set(known.flat_ends) == ends - units_die_there
-    assert known.squashes == (len(ends - units_die_there) == 2)
-    if known.unsaturated is not None:
-        low, high = known.unsaturated
+    assert set(entry.flat_ends) == ends - units_die_there
+    assert entry.squashes == (len(ends - units_die_there) == 2)
+    if entry.unsaturated is not None:
+        low, high = entry.unsaturated
         margin = 0.025 * (y.max() - y.min())
-        assert low == pytest.approx(y.min() + margin, abs=1e-3) if round(float(y.min()), 2) in known.flat_ends else low == -math.inf
+        assert low == pytest.approx(y.min() + margin, abs=1e-3) if round(float(y.min()), 2) in entry.flat_ends else low == -math.inf
         assert high == pytest.approx(y.max() - margin, abs=1e-3)
 
 
 @pytest.mark.parametrize("case", FUNCTIONS)
 def test_a_function_rectifies_if_nothing_comes_through_below_zero(case):
     name, function = FUNCTIONS[case]
-    known = activations.find(name)
+    entry = catalogued(name)
     x, y = swept(name, function)
-    if known.name in OVER_CHANNELS:
-        assert not known.rectifies
+    if entry.name in OVER_CHANNELS:
+        assert not entry.rectifies
     else:
         cut = bool(np.all(y[x <= -1] == 0)) and y.min() == 0 and bool(np.all(np.diff(y[x >= 1])[:100] > 0))
-        assert known.rectifies == cut
+        assert entry.rectifies == cut
 
 
 @pytest.mark.parametrize("case", FUNCTIONS)
@@ -137,7 +143,7 @@ def test_probabilities_fill_zero_to_one(case):
     name, function = FUNCTIONS[case]
     _, y = swept(name, function)
     fills = abs(float(y.min())) < 2e-3 and abs(float(y.max()) - 1) < 2e-3
-    assert activations.find(name).probabilities == fills
+    assert catalogued(name).probabilities == fills
 
 
 def test_what_nobody_exports_can_be_found_too():
@@ -152,7 +158,7 @@ def test_what_nobody_exports_can_be_found_too():
         "linear": ["identity", "Linear"],
     }
     for name, names in spelt.items():
-        assert {activations.find(one).name for one in names} == {name}
+        assert {catalogued(one).name for one in names} == {name}
     assert activations.find(None) is activations.find("") is activations.find("my_own_function") is None
 
 
@@ -179,7 +185,7 @@ INPUTS = np.random.default_rng(0).normal(0, 1, (16, 6)).astype(np.float32) * 100
 def bounded_at_its_ends(function):
     """Share of what a saturated function gives that lies within 2.5 % of its range from its ends, of which it has two."""
     y = function(INPUTS)
-    low, high = function(np.float32([-1e6]))[0], function(np.float32([1e6]))[0]
+    low, high = function(np.array([-1e6], np.float32))[0], function(np.array([1e6], np.float32))[0]
     margin = 0.025 * (high - low)
     return float(np.mean((y < low + margin) | (y > high - margin)))
 

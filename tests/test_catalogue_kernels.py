@@ -22,6 +22,12 @@ from tb_featuremap_plugin.integrations.torch import layer_info as torch_info  # 
 L = keras.layers
 CONVOLVED = {1: (2, 9, 4), 2: (2, 9, 9, 4), 3: (2, 5, 5, 5, 4)}
 
+
+def later(module, name, *arguments, **options):
+    """Makes a layer of a class when it is called: not every class that is named here is in every release."""
+    return lambda: getattr(module, name)(*arguments, **options)
+
+
 KERAS_KERNELS = {
     "Dense": (lambda: L.Dense(3), (2, 7), lambda layer: layer.kernel),
     "EinsumDense": (lambda: L.EinsumDense("abc,cde->abde", (None, 3, 2), bias_axes="de"), (2, 4, 7), lambda layer: layer.kernel),
@@ -35,15 +41,15 @@ KERAS_KERNELS = {
         f"{name}{axes}D{suffix}": (make, CONVOLVED[axes], lambda layer: layer.kernel)
         for axes in (1, 2, 3)
         for name, suffix, make in (
-            ("Conv", "", lambda axes=axes: getattr(L, f"Conv{axes}D")(3, 2)),
-            ("Conv", "Transpose", lambda axes=axes: getattr(L, f"Conv{axes}DTranspose")(3, 2)),
-            ("DepthwiseConv", "", lambda axes=axes: getattr(L, f"DepthwiseConv{axes}D")(2)),
+            ("Conv", "", later(L, f"Conv{axes}D", 3, 2)),
+            ("Conv", "Transpose", later(L, f"Conv{axes}DTranspose", 3, 2)),
+            ("DepthwiseConv", "", later(L, f"DepthwiseConv{axes}D", 2)),
         )
         if hasattr(L, f"{name}{axes}D{suffix}")
     },
     **{
         f"SeparableConv{axes}D": (
-            lambda axes=axes: getattr(L, f"SeparableConv{axes}D")(3, 4),  # the depthwise kernel is larger
+            later(L, f"SeparableConv{axes}D", 3, 4),  # the depthwise kernel is larger
             CONVOLVED[axes],
             lambda layer: layer.pointwise_kernel,
         )
@@ -51,7 +57,7 @@ KERAS_KERNELS = {
     },
     **{
         f"ConvLSTM{axes}D": (
-            lambda axes=axes: getattr(L, f"ConvLSTM{axes}D")(3, 2),
+            later(L, f"ConvLSTM{axes}D", 3, 2),
             (2, 3, *CONVOLVED[axes][1:]),
             lambda layer: layer.cell.kernel,
         )
@@ -155,12 +161,12 @@ TORCH_KERNELS = {
     "RNNCell": (lambda: nn.RNNCell(7, 3), "weight_ih"),
     "LSTMCell": (lambda: nn.LSTMCell(7, 3), "weight_ih"),
     "GRUCell": (lambda: nn.GRUCell(7, 3), "weight_ih"),
-    **{f"Conv{axes}d": (lambda axes=axes: getattr(nn, f"Conv{axes}d")(4, 3, 2), "weight") for axes in (1, 2, 3)},
-    **{f"ConvTranspose{axes}d": (lambda axes=axes: getattr(nn, f"ConvTranspose{axes}d")(4, 3, 2), "weight") for axes in (1, 2, 3)},
+    **{f"Conv{axes}d": (later(nn, f"Conv{axes}d", 4, 3, 2), "weight") for axes in (1, 2, 3)},
+    **{f"ConvTranspose{axes}d": (later(nn, f"ConvTranspose{axes}d", 4, 3, 2), "weight") for axes in (1, 2, 3)},
 }
 TORCH_WITHOUT = {
-    **{f"BatchNorm{axes}d": (lambda axes=axes: getattr(nn, f"BatchNorm{axes}d")(4)) for axes in (1, 2, 3)},
-    **{f"InstanceNorm{axes}d": (lambda axes=axes: getattr(nn, f"InstanceNorm{axes}d")(4, affine=True)) for axes in (1, 2, 3)},
+    **{f"BatchNorm{axes}d": later(nn, f"BatchNorm{axes}d", 4) for axes in (1, 2, 3)},
+    **{f"InstanceNorm{axes}d": later(nn, f"InstanceNorm{axes}d", 4, affine=True) for axes in (1, 2, 3)},
     "SyncBatchNorm": lambda: nn.SyncBatchNorm(4),
     "LayerNorm": lambda: nn.LayerNorm((4, 5, 5)),
     "RMSNorm": lambda: nn.RMSNorm((4, 5)),

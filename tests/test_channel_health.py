@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -9,10 +11,11 @@ import tb_featuremap_plugin as fm
 from tb_featuremap_plugin.reading.events import EventSource
 from tb_featuremap_plugin.server import api
 from tests.support.frames import read_frame
+from tests.support.known import layers_of
 
 RANDOM = np.random.default_rng(5)
 SHAPE = (6, 4, 4)
-FUNCTIONS = {
+FUNCTIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "relu": lambda x: np.maximum(x, 0),
     "relu6": lambda x: np.clip(x, 0, 6),
     "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
@@ -64,7 +67,7 @@ def test_conditions_are_those_of_the_values_and_of_the_layers_row(name, said_by,
     found = [header["conditions"][code] for code in arrays["conditions"][0]]
     wanted = [expected(name, values[..., channel]) for channel in range(values.shape[-1])]
     assert found == wanted
-    row = source.run("featuremaps").layers
+    row = layers_of(source.run("featuremaps"))
     assert row.column("act", "dead_units")[0] == pytest.approx(wanted.count("dead") / 7)
     if name in ENDS:
         whole = [channel for channel in range(6) if wanted[channel] == "saturated"]

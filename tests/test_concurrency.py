@@ -7,6 +7,7 @@ import subprocess
 import threading
 import urllib.parse
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import pytest
@@ -14,8 +15,10 @@ import pytest
 import tb_featuremap_plugin as fm
 from tb_featuremap_plugin.format import record
 from tb_featuremap_plugin.reading.events import EventSource
+from tb_featuremap_plugin.reading.run import Source
 from tests.support import children, logdirs
 from tests.support.killing import assert_all_there
+from tests.support.known import known, variables_of
 from tests.support.providers import LOADERS, loaded
 from tests.support.same import assert_same_runs
 from tests.support.servers import PLUGIN, tensorboard
@@ -41,7 +44,8 @@ def test_eight_threads_on_one_writer_lose_and_mix_nothing(tmp_path):
         f"conv{thread}": list(range(40)) for thread in range(THREADS)
     }
     for thread in range(THREADS):
-        headers = source.map_pictures("run", "maps", f"conv{thread}", range(40), record.decode)
+        decoded = source.map_pictures("run", "maps", f"conv{thread}", range(40), record.decode)
+        headers = [known(header, "picture") for header in decoded]
         assert [header.header["ordinal"] for header in headers] == list(range(1, 41))
         assert [header.array("stats")[0, 0] for header in headers] == [100 * thread + step for step in range(40)]
 
@@ -96,12 +100,12 @@ def test_a_run_is_read_whole_at_every_moment_while_it_is_written(tmp_path):
     with children.running(ENDLESS, tmp_path / "run", stdin=subprocess.PIPE) as process:
         for _ in range(6):
             for _ in range(25):
-                flushed = int(process.stdout.readline())
+                flushed = int(children.output_of(process).readline())
             assert_all_there_so_far(EventSource(tmp_path), flushed)
             assert flushed > seen
             seen = flushed
-            process.stdin.write("on\n")
-            process.stdin.flush()
+            children.input_of(process).write("on\n")
+            children.input_of(process).flush()
 
 
 def assert_all_there_so_far(source, flushed: int) -> None:
@@ -112,6 +116,10 @@ def assert_all_there_so_far(source, flushed: int) -> None:
         assert len(steps) > flushed
 
 
+def has_steps(count: int, source: Source) -> bool:
+    return any(run.variables is not None and len(run.variables.steps) == count for run in source.runs())
+
+
 @pytest.mark.parametrize("loader", LOADERS)
 def test_tensorboard_follows_a_run_while_it_is_written(tmp_path, loader):
     (tmp_path / "run").mkdir()
@@ -120,9 +128,7 @@ def test_tensorboard_follows_a_run_while_it_is_written(tmp_path, loader):
             for step in range(end - 5, end):
                 children.log(writer, step)
             writer.flush()
-            held.until(
-                lambda source, end=end: [run for run in source.runs() if run.variables is not None and len(run.variables.steps) == end]
-            )
+            held.until(partial(has_steps, end))
             assert_all_there(held.source(), "run", end - 1)
 
 
@@ -135,7 +141,7 @@ def test_both_loaders_show_a_run_that_went_back_twice_as_the_files_have_it(tmp_p
     expected = EventSource(tmp_path).runs()
     assert_all_there(EventSource(tmp_path), "run", 29)
     with loaded(loader, tmp_path, KEEP_ALL) as held:
-        held.until(lambda source: source.run("run").variables.steps.tolist() == list(range(30)))
+        held.until(lambda source: variables_of(source.run("run")).steps.tolist() == list(range(30)))
         assert_same_runs(held.source().runs(), expected)
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from tb_featuremap_plugin.format import record
 from tests.support import hostile, logdirs
-from tests.support.clients import wsgi_client
+from tests.support.clients import json_of, wsgi_client
 from tests.support.providers import loaded
 from tests.support.servers import PLUGIN
 
@@ -72,14 +72,14 @@ def answers_of(client) -> Iterator[tuple[str, object]]:
         assert answer.status_code == status, address
         return answer
 
-    runs = ask("runs").json
+    runs = json_of(ask("runs"))
     yield "Runs", runs
-    yield "Diagnosis", ask("diagnosis").json
-    yield "Error", ask("picture", 400).json
-    yield "Error", ask("losses?run=nowhere", 404).json
+    yield "Diagnosis", json_of(ask("diagnosis"))
+    yield "Error", json_of(ask("picture", 400))
+    yield "Error", json_of(ask("losses?run=nowhere", 404))
     for run in runs["runs"]:
         name = quote(run["run"], safe="")
-        names = ask(f"scalars?run={name}").json
+        names = json_of(ask(f"scalars?run={name}"))
         yield "ScalarNames", names
         addresses = [f"table?run={name}&table={table}" for table in ("layers", "variables", "progress")]
         maps = [quote(one["name"], safe="") for one in run["pictures"] if one["kind"] == "maps"][:2]
@@ -111,7 +111,7 @@ def test_every_answer_fits_its_type(which, repository, demo_logdir, tmp_path):
     folder.mkdir(exist_ok=True)
     with loaded("python", folder, wait=False) as held:
         client = wsgi_client(held.provider)
-        answers = answers_of(client) if which != "empty" else iter([("Runs", client.get(f"/{PLUGIN}/runs").json)] * 6)
+        answers = answers_of(client) if which != "empty" else iter([("Runs", json_of(client.get(f"/{PLUGIN}/runs")))] * 6)
         assert compile_with(repository, tmp_path, declared(answers)) == ""
 
 

@@ -12,6 +12,7 @@ import tb_featuremap_plugin as fm
 from tb_featuremap_plugin.reading.events import EventSource
 from tests.support import children
 from tests.support.killing import assert_all_there, write_until_killed
+from tests.support.known import variables_of
 from tests.support.providers import LOADERS, loaded
 
 KILLS = 6
@@ -58,7 +59,7 @@ def test_a_run_that_is_resumed_after_a_kill_shows_what_was_written_last(tmp_path
     expected = EventSource(tmp_path).run("run")
     assert_all_there(EventSource(tmp_path), "run", last + 4)
     with loaded(loader, tmp_path, {"featuremaps": 0, "featuremaps_stats": 0}) as held:
-        source = held.until(lambda source: source.run("run").variables.steps.tolist() == expected.variables.steps.tolist())
+        source = held.until(lambda source: variables_of(source.run("run")).steps.tolist() == variables_of(expected).steps.tolist())
         assert_all_there(source, "run", last + 4)
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
@@ -16,6 +17,7 @@ import pytest
 from tb_featuremap_plugin.demo.build import RUNS
 from tb_featuremap_plugin.format import record
 from tb_featuremap_plugin.reading.events import EventSource
+from tests.support.known import record_of
 from tests.support.servers import PLUGIN, Server, tensorboard
 
 MEGABYTE = 1_000_000
@@ -45,7 +47,7 @@ def test_every_convolution_and_input_can_be_looked_at(demo_logdir: Path) -> None
     for run in EventSource(demo_logdir).runs():
         pictures = {(series.kind, series.name): len(series.steps) for series in run.pictures}
         assert any(kind == "inputs" for kind, _ in pictures), run.title
-        convolutions = [layer.name for layer in run.record.layers if "conv" in (layer.kind or "")]
+        convolutions = [layer.name for layer in record_of(run).layers if "conv" in (layer.kind or "")]
         assert convolutions
         few = {name: pictures.get(("maps", name), 0) for name in convolutions if pictures.get(("maps", name), 0) < 8}
         assert not few, f"{run.title}: {few}"
@@ -76,17 +78,17 @@ def test_it_is_served_beside_scalars_and_histograms(demo_logdir: Path, load_fast
                 assert (status, bool(body)) == (200, True), path
 
 
-def served(server: Server) -> tuple[dict, bool]:
+def served(server: Server) -> tuple[dict[str, Any], bool]:
     """The answer of `/runs`, and whether all is read: every run with its pictures."""
     runs = server.json(f"{PLUGIN}/runs")
     return runs, len(runs["runs"]) == len(RUNS) and all(entry["logged_steps"] == len(entry["steps"]) for entry in runs["runs"])
 
 
-def every_route(entry: dict) -> list[str]:
+def every_route(entry: dict[str, Any]) -> list[str]:
     """A request to each route, of one run."""
     run, series = entry["run"], entry["pictures"][0]
     picture = {"kind": series["kind"], "name": series["name"]}
-    queries = {
+    queries: dict[str, dict[str, Any]] = {
         "diagnosis": {},
         "table": {"table": "variables"},
         "losses": {},

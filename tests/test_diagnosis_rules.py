@@ -11,7 +11,8 @@ import pytest
 from tb_featuremap_plugin.diagnosis import diagnose
 from tb_featuremap_plugin.diagnosis.rule import all_rules
 from tb_featuremap_plugin.schema.network import Layer, Probe
-from tests.support.synthetic_runs import STEPS, alarms, edit, edit_record, found, healthy_run, losses, stuck_run
+from tests.support.known import record_of
+from tests.support.synthetic_runs import STEPS, alarms, edit, edit_record, found, headline_of, healthy_run, losses, stuck_run
 
 
 def test_a_run_that_learns_has_no_findings():
@@ -65,18 +66,18 @@ class TestUnscaledInput:
         assert bool(found(run, "unscaled_input")) == fires
 
     def test_names_the_layer_that_receives_it(self):
-        finding = diagnose(edit(stuck_run(), "layers", "@inputs", min=0, max=255)).headline
+        finding = headline_of(edit(stuck_run(), "layers", "@inputs", min=0, max=255))
         assert (finding.rule, finding.target, finding.target_kind, finding.layer) == ("unscaled_input", "conv1", "input", "conv1")
 
     @pytest.mark.parametrize("kind", ["batch_normalization", "BatchNorm2d", "normalization", "layer_norm"])
     def test_a_normalisation_in_front_is_fine(self, kind):
         run = edit(healthy_run(), "layers", "@inputs", min=0, max=255)
-        run = edit_record(run, layers=(Layer("norm", kind=kind), *run.record.layers))
+        run = edit_record(run, layers=(Layer("norm", kind=kind), *record_of(run).layers))
         assert not found(run, "unscaled_input")
 
     def test_what_a_rescaling_puts_out_is_judged(self):
         run = edit(healthy_run(), "layers", "@inputs", min=0, max=255)
-        first, *rest = run.record.layers
+        first, *rest = record_of(run).layers
         run = edit_record(run, layers=(dataclasses.replace(rest[0], name="conv1", kind="rescaling", weights=()), *[first, *rest][1:]))
         run = edit_record(run, layers=(Layer("conv1", kind="rescaling"), *rest))
         assert not found(run, "unscaled_input")

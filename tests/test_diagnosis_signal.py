@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tb_featuremap_plugin.diagnosis import diagnose
 from tests.support.synthetic_runs import (
     HALFWAY,
     STEPS,
@@ -17,6 +16,7 @@ from tests.support.synthetic_runs import (
     edit_record,
     flat_losses,
     found,
+    headline_of,
     healthy_run,
     stuck_run,
 )
@@ -37,7 +37,7 @@ class TestActivations:
     def test_vanishing_names_the_layer_and_its_initial_scale(self):
         run = edit(edit(stuck_run(), "layers", "conv2", input_share=0.05), "layers", "fc", input_share=0.004)
         run = edit(run, "variables", "fc/kernel", initial_std=np.sqrt(2 / 512) / 12)
-        finding = diagnose(run).headline
+        finding = headline_of(run)
         assert (finding.rule, finding.target) == ("vanishing_activation", "fc")
         assert "0.4 %" in finding.message
         assert "5 %" in finding.message
@@ -83,7 +83,7 @@ class TestActivations:
 class TestGradients:
     def test_vanishing(self):
         run = edit(stuck_run(), "variables", "conv1/kernel", gradient_norm=4e-4)
-        assert (diagnose(run).headline.rule, diagnose(run).headline.target) == ("vanishing_gradient", "conv1")
+        assert (headline_of(run).rule, headline_of(run).target) == ("vanishing_gradient", "conv1")
         assert not found(edit(stuck_run(), "variables", "conv1/kernel", gradient_norm=6e-4 * 5), "vanishing_gradient")
         assert not found(edit(healthy_run(), "variables", "conv1/kernel", gradient_norm=4e-4), "vanishing_gradient")
 

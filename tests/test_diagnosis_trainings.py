@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,11 +12,12 @@ import pytest
 from tb_featuremap_plugin.diagnosis import diagnose, report
 from tb_featuremap_plugin.reading.events import EventSource
 from tb_featuremap_plugin.server import api
+from tests.support.known import losses_of
 from tests.support.servers import start_tensorboard
 from tests.support.synthetic_runs import edit, edit_layer, flat_losses, healthy_run, keep_steps
 from tests.support.tiny_training import Network, points, train
 
-FAULTS = {
+FAULTS: dict[str, dict[str, Any]] = {
     "unscaled_input": {"data": points(scale=200.0), "rate": 0.05},
     "too_fast": {"rate": 60.0},
     "too_slow": {"rate": 1e-4},
@@ -148,7 +150,8 @@ def test_no_numbers_make_the_diagnosis_fail(seed):
     for name in ("layers", "variables", "progress"):
         table = getattr(run, name)
         run = dataclasses.replace(run, **{name: dataclasses.replace(table, values=spoilt(table.values, share, rng))})
-    run = dataclasses.replace(run, losses=dataclasses.replace(run.losses, values=spoilt(run.losses.values, share, rng)))
+    kept = losses_of(run)
+    run = dataclasses.replace(run, losses=dataclasses.replace(kept, values=spoilt(kept.values, share, rng)))
     for layer in ("conv1", "fc", "out"):
         run = edit_layer(run, layer, activation=str(rng.choice(["relu", "tanh", "sigmoid", "linear", "softmax"])))
     answer = json.loads(json.dumps(report([run]), allow_nan=False))

@@ -8,12 +8,14 @@ import socket
 import subprocess
 import sys
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import tb_featuremap_plugin as fm
+from tests.support.known import layers_of
 from tests.support.monitored import losses, picture, read_run
 
 PROGRAMS = Path(__file__).parent / "support" / "programs"
@@ -64,7 +66,7 @@ def test_torch_processes_write_the_statistics_of_the_whole_probe(tmp_path):
     run_together([[program, "0", "1", "", str(tmp_path / "one")]], [{}])
     assert_equal_runs(tmp_path / "two", tmp_path / "one")
     assert len(list((tmp_path / "two").rglob("*tfevents*"))) == 1
-    assert read_run(tmp_path / "two").layers.column("0", "samples").tolist() == [16, 16, 16]
+    assert layers_of(read_run(tmp_path / "two")).column("0", "samples").tolist() == [16, 16, 16]
     assert picture(tmp_path / "two", "maps", "0", 3).header["shape"] == [16, 4, 8, 8]
 
 
@@ -84,7 +86,7 @@ def test_tensorflow_workers_write_the_statistics_of_the_whole_probe(tmp_path, te
     run_together([[program, "multi", str(tmp_path / "two")]] * 2, configs)
     assert_equal_runs(tmp_path / "two", tensorflow_alone)
     assert len(list((tmp_path / "two").rglob("*tfevents*"))) == 1
-    assert read_run(tmp_path / "two").layers.column("conv", "samples").tolist() == [16, 16, 16]
+    assert layers_of(read_run(tmp_path / "two")).column("conv", "samples").tolist() == [16, 16, 16]
 
 
 def test_mirrored_replicas_are_joined_in_one_process(tmp_path, tensorflow_alone):
@@ -121,12 +123,16 @@ def test_the_first_worker_decides_what_is_due(tmp_path):
 
     shared = {"parts": {}, "barrier": threading.Barrier(2, timeout=60)}
     wanted = [{0, 3}, {1, 2, 3, 4}]
-    logged = [[], []]
+    logged: list[list[int]] = [[], []]
+
+    def give(rank, step):
+        logged[rank].append(step)
+        return {"a": np.full((2, 3), rank)}
 
     def work(rank):
         monitor = fm.Monitor(tmp_path, every=lambda step: step in wanted[rank], workers=Threads(rank, 2, shared), strict=True)
         for step in range(5):
-            monitor.log(step, activations=lambda step=step: logged[rank].append(step) or {"a": np.full((2, 3), rank)})
+            monitor.log(step, activations=partial(give, rank, step))
         monitor.close()
 
     threads = [threading.Thread(target=work, args=(rank,)) for rank in range(2)]
@@ -136,5 +142,5 @@ def test_the_first_worker_decides_what_is_due(tmp_path):
         thread.join()
     assert logged == [[0, 3, 4], [0, 3, 4]]
     run = read_run(tmp_path)
-    assert run.layers.column("a", "samples").tolist() == [4, 4, 4]
-    assert run.layers.column("a", "mean").tolist() == [0.5, 0.5, 0.5]
+    assert layers_of(run).column("a", "samples").tolist() == [4, 4, 4]
+    assert layers_of(run).column("a", "mean").tolist() == [0.5, 0.5, 0.5]

@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -122,7 +123,7 @@ def test_readme_fits_on_a_screen() -> None:
     assert len(PAGES["README.md"].splitlines()) <= 60
 
 
-def arguments(function: object) -> list[str]:
+def arguments(function: Callable[..., object]) -> list[str]:
     """Names of what a function takes, but for what every reader knows."""
     return [name for name in inspect.signature(function).parameters if name not in {"self", "args", "kwargs", "name", "step", "data"}]
 

@@ -17,23 +17,24 @@ from tb_featuremap_plugin.reading.events import EventSource
 from tb_featuremap_plugin.schema import tags
 from tb_featuremap_plugin.schema.columns import LAYER_COLUMNS
 from tests.support import logdirs
+from tests.support.known import layers_of, losses_of, progress_of, record_of, variables_of
 
 
 def test_everything_of_a_run_is_read(tmp_path):
     logdirs.write_monitored(tmp_path / "asked" / "featuremaps", [0, 1, 5])
     (run,) = EventSource(tmp_path).runs()
     assert (run.name, run.title) == ("asked/featuremaps", "asked")
-    assert [layer.name for layer in run.record.layers] == ["conv1", "conv2"]
-    assert run.layers.rows == ("conv1", "conv2")
-    assert run.layers.columns == LAYER_COLUMNS
-    assert run.layers.steps.tolist() == [0, 1, 5]
-    assert run.variables.rows == ("conv1/kernel", "conv2/kernel")
+    assert [layer.name for layer in record_of(run).layers] == ["conv1", "conv2"]
+    assert layers_of(run).rows == ("conv1", "conv2")
+    assert layers_of(run).columns == LAYER_COLUMNS
+    assert layers_of(run).steps.tolist() == [0, 1, 5]
+    assert variables_of(run).rows == ("conv1/kernel", "conv2/kernel")
     expected = np.random.default_rng([5, int(logdirs.START_TIME)]).normal(size=(2, 30)).astype(np.float32)
-    np.testing.assert_array_equal(run.layers.values[2], expected)
-    np.testing.assert_array_equal(run.layers.column("conv2", "mean")[2], expected[1, LAYER_COLUMNS.index("mean")])
-    assert run.progress.column("run", "logged_steps").tolist() == [1, 2, 3]
-    assert run.losses.steps.tolist() == [-1, 0, 1, 4, 5]
-    assert run.losses.values.tolist() == [0, 1, 1.5, 5, 5.5]
+    np.testing.assert_array_equal(layers_of(run).values[2], expected)
+    np.testing.assert_array_equal(layers_of(run).column("conv2", "mean")[2], expected[1, LAYER_COLUMNS.index("mean")])
+    assert progress_of(run).column("run", "logged_steps").tolist() == [1, 2, 3]
+    assert losses_of(run).steps.tolist() == [-1, 0, 1, 4, 5]
+    assert losses_of(run).values.tolist() == [0, 1, 1.5, 5, 5.5]
     assert [(series.kind, series.name, series.steps.tolist()) for series in run.pictures] == [
         ("maps", "conv1", [0, 1, 5]),
         ("maps", "conv2", [0, 1, 5]),
@@ -144,7 +145,7 @@ def test_tensors_with_lying_shapes_cost_that_point(tmp_path):
     log.value(tags.LAYERS_TAG, 9, bomb, values.tensor_metadata())
     log.tensor(tags.LAYERS_TAG, 10, 2 * good)
     (run,) = EventSource(tmp_path).runs()
-    assert run.layers.steps.tolist() == [0, 10]
+    assert layers_of(run).steps.tolist() == [0, 10]
     assert len(run.problems) == 5
 
 

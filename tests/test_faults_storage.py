@@ -14,6 +14,7 @@ import pytest
 from tb_featuremap_plugin.reading.events import EventSource
 from tests.support import children
 from tests.support.killing import assert_all_there
+from tests.support.known import layers_of, variables_of
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="resource limits and mounts are of POSIX systems")
 
@@ -89,7 +90,7 @@ def test_a_monitor_goes_on_when_its_file_may_not_grow(tmp_path):
     assert (trained, len(caught)) == (60, 1)
     (run,) = EventSource(tmp_path / "logs").runs()
     assert run.problems == ()
-    assert run.layers.steps.tolist()[:4] == [0, 1, 2, 3]
+    assert layers_of(run).steps.tolist()[:4] == [0, 1, 2, 3]
 
 
 def assert_readable(logdir: Path) -> None:
@@ -97,7 +98,7 @@ def assert_readable(logdir: Path) -> None:
     (run,) = EventSource(logdir).runs()
     assert run.problems == ()
     (series,) = run.pictures
-    assert series.steps.tolist()[:6] == run.variables.steps.tolist()[:6] == [0, 1, 2, 3, 4, 5]
+    assert series.steps.tolist()[:6] == variables_of(run).steps.tolist()[:6] == [0, 1, 2, 3, 4, 5]
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from tb_featuremap_plugin.reading import assemble
 from tb_featuremap_plugin.reading.events import EventSource
 from tb_featuremap_plugin.server import api
 from tests.support import hostile, logdirs
-from tests.support.clients import ALLOWED, ask_anything, check_error, walk, wsgi_client
+from tests.support.clients import ALLOWED, ask_anything, check_error, json_of, walk, wsgi_client
 from tests.support.frames import read_frame
 from tests.support.providers import LOADERS, loaded
 from tests.support.servers import PLUGIN
@@ -154,7 +154,7 @@ def test_a_later_version_is_skipped_with_one_warning(tmp_path, caplog):
     with loaded("python", tmp_path) as held, caplog.at_level(logging.WARNING, "tb_featuremap_plugin"):
         client = wsgi_client(held.provider)
         for _ in range(3):
-            (run,) = ask_anything(client, "runs").json["runs"]
+            (run,) = json_of(ask_anything(client, "runs"))["runs"]
         assert {picture["name"] for picture in run["pictures"]} == {"conv1", "conv2"}
         assert sorted(problem["tag"] for problem in run["problems"]) == ["featuremaps/maps/new1", "featuremaps/maps/new2"]
     assert len([entry for entry in caplog.records if "later version" in entry.getMessage()]) == 1

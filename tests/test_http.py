@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from urllib.parse import quote
 
@@ -16,8 +15,9 @@ from tb_featuremap_plugin.reading.events import EventSource
 from tb_featuremap_plugin.schema.columns import LAYER_COLUMNS
 from tb_featuremap_plugin.server.plugin import FeatureMapsPlugin
 from tests.support import logdirs
-from tests.support.clients import Call, Recorder, ask, ask_raw, check_error, wsgi_client
+from tests.support.clients import Call, Recorder, ask, ask_raw, check_error, json_of, wsgi_client
 from tests.support.frames import read_frame
+from tests.support.known import layers_of, match_in, variables_of
 from tests.support.providers import LOADERS, loaded
 from tests.support.servers import PLUGIN, tensorboard
 
@@ -44,7 +44,7 @@ def client(request, logdir):
 
 
 def test_runs_lists_what_there_is(client):
-    answer = ask(client, "runs").json
+    answer = json_of(ask(client, "runs"))
     assert answer["version"] == 1
     assert [(run["run"], run["title"], run["color"]) for run in answer["runs"]] == [(RUN, "asked", 0), ("mended/featuremaps", "mended", 1)]
     asked = answer["runs"][0]
@@ -59,7 +59,7 @@ def test_runs_lists_what_there_is(client):
 
 
 def test_a_table_is_what_was_logged(client, logdir):
-    expected = EventSource(logdir).run(RUN).layers
+    expected = layers_of(EventSource(logdir).run(RUN))
     header, arrays = read_frame(ask(client, "table", run=RUN, table="layers").data)
     assert (header["kind"], header["run"], header["table"]) == ("table", RUN, "layers")
     assert header["rows"] == ["conv1", "conv2"]
@@ -67,11 +67,11 @@ def test_a_table_is_what_was_logged(client, logdir):
     np.testing.assert_array_equal(arrays["values"], expected.values)
     assert arrays["steps"].tolist() == [0, 1, 5]
     np.testing.assert_array_equal(arrays["wall_times"], expected.wall_times)
-    assert (arrays["steps"].dtype, arrays["values"].dtype) == (np.float64, np.float32)
+    assert (arrays["steps"].dtype, arrays["values"].dtype) == (np.dtype(np.float64), np.dtype(np.float32))
 
 
 def test_rows_and_columns_are_chosen_in_the_order_asked(client, logdir):
-    expected = EventSource(logdir).run(RUN).variables
+    expected = variables_of(EventSource(logdir).run(RUN))
     address = f"table?run={quote(RUN)}&table=variables&columns=std,norm&rows=conv2/kernel&rows=conv1/kernel"
     header, arrays = read_frame(ask_raw(client, address).data)
     assert header["rows"] == ["conv2/kernel", "conv1/kernel"]
@@ -91,7 +91,7 @@ def test_progress_and_losses(client):
 
 
 def test_scalars_of_the_siblings(client):
-    assert ask(client, "scalars", run=RUN).json["scalars"] == {"asked/train": ["loss"]}
+    assert json_of(ask(client, "scalars", run=RUN))["scalars"] == {"asked/train": ["loss"]}
     header, arrays = read_frame(ask(client, "scalars", run=RUN, tag="loss", of="asked/train").data)
     assert (header["kind"], header["tag"], header["of"]) == ("points", "loss", "asked/train")
     assert arrays["values"].tolist() == [0.5, 1.5, 2.5]
@@ -108,7 +108,7 @@ def test_a_picture_is_passed_through_byte_for_byte(client, logdir):
     assert "no-cache" in answer.headers["Cache-Control"]
     versioned = ask(client, "picture", run=RUN, kind="maps", name="conv1", step=5, v="abc")
     assert versioned.data == answer.data
-    assert int(re.search(r"max-age=(\d+)", versioned.headers["Cache-Control"])[1]) >= 30 * 24 * 3600
+    assert int(match_in(versioned.headers["Cache-Control"], r"max-age=(\d+)")[1]) >= 30 * 24 * 3600
 
 
 def test_channels_collects_the_statistics_of_all_steps(client):
@@ -121,8 +121,8 @@ def test_channels_collects_the_statistics_of_all_steps(client):
 
 
 def test_the_diagnosis_has_an_entry_a_run(client):
-    assert [run["run"] for run in ask(client, "diagnosis").json["runs"]] == [RUN, "mended/featuremaps"]
-    assert [run["run"] for run in ask(client, "diagnosis", run="mended/featuremaps").json["runs"]] == ["mended/featuremaps"]
+    assert [run["run"] for run in json_of(ask(client, "diagnosis"))["runs"]] == [RUN, "mended/featuremaps"]
+    assert [run["run"] for run in json_of(ask(client, "diagnosis", run="mended/featuremaps"))["runs"]] == ["mended/featuremaps"]
     ask(client, "diagnosis", 404, run="nothing")
 
 
@@ -223,7 +223,7 @@ def test_below_a_path_prefix_and_in_an_experiment(logdir):
         provider = Recorder(held.provider, asked_for)
         client = wsgi_client(provider, path_prefix="/some/where")
         below = "/some/where/experiment/mine"
-        assert len(client.get(f"{below}/{PLUGIN}/runs").json["runs"]) == 2
+        assert len(json_of(client.get(f"{below}/{PLUGIN}/runs"))["runs"]) == 2
         assert client.get(f"{below}/{PLUGIN}/picture?run={RUN}&kind=maps&name=conv1&step=0").status_code == 200
         client.get(f"{below}/{PLUGIN}/scalars?run={RUN}&tag=loss&of=asked/train")
         client.get(f"{below}/{PLUGIN}/diagnosis")
@@ -256,7 +256,7 @@ def test_a_provider_that_fails_is_said_without_its_secrets(address):
     answer = client.get("/?" + address.partition("?")[2])
     assert answer.status_code == 503
     check_error(answer, 503)
-    assert "localhost" not in answer.json["error"]
+    assert "localhost" not in json_of(answer)["error"]
 
 
 def test_versions_change_only_when_a_step_is_written_again(tmp_path):
@@ -266,19 +266,19 @@ def test_versions_change_only_when_a_step_is_written_again(tmp_path):
     log.maps("conv1", 1)
     with loaded("python", tmp_path) as held:
         client = wsgi_client(held.provider)
-        (first,) = ask(client, "runs").json["runs"][0]["pictures"]
+        (first,) = json_of(ask(client, "runs"))["runs"][0]["pictures"]
         log.maps("conv1", 2)
         held.reload()
-        (grown,) = ask(client, "runs").json["runs"][0]["pictures"]
+        (grown,) = json_of(ask(client, "runs"))["runs"][0]["pictures"]
         assert grown["steps"] == [0, 1, 2]
         assert grown["version"] == first["version"]
         resumed = logdirs.EventLog(tmp_path, start=logdirs.START_TIME + 500)
         resumed.start(1)
         resumed.maps("conv1", 1)
         held.reload()
-        (again,) = ask(client, "runs").json["runs"][0]["pictures"]
+        (again,) = json_of(ask(client, "runs"))["runs"][0]["pictures"]
         assert again["steps"] == [0, 1]
-        other = ask(wsgi_client(held.provider), "runs").json["runs"][0]["pictures"][0]["version"]
+        other = json_of(ask(wsgi_client(held.provider), "runs"))["runs"][0]["pictures"][0]["version"]
         assert len({first["version"], again["version"], other}) == 3
 
 

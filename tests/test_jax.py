@@ -9,6 +9,7 @@ jax = pytest.importorskip("jax")
 import jax.numpy as jnp  # noqa: E402
 
 import tb_featuremap_plugin as fm  # noqa: E402
+from tests.support.known import record_of, variables_of  # noqa: E402
 from tests.support.monitored import losses, numbers, picture_names, read_run  # noqa: E402
 
 PROBE = jnp.asarray(np.random.default_rng(0).random((4, 8, 8, 1)), jnp.float32)
@@ -37,7 +38,7 @@ def test_updates_are_exact_also_where_parameters_are_donated(tmp_path, donate):
                 step, inputs=PROBE, activations=lambda: {"conv": PROBE}, weights=params, gradients=gradients, loss=jnp.float32(step)
             )
     run = read_run(tmp_path)
-    assert set(run.variables.rows) == {"conv/kernel", "dense/0", "dense/1"}
+    assert set(variables_of(run).rows) == {"conv/kernel", "dense/0", "dense/1"}
     for step in (1, 2, 4, 8):
         norm = np.linalg.norm(history[step] - history[step - 1])
         assert numbers(run, "conv/kernel", "update_norm")[step] == pytest.approx(norm, rel=1e-5)
@@ -51,6 +52,6 @@ def test_half_precision_keeps_its_name(tmp_path):
     with fm.Monitor(tmp_path, strict=True) as monitor:
         monitor.log(0, weights={"w": jnp.ones(3, jnp.bfloat16)}, activations={"a": jnp.ones((2, 3), jnp.bfloat16)})
     run = read_run(tmp_path)
-    assert run.record.variable_dtypes == {"w": "bfloat16"}
+    assert record_of(run).variable_dtypes == {"w": "bfloat16"}
     assert numbers(run, "w", "epsilon")[0] == 2.0**-7
-    assert run.record.versions["jax"] == jax.__version__
+    assert record_of(run).versions["jax"] == jax.__version__

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.support.known import record_of, variables_of
 from tests.support.monitored import numbers, picture_names, read_run
 
 keras = pytest.importorskip("keras")
@@ -72,15 +73,15 @@ def log_application(name, folder):
 
 def assert_all_is_there(model, folder):
     run = read_run(folder)
-    assert run.variables.steps.tolist() == [0, 1, 2]
+    assert variables_of(run).steps.tolist() == [0, 1, 2]
     trainable = {variable.path for variable in model.trainable_variables}
-    assert trainable <= set(run.variables.rows)
-    assert {name for name in run.variables.rows if numbers(run, name, "trainable")[2]} == trainable
+    assert trainable <= set(variables_of(run).rows)
+    assert {name for name in variables_of(run).rows if numbers(run, name, "trainable")[2]} == trainable
     convolutions = [layer for layer in model.layers if "Conv" in type(layer).__name__]
     assert {layer.name for layer in convolutions} <= picture_names(run, "maps")
     kernels = {variable.path for layer in convolutions for variable in layer.trainable_variables if len(variable.shape) == 4}
     assert kernels <= picture_names(run, "filters")
-    assert [layer.name for layer in run.record.layers if layer.role == "output"] == [model.layers[-1].name]
+    assert [layer.name for layer in record_of(run).layers if layer.role == "output"] == [model.layers[-1].name]
 
 
 @pytest.mark.parametrize("name", SMALL)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-keras = pytest.importorskip("keras")
+pytest.importorskip("keras")
 tf = pytest.importorskip("tensorflow")
+
+import keras  # noqa: E402
 
 import tb_featuremap_plugin as fm  # noqa: E402
 from tests.support.keras_models import TARGETS, X  # noqa: E402
+from tests.support.known import layers_of, record_of, variables_of  # noqa: E402
 from tests.support.monitored import losses, picture_names, read_run  # noqa: E402
 
 pytestmark = [
@@ -89,7 +92,7 @@ def test_layers_inside_a_function_of_tensorflow(tmp_path):
         np.testing.assert_array_equal(watched, plain)
     run = read_run(tmp_path)
     assert len(picture_names(run, "maps")) == 2
-    assert run.layers.steps.tolist() == [0, 1, 2, 3]
+    assert layers_of(run).steps.tolist() == [0, 1, 2, 3]
     assert not tf.config.functions_run_eagerly()
 
 
@@ -106,7 +109,7 @@ def test_attention_and_recurrent_layers_are_one_layer_each(tmp_path):
     model.fit(X, TARGETS, batch_size=8, verbose=0, callbacks=[watcher])
     run = read_run(tmp_path)
     assert {"attention", "both_ways"} <= picture_names(run, "maps")
-    layers = {layer.name: layer for layer in run.record.layers}
+    layers = {layer.name: layer for layer in record_of(run).layers}
     assert len(layers["attention"].weights) == 8
     assert len(layers["both_ways"].weights) == 6
-    assert np.isfinite(run.variables.column(layers["attention"].weights[0], "norm")).all()
+    assert np.isfinite(variables_of(run).column(layers["attention"].weights[0], "norm")).all()

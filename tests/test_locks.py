@@ -91,7 +91,7 @@ def test_two_processes_that_write_one_logdir_take_nothing_from_each_other(tmp_pa
 def test_the_lock_of_a_process_that_was_killed_is_gone(tmp_path, preamble):
     """Its logdir is resumed, not shared: what the killed run wrote from there on goes."""
     with children.running(preamble + SECOND, tmp_path / "run", stdin=subprocess.PIPE) as process:
-        assert process.stdout.readline() == "done\n"
+        assert children.output_of(process).readline() == "done\n"
         (name,) = (path.name for path in (tmp_path / "run").iterdir() if path.name != locks.LOCK_FILE)
         assert storage.is_written(str(tmp_path / "run"), name)
     assert not storage.is_written(str(tmp_path / "run"), name)

@@ -109,7 +109,11 @@ def test_magnitudes_whose_squares_float32_cannot_hold():
 def test_whole_numbers_none_at_all_and_other_memory_orders():
     matrix = variable(0, 600, ()).value.reshape(20, 30)
     variables = [Variable(array, Change()) for array in (matrix, matrix.T, np.asfortranarray(matrix), matrix[::-1, ::2])]
-    variables += [Variable(np.arange(600), Change()), Variable(np.zeros((0, 3), np.float32), Change()), Variable(np.float32([]), Change())]
+    variables += [
+        Variable(np.arange(600), Change()),
+        Variable(np.zeros((0, 3), np.float32), Change()),
+        Variable(np.array([], np.float32), Change()),
+    ]
     assert_rows_match(variables)
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 import pytest
 
 import tb_featuremap_plugin as fm
+from tests.support.known import layers_of, progress_of, record_of, variables_of
 from tests.support.monitored import layer_numbers, losses, numbers, picture, picture_names, picture_steps, pixels, progress, read_run
 
 PROBE = np.random.default_rng(1).random((6, 8, 8, 1)).astype(np.float32)
@@ -25,13 +27,14 @@ class Loop:
             "conv/bias": np.zeros(4, np.float32),
             "out/kernel": self.random.normal(size=(4, 2)).astype(np.float32),
         }
-        self.gradients = None
+        self.gradients: dict[str, np.ndarray] | None = None
         self.history = [{name: value.copy() for name, value in self.weights.items()}]
-        self.reads = []
+        self.reads: list[int] = []
 
     def update(self):
-        self.gradients = {name: self.random.normal(size=value.shape).astype(np.float32) for name, value in self.weights.items()}
-        for name, gradient in self.gradients.items():
+        gradients = {name: self.random.normal(size=value.shape).astype(np.float32) for name, value in self.weights.items()}
+        self.gradients = gradients
+        for name, gradient in gradients.items():
             if name not in self.frozen:
                 self.weights[name] -= np.float32(self.rate) * gradient
         self.history.append({name: value.copy() for name, value in self.weights.items()})
@@ -64,7 +67,7 @@ class Loop:
 def test_single_updates_are_exact_at_every_logged_step(tmp_path):
     loop = Loop().run(fm.Monitor(tmp_path, every=10, strict=True), 40)
     run = read_run(tmp_path)
-    assert run.variables.steps.tolist() == [0, 1, 2, 5, 10, 20, 30, 40]
+    assert variables_of(run).steps.tolist() == [0, 1, 2, 5, 10, 20, 30, 40]
     for name in loop.weights:
         updates = [loop.history[step][name].astype(np.float64) - loop.history[step - 1][name] for step in range(1, 41)]
         for step in (2, 5, 10, 40):
@@ -103,13 +106,13 @@ def test_a_frozen_layer_stands_exactly_still(tmp_path):
         for column in ("update_norm", "changed", "displacement", "trainable"):
             assert {value for step, value in numbers(run, name, column).items() if step} == {0.0}
     assert set(numbers(run, "out/kernel", "trainable").values()) == {1.0}
-    assert run.record.layers[0].trainable is False
+    assert record_of(run).layers[0].trainable is False
 
 
 def test_the_last_step_is_recorded_at_close_with_the_gap_it_has(tmp_path):
     loop = Loop().run(fm.Monitor(tmp_path, every=10), 27)
     run = read_run(tmp_path)
-    assert run.variables.steps.tolist()[-2:] == [20, 27]
+    assert variables_of(run).steps.tolist()[-2:] == [20, 27]
     assert numbers(run, "conv/kernel", "gap")[27] == 7
     change = loop.history[27]["conv/kernel"].astype(np.float64) - loop.history[20]["conv/kernel"]
     assert numbers(run, "conv/kernel", "update_norm")[27] == pytest.approx(np.linalg.norm(change), rel=1e-5)
@@ -136,7 +139,7 @@ def test_a_loss_is_read_only_when_a_record_is_due(tmp_path):
             read.append(self.step)
             return np.asarray(self.step, dtype)
 
-    read = []
+    read: list[int] = []
     monitor = fm.Monitor(tmp_path, every=lambda step: step == 3, strict=True)
     for step in range(6):
         monitor.log(step, loss=Tensor(step))
@@ -154,7 +157,7 @@ def test_what_sampling_must_not_lose_is_cumulative(tmp_path):
     run = read_run(tmp_path)
     assert progress(run, "seen_steps") == [1, 13, 31]
     assert progress(run, "logged_steps") == [1, 2, 3]
-    last = {column: progress(run, column)[-1] for column in run.progress.columns}
+    last = {column: progress(run, column)[-1] for column in progress_of(run).columns}
     assert (last["first_loss"], last["lowest_loss"], last["lowest_loss_step"]) == (2.0, 1.0, 11)
     assert (last["largest_jump"], last["largest_jump_step"], last["first_nonfinite_loss_step"]) == (25.0, 10, 20)
     assert last["loss"] == pytest.approx(1.2)
@@ -164,7 +167,11 @@ def test_callables_are_called_only_when_needed(tmp_path):
     called = []
 
     def call(name, value):
-        return lambda: called.append(name) or value
+        def give():
+            called.append(name)
+            return value
+
+        return give
 
     monitor = fm.Monitor(tmp_path, every=lambda step: step == 5, strict=True)
     for step in range(5):
@@ -202,11 +209,11 @@ def test_layers_are_in_order_of_depth_and_named_by_activations_where_nobody_desc
             0, inputs=PROBE, targets=np.arange(6), activations={"b": PROBE, "a": PROBE}, weights={"b/kernel": np.ones((1, 1, 1, 2))}
         )
     run = read_run(tmp_path / "named")
-    assert run.layers.rows == ("@inputs", "@targets", "b", "a")
-    assert [(layer.name, layer.weights) for layer in run.record.layers] == [("b", ("b/kernel",)), ("a", ())]
+    assert layers_of(run).rows == ("@inputs", "@targets", "b", "a")
+    assert [(layer.name, layer.weights) for layer in record_of(run).layers] == [("b", ("b/kernel",)), ("a", ())]
     with fm.Monitor(tmp_path / "described", layers=[fm.Layer("a"), fm.Layer("b")], strict=True) as monitor:
         monitor.log(0, activations={"b": PROBE, "a": PROBE, "extra": PROBE})
-    assert read_run(tmp_path / "described").layers.rows == ("a", "b", "extra")
+    assert layers_of(read_run(tmp_path / "described")).rows == ("a", "b", "extra")
 
 
 def test_rows_that_come_later_are_added_and_missing_ones_are_unknown(tmp_path):
@@ -228,13 +235,12 @@ def test_state_is_kept_apart_from_what_is_trained(tmp_path):
 
 
 def test_everything_that_is_known_of_the_run_is_written_down(tmp_path):
-    layer = fm.Layer(
-        "conv", kind="conv2d", activation="relu", kernel_size=(3, 3), strides=2, padding="same", dilation=1, groups=1, role="output"
-    )
-    about = {"loss": "mse", "from_logits": False, "optimizer": "adam", "weight_decay": 0.01}
+    alike: dict[str, Any] = {"strides": 2, "dilation": 1}  # one number, for all axes of space
+    layer = fm.Layer("conv", kind="conv2d", activation="relu", kernel_size=(3, 3), padding="same", groups=1, role="output", **alike)
+    about: dict[str, Any] = {"loss": "mse", "from_logits": False, "optimizer": "adam", "weight_decay": 0.01}
     with fm.Monitor(tmp_path, layers=[layer], every=7, **about, strict=True) as monitor:
         monitor.log(0, inputs={"left": PROBE, "right": PROBE[:, :2]}, weights={"w": np.ones(3, np.float16)})
-    record = read_run(tmp_path).record
+    record = record_of(read_run(tmp_path))
     assert record.layers == (layer,)
     assert (record.loss, record.from_logits, record.optimizer, record.weight_decay, record.every) == (
         "mse",
@@ -261,8 +267,8 @@ def test_a_probe_that_changes_is_one_warning_and_recorded_again(tmp_path):
         monitor.log(3, inputs=PROBE + 2)
         monitor.close()
     run = read_run(tmp_path)
-    assert [probe.step for probe in run.record.probes] == [0, 2, 3]
-    assert len({probe.digest for probe in run.record.probes}) == 3
+    assert [probe.step for probe in record_of(run).probes] == [0, 2, 3]
+    assert len({probe.digest for probe in record_of(run).probes}) == 3
     assert picture_steps(run, "inputs", "input") == [0, 2, 3]
 
 
@@ -271,7 +277,7 @@ def test_private_inputs_are_left_out(tmp_path):
         monitor.log(0, inputs=PROBE, activations={"conv": PROBE})
     run = read_run(tmp_path)
     assert picture_names(run, "inputs") == set()
-    assert run.record.inputs_private
+    assert record_of(run).inputs_private
     assert "inputs" not in picture(tmp_path, "maps", "conv", 0).header
 
 
@@ -335,8 +341,8 @@ def test_two_networks_live_side_by_side(tmp_path):
         for step in range(3):
             one.log(step, activations={"g": PROBE})
             other.log(step, activations={"c": PROBE})
-    assert read_run(tmp_path, "generator").layers.rows == ("g",)
-    assert read_run(tmp_path, "critic").layers.rows == ("c",)
+    assert layers_of(read_run(tmp_path, "generator")).rows == ("g",)
+    assert layers_of(read_run(tmp_path, "critic")).rows == ("c",)
 
 
 def test_a_run_that_was_paused_goes_on_in_the_same_folder(tmp_path):
@@ -350,7 +356,7 @@ def test_a_run_that_was_paused_goes_on_in_the_same_folder(tmp_path):
         monitor.log(step, activations=loop.activations, weights=loop.weights)
     monitor.close()
     run = read_run(tmp_path)
-    assert run.variables.steps.tolist() == [0, 1, 2, 5, 7, 10, 14]
+    assert variables_of(run).steps.tolist() == [0, 1, 2, 5, 7, 10, 14]
     assert numbers(run, "conv/kernel", "ordinal")[14] == 7
     assert numbers(run, "conv/kernel", "gap")[10] == 1
 
@@ -374,7 +380,7 @@ def test_the_byte_budget_leaves_out_pictures_of_the_largest_layers_and_says_so(t
     run = read_run(tmp_path)
     assert picture_names(run, "maps") == {"small"}
     assert len(layer_numbers(run, "large", "mean")) == 3
-    assert any("maps/large" in note and "9000" in note for note in run.record.notes)
+    assert any("maps/large" in note and "9000" in note for note in record_of(run).notes)
     assert max(progress(run, "step_logged_bytes")[1:]) <= 9000
 
 

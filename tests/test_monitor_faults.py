@@ -12,6 +12,7 @@ import pytest
 import tb_featuremap_plugin as fm
 from tb_featuremap_plugin.reading.events import EventSource
 from tests.support import children
+from tests.support.known import layers_of, losses_of, progress_of, variables_of
 from tests.support.monitored import layer_numbers, numbers, picture_names, progress, read_run
 
 X = np.ones((2, 4, 4, 1), np.float32)
@@ -34,7 +35,7 @@ def test_a_failing_callable_is_one_warning_and_counted(tmp_path):
     monitor.log(3, activations={"conv": X})
     monitor.close()
     run = read_run(tmp_path)
-    assert run.layers.steps.tolist() == [3]
+    assert layers_of(run).steps.tolist() == [3]
     assert progress(run, "dropped_records") == [3]
 
 
@@ -75,7 +76,7 @@ def test_steps_must_increase(tmp_path, steps):
 def test_a_step_is_a_whole_number(tmp_path):
     monitor = fm.Monitor(tmp_path, strict=True)
     with pytest.raises(TypeError, match=r"step is 1\.5; allowed are whole numbers"):
-        monitor.log(1.5)
+        monitor.log(1.5)  # type: ignore[arg-type]  # what the test is about
     monitor.log(np.int64(2))
     monitor.close()
 
@@ -87,7 +88,7 @@ def test_closing_twice_is_fine_and_logging_afterwards_is_not(tmp_path):
     monitor.close()
     with pytest.warns(RuntimeWarning, match="after close"):
         monitor.log(1, weights={"w": np.ones(3)})
-    assert read_run(tmp_path).variables.steps.tolist() == [0]
+    assert variables_of(read_run(tmp_path)).steps.tolist() == [0]
 
 
 @pytest.mark.parametrize(
@@ -178,13 +179,13 @@ for step in range(10**9):
 
 def test_a_killed_process_leaves_every_flushed_step(tmp_path):
     with children.running(KILLED, tmp_path) as process:
-        lines = [process.stdout.readline() for _ in range(25)]
+        lines = [children.output_of(process).readline() for _ in range(25)]
         process.kill()
-        lines += process.stdout.readlines()
+        lines += children.output_of(process).readlines()
     last = children.last_number(lines)
     run = EventSource(str(tmp_path)).run("featuremaps")
     assert not run.problems
-    for steps in (run.layers.steps, run.variables.steps, run.losses.steps, run.progress.steps):
+    for steps in (layers_of(run).steps, variables_of(run).steps, losses_of(run).steps, progress_of(run).steps):
         assert steps.tolist()[: last + 1] == list(range(last + 1))
     assert [layer_numbers(run, "conv", "mean")[step] for step in range(last + 1)] == list(range(last + 1))
 
@@ -207,7 +208,7 @@ def test_remote_paths_through_fsspec(tmp_path):
     folder = tmp_path / "featuremaps"
     folder.mkdir()
     (folder / Path(name).name).write_bytes(system.cat(name))
-    assert read_run(tmp_path).layers.steps.tolist() == [0, 1, 2, 4]
+    assert layers_of(read_run(tmp_path)).steps.tolist() == [0, 1, 2, 4]
 
 
 def test_remote_paths_through_gfile(tmp_path):
@@ -219,14 +220,14 @@ def test_remote_paths_through_gfile(tmp_path):
     folder = tmp_path / "featuremaps"
     folder.mkdir()
     (folder / name).write_bytes(tf.io.gfile.GFile(f"ram://bucket/logs/featuremaps/{name}", "rb").read())
-    assert read_run(tmp_path).layers.steps.tolist() == [0, 1, 2, 4]
+    assert layers_of(read_run(tmp_path)).steps.tolist() == [0, 1, 2, 4]
 
 
 def test_a_local_path_loads_no_framework_and_no_remote_file_system(tmp_path):
     ending = "print(sorted({'tensorflow', 'torch', 'jax', 'keras', 'fsspec'} & set(sys.modules)))"
     finished = children.run(REMOTE + ending, tmp_path)
     assert (finished.returncode, finished.stdout.strip()) == (0, "[]"), finished.stderr
-    assert read_run(tmp_path).losses.steps.tolist() == list(range(5))
+    assert losses_of(read_run(tmp_path)).steps.tolist() == list(range(5))
 
 
 def test_no_thread_is_left_after_closing(tmp_path):

@@ -64,16 +64,16 @@ def test_the_defaults_are_those_of_the_manual():
 
 
 @pytest.mark.parametrize(
-    ("call", "function"),
+    ("call", "wrong", "function"),
     [
-        (lambda folder: fm.summary.feature_maps_pb("a", MAPS, max_chanels=3), "feature_maps_pb"),
-        (lambda folder: fm.summary.filters_pb("a", MAPS, layuot="HWIO"), "filters_pb"),
-        (lambda folder: fm.summary.weight_change_pb("a", MAPS, MAPS, trainabel=True), "weight_change_pb"),
-        (lambda folder: fm.summary.feature_maps("a", MAPS, 0, max_chanels=3), "feature_maps"),
-        (lambda folder: fm.Writer(folder).filters("a", MAPS, 0, layuot="HWIO"), "filters"),
-        (lambda folder: fm.Monitor(folder, evry=3), "Monitor"),
+        (lambda folder, **wrong: fm.summary.feature_maps_pb("a", MAPS, **wrong), "max_chanels", "feature_maps_pb"),
+        (lambda folder, **wrong: fm.summary.filters_pb("a", MAPS, **wrong), "layuot", "filters_pb"),
+        (lambda folder, **wrong: fm.summary.weight_change_pb("a", MAPS, MAPS, **wrong), "trainabel", "weight_change_pb"),
+        (lambda folder, **wrong: fm.summary.feature_maps("a", MAPS, 0, **wrong), "max_chanels", "feature_maps"),
+        (lambda folder, **wrong: fm.Writer(folder).filters("a", MAPS, 0, **wrong), "layuot", "filters"),
+        (lambda folder, **wrong: fm.Monitor(folder, **wrong), "evry", "Monitor"),
     ],
 )
-def test_an_unknown_argument_is_named_with_those_that_are_allowed(call, function, tmp_path):
-    with pytest.raises(TypeError, match=rf"^{function}\(\) has no argument '(max_chanels|layuot|trainabel|evry)'; allowed are \w+, \w+"):
-        call(tmp_path)
+def test_an_unknown_argument_is_named_with_those_that_are_allowed(call, wrong, function, tmp_path):
+    with pytest.raises(TypeError, match=rf"^{function}\(\) has no argument '{wrong}'; allowed are \w+, \w+"):
+        call(tmp_path, **{wrong: 3})

@@ -23,6 +23,7 @@ from tb_featuremap_plugin.reading.event_records import read_records
 from tb_featuremap_plugin.reading.events import EventSource
 from tb_featuremap_plugin.schema import tags
 from tests.support import logdirs
+from tests.support.known import record_of
 from tests.support.providers import LOADERS, loaded
 from tests.support.same import assert_same_points, assert_same_runs, assert_same_table
 
@@ -107,9 +108,9 @@ def test_what_was_left_out_is_said_in_the_run_and_beside_it(logdir, tmp_path):
         (note,) = packed.notes[run.name]
         kept = len({step for series in run.pictures if series.kind == "maps" for step in series.steps.tolist()})
         assert note.startswith(f"Thinned for sending: maps and filters of {kept} of 40 steps were kept (0, ")
-        assert run.record.notes == (note,)
+        assert record_of(run).notes == (note,)
         assert f"{run.name}: {note}" in text
-        assert run.record.layers == EventSource(logdir).run(run.name).record.layers
+        assert record_of(run).layers == record_of(EventSource(logdir).run(run.name)).layers
     assert "images" in packed.notes["asked/train"][0]
 
 
@@ -139,8 +140,8 @@ def test_runs_of_single_calls_are_told_too(tmp_path):
         log.maps("conv", step, logdirs.maps_values(step, channels=8, side=16))
     packed = pack(tmp_path / "logs", tmp_path / "small.zip", 60_000, {})
     (run,) = EventSource(unpacked(tmp_path / "small.zip", tmp_path / "copy")).runs()
-    assert run.record.notes == tuple(packed.notes["run"])
-    assert run.record.layers == ()
+    assert record_of(run).notes == tuple(packed.notes["run"])
+    assert record_of(run).layers == ()
 
 
 def test_the_same_logdir_makes_the_same_zip(logdir, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from tb_featuremap_plugin.reading.plain_events import PICTURE_HEADS, Pattern, Ta
 from tb_featuremap_plugin.reading.run_reader import RunReader
 from tb_featuremap_plugin.schema import tags
 from tests.support import logdirs, mutating
+from tests.support.known import known
 from tests.support.tiny_training import train
 
 TAG = "featuremaps/maps/conv1"
@@ -32,16 +34,16 @@ def form(tag=TAG):
     return form_of(blob_value(tag, b"x").to_proto(), PICTURE_HEADS, is_table=False)
 
 
-def found_in(payload, known):
+def found_in(payload, one):
     """Step, wall time and payloads of an event that is plain; None for any other."""
     head = read_head(payload, 0, len(payload))
     tags = find_tags(payload, head.begin, len(payload)) if head else None
-    if head is None or tags is None or any(tag != known.key for tag in tags):
+    if head is None or tags is None or any(tag != one.key for tag in tags):
         return None
-    tables = read_values(payload, head.begin, len(payload), Pattern([known._replace(is_table=True)] * len(tags)))
+    tables = read_values(payload, head.begin, len(payload), Pattern([one._replace(is_table=True)] * len(tags)))
     if tables is None:
         return None
-    return head.step, head.wall_time, [payload[stop - size + len(known.heads[size]) : stop] for _, stop, size in tables]
+    return head.step, head.wall_time, [payload[stop - size + len(one.heads[size]) : stop] for _, stop, size in tables]
 
 
 def parsed(payload):
@@ -93,14 +95,16 @@ def test_tables_of_a_known_shape_are_told(shape):
     value = table_value(tags.LAYERS_TAG, table)
     heads = TableHeads()
     heads.learn(np.zeros(shape, np.float32))
-    known = form_of(value.to_proto(), heads, is_table=True)
+    form_of_both = known(form_of(value.to_proto(), heads, is_table=True), "form")
     payload = eventfile.summary_event(1.0, 1, [value, value])[12:-4]
-    first, second = read_values(payload, read_head(payload, 0, len(payload)).begin, len(payload), Pattern([known, known]))
+    begin = known(read_head(payload, 0, len(payload)), "head").begin
+    first, second = known(read_values(payload, begin, len(payload), Pattern([form_of_both] * 2)), "value")
     assert (first[0], second[0]) == (0, 1)
     for _, stop, size in (first, second):
         np.testing.assert_array_equal(heads.table(payload, stop, size), table)
     longer = eventfile.summary_event(1.0, 1, [table_value(tags.LAYERS_TAG, np.zeros((*shape, 2), np.float32))])[12:-4]
-    assert read_values(longer, read_head(longer, 0, len(longer)).begin, len(longer), Pattern([known])) is None
+    begin = known(read_head(longer, 0, len(longer)), "head").begin
+    assert read_values(longer, begin, len(longer), Pattern([form_of_both])) is None
 
 
 def contents(folder):
@@ -132,7 +136,12 @@ def test_a_monitored_run_needs_the_parser_for_few_of_its_events(tmp_path, monkey
     train(tmp_path, steps=100, every=1)
     with_parser = []
     take = RunReader._take
-    monkeypatch.setattr(RunReader, "_take", lambda self, *place: (with_parser.append(place), take(self, *place)))
+
+    def counted(self, *place):
+        with_parser.append(place)
+        return take(self, *place)
+
+    monkeypatch.setattr(RunReader, "_take", counted)
     (files,) = find_runs(tmp_path)
     events = sum(1 for path in files.files for _ in read_records(path))
     assert RunReader(files).is_ours
@@ -154,5 +163,5 @@ def test_records_are_found_however_the_blocks_fall(tmp_path, monkeypatch, block_
 
 
 def records_and_damage(path):
-    damage = []
+    damage: list[Any] = []
     return [(record.offset, record.payload) for record in read_records(path, damage.append)], damage

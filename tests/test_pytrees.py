@@ -11,6 +11,7 @@ import pytest
 
 from tb_featuremap_plugin.monitor.step_arguments import flatten, resolve
 
+Pair = namedtuple("Pair", "left right")
 A, B, C = (np.full(2, value) for value in range(3))
 
 
@@ -31,7 +32,7 @@ class Module:
         ({"conv/kernel": A}, ["conv/kernel"]),
         ({"b": {"kernel": A, "bias": B}, "a": C}, ["b/kernel", "b/bias", "a"]),
         ([A, (B, {"x": C})], ["0", "1/0", "1/1/x"]),
-        (namedtuple("Pair", "left right")(A, B), ["left", "right"]),
+        (Pair(A, B), ["left", "right"]),
         (Module(A, B, inner=[Module(C)]), ["weight", "bias", "inner/0/weight"]),
         ({"none": None, "number": 3, "function": len, "array": A}, ["array"]),
         (A, ["value"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from functools import partial
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from tb_featuremap_plugin.reading.events import EventSource
 from tb_featuremap_plugin.reading.queries import Memory, ProviderSource
 from tb_featuremap_plugin.schema import limits, tags
 from tests.support import logdirs
+from tests.support.known import layers_of, losses_of, progress_of
 from tests.support.providers import LOADERS, loaded
 from tests.support.same import assert_same_run, assert_same_runs
 
@@ -71,9 +73,9 @@ def test_a_run_resumed_at_an_earlier_step(loader, tmp_path):
     logdirs.write_monitored(tmp_path / "featuremaps", [20, 25], start=logdirs.START_TIME + 5000)
     check_same(loader, tmp_path)
     (run,) = EventSource(tmp_path).runs()
-    assert run.layers.steps.tolist() == [0, 10, 20, 25]
+    assert layers_of(run).steps.tolist() == [0, 10, 20, 25]
     assert [series.steps.tolist() for series in run.pictures] == [[0, 10, 20, 25]] * 2
-    assert run.losses.steps.tolist() == [-1, 0, 9, 10, 19, 20, 24, 25]
+    assert losses_of(run).steps.tolist() == [-1, 0, 9, 10, 19, 20, 24, 25]
     assert run.pictures[0].wall_times[2] > logdirs.START_TIME + 5000
 
 
@@ -105,7 +107,7 @@ def test_steps_that_go_back_in_a_shared_file(loader, tmp_path):
         log.maps("conv1", step)
     check_same(loader, tmp_path)
     (run,) = EventSource(tmp_path).runs()
-    assert run.layers.steps.tolist() == [0, 3, 4]
+    assert layers_of(run).steps.tolist() == [0, 3, 4]
     assert run.pictures[0].steps.tolist() == [0, 3, 4]
 
 
@@ -117,7 +119,7 @@ def test_negative_huge_and_repeated_steps(loader, tmp_path):
     log.maps("conv1", -5)
     check_same(loader, tmp_path)
     (run,) = EventSource(tmp_path).runs()
-    assert run.layers.steps.tolist() == [-(2**53), -5, 0, 7, 2**53 - 1]
+    assert layers_of(run).steps.tolist() == [-(2**53), -5, 0, 7, 2**53 - 1]
 
 
 @both_loaders
@@ -160,8 +162,8 @@ def test_one_bad_tensor_costs_its_series(loader, tmp_path):
     log.value(tags.VARIABLES_TAG, 2, bad, values.tensor_metadata())
     with loaded(loader, tmp_path) as held:
         (run,) = held.source().runs()
-        assert run.layers.steps.tolist() == [0, 1]
-        assert run.progress.steps.tolist() == [0, 1]
+        assert layers_of(run).steps.tolist() == [0, 1]
+        assert progress_of(run).steps.tolist() == [0, 1]
         assert run.variables is None
         assert {problem.tag for problem in run.problems} == {"featuremaps/layers/broken", tags.VARIABLES_TAG}
         (outline,) = held.source().outlines()
@@ -208,7 +210,7 @@ def test_at_least_a_hundred_pictures_and_every_number_of_300_steps_are_kept(load
     logdirs.write_many_steps(tmp_path, 300)
     with loaded(loader, tmp_path) as held:
         (run,) = held.source().runs()
-        assert run.layers.steps.tolist() == list(range(300))
+        assert layers_of(run).steps.tolist() == list(range(300))
         (series,) = run.pictures
         assert len(series.steps) >= 100
         assert {0, 299} <= set(series.steps.tolist())
@@ -260,10 +262,14 @@ def test_of_a_run_that_grows_only_the_latest_reading_is_kept(loader, tmp_path):
     with loaded(loader, tmp_path) as held:
         for step in range(2, 6):
             log.maps("conv1", step)
-            held.until(lambda source, step=step: step in source.run("run").pictures[0].steps)
+            held.until(partial(_shows, step))
             source = ProviderSource(held.provider, RequestContext(), "", memory)
             assert source.derive("run", _last_step) == source.outline("run").steps[-1] == step
     assert [len(kept) for kept in (memory.runs, memory.outlines, memory.derived, memory.listed)] == [1, 1, 1, 1]
+
+
+def _shows(step, source):
+    return step in source.run("run").pictures[0].steps
 
 
 def _last_step(run):
@@ -276,12 +282,12 @@ def test_a_tensor_that_claims_numbers_it_does_not_have_costs_its_point(loader, t
     log = logdirs.EventLog(tmp_path / "run")
     for step, name in enumerate(["good", "lying"]):
         log.tensor(f"featuremaps/layers/{name}", step, np.full((1, 30), step, np.float32))
-    lying = tensor_util.make_tensor_proto(np.float32([[1]]))
+    lying = tensor_util.make_tensor_proto(np.array([[1]], np.float32))
     lying.tensor_shape.dim[1].size = limits.MAX_TABLE_CELLS + 1
     log.value("featuremaps/layers/lying", 2, lying, values.tensor_metadata())
     with loaded(loader, tmp_path) as held:
         run = held.source().run("run")
-    assert run.layers.steps.tolist() == [0, 1]
-    assert run.layers.rows == ("good", "lying")
+    assert layers_of(run).steps.tolist() == [0, 1]
+    assert layers_of(run).rows == ("good", "lying")
     (problem,) = run.problems
     assert (problem.tag, str(limits.MAX_TABLE_CELLS + 1) in problem.message) == ("featuremaps/layers/lying", True)

@@ -14,6 +14,7 @@ from tb_featuremap_plugin.reading.run import Source
 from tb_featuremap_plugin.schema import limits
 from tb_featuremap_plugin.schema.network import RunRecord
 from tests.support import logdirs
+from tests.support.known import layers_of
 from tests.support.monitored import layer_numbers, numbers, picture, progress
 from tests.support.providers import LOADERS, loaded
 
@@ -121,7 +122,7 @@ def test_of_very_many_sessions_the_oldest_rows_are_named_by_the_oldest_record_th
     (run,) = EventSource(tmp_path).runs()
     assert layer_numbers(run, "same", "ordinal") == {step: step for step in range(sessions)}
     oldest = sessions - limits.MAX_SESSIONS
-    assert f"of {oldest - 1}" not in run.layers.rows
+    assert f"of {oldest - 1}" not in layers_of(run).rows
     kept = layer_numbers(run, f"of {oldest}", "ordinal")
     assert {step for step, number in kept.items() if not np.isnan(number)} == set(range(oldest + 1))
     assert run.problems == ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields
+from typing import Any
 
 import numpy as np
 import pytest
@@ -79,14 +80,13 @@ def test_every_field_is_read_back():
         optimizer="adam", weight_decay=0.5, probes=(Probe(3, "0f", {"x": (1, 2)}),), inputs_private=True, every="every step",
         versions={"numpy": "2"}, notes=("note",),
     )  # fmt: skip
-    for filled in (layer, run):
-        defaults = type(filled)("a") if filled is layer else type(filled)()
+    for filled, defaults in ((layer, Layer("a")), (run, RunRecord())):
         assert [field.name for field in fields(filled) if getattr(filled, field.name) == getattr(defaults, field.name)] in ([], ["name"])
     assert run_record.decode(run_record.encode(run)) == run
 
 
 def test_fields_of_a_later_version_are_left_out():
-    values = {**RunRecord(layers=(Layer("conv1"),)).to_dict(), "from_the_future": {"a": [1]}}
+    values: dict[str, Any] = {**RunRecord(layers=(Layer("conv1"),)).to_dict(), "from_the_future": {"a": [1]}}
     values["layers"][0]["also"] = 1
     assert run_record.from_dict(json.loads(json.dumps(values))) == RunRecord(layers=(Layer("conv1"),))
 

@@ -53,8 +53,13 @@ def test_weights_are_read_at_due_steps_and_two_before(wanted):
 
 
 def test_a_schedule_is_asked_once_a_step_and_at_most_two_ahead():
-    asked = []
-    plan = Plan(lambda step: asked.append(step) or False)
+    asked: list[int] = []
+
+    def never(step: int) -> bool:
+        asked.append(step)
+        return False
+
+    plan = Plan(never)
     for step in range(20):
         plan.due(step)
         plan.reads_weights(step)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, urlencode
 
 import numpy as np
@@ -42,8 +43,9 @@ def picture(server: Server, run: str, step: int) -> record.Record:
     return record.decode(body)
 
 
-def series(runs: dict, run: str) -> dict:
+def series(runs: dict[str, Any], run: str) -> dict[str, Any]:
     (entry,) = [entry for entry in runs["runs"] if entry["run"] == run]
+    found: dict[str, Any]
     (found,) = [found for found in entry["pictures"] if (found["kind"], found["name"]) == ("maps", "conv1")]
     return found
 
@@ -97,7 +99,7 @@ def test_plugin_is_listed_and_serves_what_is_committed(logdir: Path, load_fast: 
             assert headers["Content-Type"].startswith("text/")
 
 
-def loaded(server: Server, least: dict[str, int]) -> tuple[dict, bool]:
+def loaded(server: Server, least: dict[str, int]) -> tuple[dict[str, Any], bool]:
     """The answer of `/runs`, and whether the last step of every run has been read."""
     runs = server.json(f"{PLUGIN}/runs")
     last = {entry["run"]: max(entry["steps"], default=-1) for entry in runs["runs"]}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tb_featuremap_plugin.reading.events import EventSource
+from tests.support.known import layers_of, variables_of
 from tests.support.soaking import MEGABYTE, MONITOR, WRITER, WRITERS, assert_flat, report, size_of, soak
 
 pytest.importorskip("psutil")
@@ -15,7 +16,7 @@ def test_a_monitor_holds_no_more_after_thousands_of_steps(tmp_path):
     print(report("Monitor", samples))
     assert_flat(samples, 8 * MEGABYTE)
     (run,) = EventSource(tmp_path / "logs").runs()
-    assert run.layers.steps.tolist() == list(range(1001))
+    assert layers_of(run).steps.tolist() == list(range(1001))
     assert run.problems == ()
 
 
@@ -30,7 +31,7 @@ def test_a_writer_with_a_cap_holds_its_disk_and_its_memory(tmp_path):
     assert len(caught) == 1
     run = EventSource(tmp_path).run("run")
     assert run.pictures[0].steps.tolist() == list(range(len(run.pictures[0].steps)))
-    assert len(run.variables.steps) > len(run.pictures[0].steps) > 100
+    assert len(variables_of(run).steps) > len(run.pictures[0].steps) > 100
 
 
 def test_writers_that_are_closed_or_forgotten_leave_no_thread_and_no_handle(tmp_path):

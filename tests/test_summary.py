@@ -119,11 +119,11 @@ def test_bad_arguments_are_said_before_a_graph_runs(tf, tmp_path):
 
 def test_arguments_of_builders_are_checked():
     with pytest.raises(TypeError, match="activation is a int; allowed are strings and None"):
-        fm.summary.feature_maps_pb("conv", np.ones((1, 4, 4, 2)), activation=3)
+        fm.summary.feature_maps_pb("conv", np.ones((1, 4, 4, 2)), activation=3)  # type: ignore[arg-type]  # what the test is about
     with pytest.raises(TypeError, match="layer is a Layer"):
-        fm.summary.filters_pb("k", KERNEL, layer=fm.Layer("conv"))
+        fm.summary.filters_pb("k", KERNEL, layer=fm.Layer("conv"))  # type: ignore[arg-type]  # what the test is about
     with pytest.raises(TypeError, match="description is a int"):
-        fm.summary.weight_change_pb("k", KERNEL, KERNEL, description=3)
+        fm.summary.weight_change_pb("k", KERNEL, KERNEL, description=3)  # type: ignore[arg-type]  # what the test is about
     with pytest.raises(ValueError, match="gap from the previous step is 0"):
         fm.summary.weight_change_pb("k", KERNEL, KERNEL, gap=0)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -87,8 +89,10 @@ def test_averages_over_squares_and_what_is_left_at_the_edges(space, side, order)
     maps = np.random.default_rng(2).normal(0, 1, (2, 3, *space)).astype(np.float32)
     averaged = tiles.average(order(maps), side)
     for place in np.ndindex(*averaged.shape[2:]):
-        square = maps[(..., *(slice(at * side, (at + 1) * side) for at in place))].astype(np.float64)
-        np.testing.assert_allclose(averaged[(..., *place)], square.reshape(2, 3, -1).mean(-1), rtol=1e-5, atol=1e-6)
+        covered: tuple[Any, ...] = (..., *(slice(at * side, (at + 1) * side) for at in place))
+        square = maps[covered].astype(np.float64)
+        one: tuple[Any, ...] = (..., *place)
+        np.testing.assert_allclose(averaged[one], square.reshape(2, 3, -1).mean(-1), rtol=1e-5, atol=1e-6)
 
 
 def test_a_square_with_nan_is_nan():

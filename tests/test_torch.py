@@ -12,6 +12,7 @@ from torch import nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
 
 import tb_featuremap_plugin as fm  # noqa: E402
+from tests.support.known import record_of, variables_of  # noqa: E402
 from tests.support.monitored import layer_numbers, losses, numbers, picture, picture_names, pixels, progress, read_run  # noqa: E402
 
 X = torch.from_numpy(np.random.default_rng(0).random((24, 2, 8, 8)).astype(np.float32))
@@ -117,15 +118,15 @@ def test_one_line_logs_everything_and_training_stays_the_same_to_the_last_bit(ki
     model = train(kind, tmp_path)
     assert_equal(model, train(kind))
     run = read_run(tmp_path)
-    assert run.variables.steps.tolist() == [0, 1, 2, 4, 6]
+    assert variables_of(run).steps.tolist() == [0, 1, 2, 4, 6]
     parameters = dict(model.named_parameters())
-    assert set(parameters) <= set(run.variables.rows)
-    assert {name for name in run.variables.rows if numbers(run, name, "trainable")[2]} == set(parameters)
+    assert set(parameters) <= set(variables_of(run).rows)
+    assert {name for name in variables_of(run).rows if numbers(run, name, "trainable")[2]} == set(parameters)
     convolutions = {name for name, part in model.named_modules() if isinstance(part, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear))}
     assert {name for name in convolutions if "self_attn" not in name} <= picture_names(run, "maps")
     assert {name for name, value in parameters.items() if value.ndim > 1} == picture_names(run, "filters")
-    owned = [name for layer in run.record.layers for name in (*layer.weights, *layer.state)]
-    assert sorted(owned) == sorted(run.variables.rows)
+    owned = [name for layer in record_of(run).layers for name in (*layer.weights, *layer.state)]
+    assert sorted(owned) == sorted(variables_of(run).rows)
 
 
 def test_random_numbers_and_modes_are_as_before(tmp_path):
@@ -167,7 +168,7 @@ def test_every_filter_of_grouped_and_transposed_kernels(tmp_path):
 
 def test_connections_go_through_functions(tmp_path):
     train("residual", tmp_path)
-    layers = {layer.name: layer for layer in read_run(tmp_path).record.layers}
+    layers = {layer.name: layer for layer in record_of(read_run(tmp_path)).layers}
     assert layers["blocks.0.conv_a"].inputs == ("stem",)
     assert set(layers["blocks.1.conv_a"].inputs) == {"blocks.0.conv_b", "stem"}
     assert set(layers["aux"].inputs) >= {"blocks.1.conv_b"}
@@ -181,7 +182,7 @@ def test_a_module_that_is_called_twice_has_two_maps(tmp_path):
     train("shared", tmp_path)
     run = read_run(tmp_path)
     assert {"conv", "conv:2"} <= picture_names(run, "maps")
-    layers = {layer.name: layer for layer in run.record.layers}
+    layers = {layer.name: layer for layer in record_of(run).layers}
     assert (layers["conv"].weights, layers["conv:2"].weights, layers["conv:2"].inputs) == (("conv.weight", "conv.bias"), (), ("conv",))
 
 
@@ -204,7 +205,7 @@ def test_update_norm_of_plain_descent_is_rate_times_gradient_norm(tmp_path):
 def test_losses_rates_and_facts(tmp_path):
     train("plain", tmp_path, loss_fn=nn.CrossEntropyLoss())
     run = read_run(tmp_path)
-    record = run.record
+    record = record_of(run)
     assert (record.loss, record.from_logits, record.optimizer, record.weight_decay) == (
         "sparse_categorical_crossentropy",
         True,
@@ -245,7 +246,7 @@ def test_frozen_parameters_are_marked_also_when_that_changes(tmp_path):
 def test_accumulated_gradients_count_one_step_an_update(tmp_path):
     assert_equal(train("plain", tmp_path, accumulate=3), train("plain", accumulate=3))
     run = read_run(tmp_path)
-    assert run.variables.steps.tolist() == [0, 1, 2, 4, 6]
+    assert variables_of(run).steps.tolist() == [0, 1, 2, 4, 6]
     assert list(numbers(run, "0.weight", "gap").values())[1:] == [1, 1, 1, 1]
 
 
@@ -269,7 +270,7 @@ def test_compiled_modules(tmp_path):
     assert_equal(train("plain", tmp_path, wrap=compiled), train("plain", wrap=compiled))
     run = read_run(tmp_path)
     assert {"0", "5"} <= picture_names(run, "maps")
-    assert "0.weight" in run.variables.rows
+    assert "0.weight" in variables_of(run).rows
 
 
 def test_half_precision(tmp_path):
@@ -280,7 +281,7 @@ def test_half_precision(tmp_path):
     with fm.torch.watch(half(plain()), tmp_path, probe=X[:4], strict=True) as watcher:
         watcher.step()
     run = read_run(tmp_path)
-    assert set(run.record.variable_dtypes.values()) == {"bfloat16"}
+    assert set(record_of(run).variable_dtypes.values()) == {"bfloat16"}
     assert numbers(run, "0.weight", "epsilon")[1] == 2.0**-7
     assert layer_numbers(run, "0", "nan")[0] == 0
 
@@ -303,7 +304,7 @@ def test_a_summary_writer_in_place_of_a_logdir(tmp_path):
         log_dir = str(tmp_path)
 
     train("plain", SummaryWriter())
-    assert read_run(tmp_path).variables.steps.tolist() == [0, 1, 2, 4, 6]
+    assert variables_of(read_run(tmp_path)).steps.tolist() == [0, 1, 2, 4, 6]
     with pytest.raises(TypeError, match="logdir_or_summary_writer is 3"):
         fm.torch.watch(plain(), 3, probe=X[:2])
 
@@ -357,4 +358,4 @@ def test_resumed_training_counts_on(tmp_path):
     with fm.torch.watch(plain(), tmp_path, probe=X[:2], every=5, first_step=10, strict=True) as watcher:
         for _ in range(5):
             watcher.step()
-    assert read_run(tmp_path).variables.steps.tolist() == [10, 15]
+    assert variables_of(read_run(tmp_path)).steps.tolist() == [10, 15]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -117,7 +118,8 @@ def test_few_entries_are_measured_as_many_are(seed, size, magnitude, zeros, dtyp
         others["gradient"][::3] = value[1::4] = 0
     assert few_entries.entries(value, others) is not None
     row = row_of(value, Change(**others))
-    many = row_of(np.repeat(value, FEW + 1), Change(**{name: np.repeat(other, FEW + 1) for name, other in others.items()}))
+    repeated: dict[str, Any] = {name: np.repeat(other, FEW + 1) for name, other in others.items()}
+    many = row_of(np.repeat(value, FEW + 1), Change(**repeated))
     scale = abs(many["max"]) + abs(many["min"])
     for column in ALIKE:
         assert row[column] == pytest.approx(many[column], rel=2e-5, abs=1e-5 * (scale if column == "mean" else 1), nan_ok=True), column

@@ -11,6 +11,7 @@ import pytest
 from tb_featuremap_plugin import diagnosis
 from tb_featuremap_plugin.diagnosis import diagnose
 from tb_featuremap_plugin.schema.verdicts import VERDICTS
+from tests.support.known import variables_of
 from tests.support.synthetic_runs import STEPS, edit, edit_layer, flat_losses, healthy_run
 
 KERNEL = "fc/kernel"
@@ -112,13 +113,15 @@ def test_slow_is_said_of_a_median_with_its_limit_and_what_is_usual():
 def test_there_is_one_usual_range():
     """The one of the charts and the heat map stands in every sentence that names one."""
     low, high = diagnosis.report([healthy_run()])["healthy"]["variables"]["update_ratio"]
+    assert low is not None
+    assert high is not None
     usual = f"{100 * low:g} % to {100 * high:g} % is usual"
     stuck = dataclasses.replace(edited(update_ratio=0.2, update_norm=1.0), losses=flat_losses())
     assert verdict(stuck).message == f"Changes by 20 % of its size a step; {usual}."
     assert usual in verdict(edited(update_ratio=2e-4)).message
     sentences = [finding.message for finding in diagnose(stuck).findings if finding.rule == "too_fast"]
     slow = dataclasses.replace(healthy_run(), losses=flat_losses())
-    for name in slow.variables.rows:
+    for name in variables_of(slow).rows:
         slow = edit(slow, "variables", name, update_ratio=2e-4)
     sentences += [finding.message for finding in diagnose(slow).findings if finding.rule == "too_slow"]
     assert len(sentences) == 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 import weakref
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,8 +14,9 @@ from tensorboard.backend.event_processing import event_file_loader
 import tb_featuremap_plugin as fm
 from tb_featuremap_plugin.arrays import snapshot_pool
 from tb_featuremap_plugin.format import record, values
-from tb_featuremap_plugin.recording import background, eventlog
+from tb_featuremap_plugin.recording import background, eventlog, storage
 from tb_featuremap_plugin.schema import tags
+from tests.support.known import known
 
 MAPS = np.random.default_rng(0).normal(0, 1, (2, 6, 6, 4)).astype(np.float32)
 KERNEL = np.random.default_rng(1).normal(0, 1, (3, 3, 4, 8)).astype(np.float32)
@@ -159,7 +161,7 @@ def test_a_closed_writer_says_so(tmp_path):
 def test_a_failure_behind_the_loop_is_one_warning_and_the_rest_goes_on(tmp_path):
     writer = fm.Writer(tmp_path)
     for step in range(4):
-        writer._queue.put(lambda step=step: writer._write(step, broken), 0)
+        writer._queue.put(partial(writer._write, step, broken), 0)
     with pytest.warns(RuntimeWarning, match="made to fail") as caught:
         writer.flush()
     writer.feature_maps("conv", MAPS, step=9)
@@ -181,10 +183,15 @@ def test_strict_raises_what_failed(tmp_path):
     writer.close()
 
 
+def nothing_after(release):
+    assert release.wait(60)
+    return []
+
+
 def test_a_full_queue_waits_and_then_drops_with_one_warning(tmp_path, monkeypatch):
     monkeypatch.setattr(background, "WAIT_SECONDS", 0.05)
     writer, release = fm.Writer(tmp_path, max_queue_bytes=100), threading.Event()
-    writer.submit(0, lambda: release.wait(60) and [], 80)
+    writer.submit(0, partial(nothing_after, release), 80)
     with pytest.warns(RuntimeWarning, match="slower than what is logged") as caught:
         writer.submit(1, nothing, 80)
     assert (writer.dropped, len(caught)) == (1, 1)
@@ -198,7 +205,7 @@ def test_a_full_queue_waits_and_then_drops_with_one_warning(tmp_path, monkeypatc
 
 def test_a_full_queue_lets_the_loop_go_on_when_there_is_room(tmp_path):
     writer, release = fm.Writer(tmp_path, max_queue_bytes=100), threading.Event()
-    writer.submit(0, lambda: release.wait(60) and [], 80)
+    writer.submit(0, partial(nothing_after, release), 80)
     threading.Timer(0.05, release.set).start()
     for step in range(1, 20):
         writer.submit(step, nothing, 90)
@@ -210,7 +217,7 @@ def test_pictures_stop_at_the_cap_and_numbers_go_on(tmp_path):
     writer = fm.Writer(tmp_path, max_bytes=30_000)
     noise = np.random.default_rng(2).random((1, 64, 64, 2)).astype(np.float32)
     for step in range(20):
-        writer._queue.put(lambda step=step: writer._write(step, lambda: built(noise)), 0)
+        writer._queue.put(partial(writer._write, step, partial(built, noise)), 0)
     with pytest.warns(RuntimeWarning, match="max_bytes is reached"):
         writer.close()
     tags = [tag for _, tag, _ in found(tmp_path)]
@@ -227,7 +234,7 @@ def test_a_writer_that_nobody_holds_ends_its_thread(tmp_path):
     writer = fm.Writer(tmp_path)
     writer.feature_maps("conv", MAPS, step=1)
     writer.flush()
-    thread, gone = writer._queue._thread, weakref.ref(writer)
+    thread, gone = known(writer._queue._thread, "thread behind the loop"), weakref.ref(writer)
     del writer
     gc.collect()
     assert gone() is None
@@ -250,7 +257,7 @@ def test_memory_that_is_used_again_mixes_up_no_records(tmp_path):
         assert 0 < writer._pool._kept <= len(buffers) * 4 * buffers["conv0"].nbytes
     for event in events(tmp_path):
         for value in event.summary.value:
-            kind, name, first = tags.parse_picture_tag(value.tag) or (None, None, None)
+            kind, name, first = tags.parse_picture_tag(value.tag) or ("", "", False)
             if kind == "maps" and not first:
                 pixels = record.decode(value.tensor.string_val[0]).array("pixels")
                 np.testing.assert_array_equal(pixels, truth.pop((event.step, name)).transpose(0, 3, 1, 2))
@@ -305,8 +312,13 @@ class Refusing:
 
 @pytest.mark.parametrize("breaks", [False, True])
 def test_of_events_that_are_written_together_only_those_are_lost_that_the_storage_refuses(tmp_path, monkeypatch, breaks):
-    files = []
-    monkeypatch.setattr(eventlog.storage, "open_appender", lambda *_: files.append(Refusing(b"bad", breaks=breaks)) or files[-1])
+    files: list[Refusing] = []
+
+    def open_refusing(*_):
+        files.append(Refusing(b"bad", breaks=breaks))
+        return files[-1]
+
+    monkeypatch.setattr(storage, "open_appender", open_refusing)
     log = eventlog.EventLog(str(tmp_path))
     for step, word in enumerate([b"good", b"good", b"bad", b"fine", b"bad"]):
         log.append(step, [values.blob_value("featuremaps/maps/a", word)])
@@ -333,11 +345,17 @@ def test_a_step_that_goes_back_finds_what_is_held_back_in_the_file_before(tmp_pa
 
 
 def test_a_build_that_flushes_finds_written_what_was_logged_before(tmp_path):
-    seen = []
+    seen: list[int] = []
     with fm.Writer(tmp_path) as writer:
+
+        def flush_and_look():
+            writer.flush()
+            seen.append(len(found(tmp_path)))
+            return []
+
         for step in range(3):
             writer.submit(step, lambda: [values.blob_value("featuremaps/maps/a", b"a")])
-        writer.submit(3, lambda: writer.flush() or seen.append(len(found(tmp_path))) or [])
+        writer.submit(3, flush_and_look)
     assert seen == [3]
 
 
@@ -356,4 +374,4 @@ def test_nobody_waits_for_a_writer_that_lets_calls_come_in(tmp_path, monkeypatch
 
 def test_a_logdir_that_is_no_path_is_told_by_name():
     with pytest.raises(TypeError, match="logdir is a NoneType"):
-        fm.Writer(None)
+        fm.Writer(None)  # type: ignore[arg-type]  # what the test is about

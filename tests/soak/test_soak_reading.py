@@ -29,9 +29,11 @@ for step in range(10**9):
 
 @pytest.mark.parametrize("load_fast", [True, False], ids=["native", "python"])
 def test_tensorboard_is_asked_for_minutes_while_a_run_is_written(tmp_path, load_fast):
-    asked, seen, flushed = 0, 0, []
+    asked, seen = 0, 0
+    flushed: list[str] = []
     with children.running(WRITER, tmp_path / "run") as process, tensorboard(tmp_path, load_fast=load_fast, reload_interval=1) as server:
-        reader = threading.Thread(target=lambda: flushed.extend(line for line in process.stdout if line.endswith("\n")), daemon=True)
+        lines = children.output_of(process)
+        reader = threading.Thread(target=lambda: flushed.extend(line for line in lines if line.endswith("\n")), daemon=True)
         reader.start()
         server.wait_for_runs(1)
         began = memory(server)

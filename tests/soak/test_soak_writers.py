@@ -9,6 +9,7 @@ import pytest
 from tb_featuremap_plugin.reading.events import EventSource
 from tests.support import children
 from tests.support.killing import assert_all_there, write_until_killed
+from tests.support.known import layers_of
 from tests.support.soaking import MEGABYTE, MONITOR, WRITER, WRITERS, assert_flat, report, size_of, soak
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(7200)]
@@ -27,7 +28,7 @@ def test_a_monitor_of_100_000_logged_steps(tmp_path):
     print(report("Monitor, every step logged", samples))
     assert_flat(samples, 20 * MEGABYTE)
     (run,) = EventSource(tmp_path / "logs").runs()
-    assert len(run.layers.steps) == STEPS + 1
+    assert len(layers_of(run).steps) == STEPS + 1
     assert run.problems == ()
 
 
