@@ -81,7 +81,8 @@ def test_it_is_served_beside_scalars_and_histograms(demo_logdir: Path, load_fast
 def served(server: Server) -> tuple[dict[str, Any], bool]:
     """The answer of `/runs`, and whether all is read: every run with its pictures."""
     runs = server.json(f"{PLUGIN}/runs")
-    return runs, len(runs["runs"]) == len(RUNS) and all(entry["logged_steps"] == len(entry["steps"]) for entry in runs["runs"])
+    read = [entry["pictures"] and entry["logged_steps"] == len(entry["steps"]) for entry in runs["runs"]]
+    return runs, len(read) == len(RUNS) and all(read)
 
 
 def every_route(entry: dict[str, Any]) -> list[str]:
