@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from tb_featuremap_plugin.format import record
 from tb_featuremap_plugin.reading.events import EventSource
+from tb_featuremap_plugin.schema.pictures import FORMAT_VERSION
 from tests.support.format_versions import FORMATS, VERSIONS, contents
 from tests.support.providers import LOADERS, loaded
 
@@ -24,7 +24,7 @@ def assert_contains(found, expected, where: str = "") -> None:
 
 
 def test_the_version_that_is_written_has_its_logdir():
-    assert str(record.FORMAT_VERSION) in VERSIONS
+    assert str(FORMAT_VERSION) in VERSIONS
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -14,11 +14,11 @@ import pytest
 
 from tb_featuremap_plugin.cli.main import main
 from tb_featuremap_plugin.export.answers import address
-from tb_featuremap_plugin.export.page import ANSWERS_ID
 from tb_featuremap_plugin.export.report import NothingToExportError, export
 from tb_featuremap_plugin.format import record
 from tb_featuremap_plugin.reading.events import EventSource
 from tb_featuremap_plugin.schema import tags
+from tb_featuremap_plugin.schema.answers import ANSWERS_ID
 from tb_featuremap_plugin.server import api
 from tests.support import logdirs
 from tests.support.known import known

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -41,7 +42,7 @@ def test_conditions_follow_from_one_rule_after_the_other() -> None:
 
 
 @pytest.mark.parametrize("case", json.loads(golden_cases.CONDITIONS.read_text()), ids=lambda case: str(case["activation"]))
-def test_the_backend_says_of_a_channel_what_the_cases_say(case: dict) -> None:
+def test_the_backend_says_of_a_channel_what_the_cases_say(case: dict[str, Any]) -> None:
     names = tuple(case["statistics"])
     values = np.array([[list(map(float, case["statistics"][name])) for name in names]], np.float32)
     codes = channel_health.conditions(names, values, case["activation"])

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -109,7 +110,7 @@ def test_a_released_version_reads_what_this_one_writes(wheel, tmp_path):
     assert_same(found["runs"], EventSource(logdir))
 
 
-def assert_same(found: dict, source: EventSource) -> None:
+def assert_same(found: dict[str, Any], source: EventSource) -> None:
     """All that the old version knows is what the new one finds: tables by the old one's columns, pictures, losses, layers, rules."""
     runs = {run.name: run for run in source.runs()}
     assert set(found) == set(runs) == {"train/featuremaps", "calls"}

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tb_featuremap_plugin.format import record, run_record
+from tb_featuremap_plugin.schema.answers import ROLES
 from tb_featuremap_plugin.schema.errors import FormatError, NewerVersionError
-from tb_featuremap_plugin.schema.network import ROLES, Layer, Probe, RunRecord
+from tb_featuremap_plugin.schema.network import Layer, Probe, RunRecord
 
 names = st.text(max_size=20)
 name_lists = st.lists(names, max_size=3).map(tuple)

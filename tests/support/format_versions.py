@@ -18,6 +18,7 @@ import tb_featuremap_plugin as fm
 from tb_featuremap_plugin.format import record
 from tb_featuremap_plugin.reading.events import EventSource
 from tb_featuremap_plugin.reading.run import Points, Run, Source, Table
+from tb_featuremap_plugin.schema.pictures import FORMAT_VERSION
 
 FORMATS = Path(__file__).parent.parent / "fixtures" / "formats"
 VERSIONS = sorted(path.name for path in FORMATS.iterdir() if path.is_dir())
@@ -107,7 +108,7 @@ def _call(folder: Path) -> None:
 
 def main() -> int:
     """Writes the folder of this format version, if there is none yet."""
-    folder = FORMATS / str(record.FORMAT_VERSION)
+    folder = FORMATS / str(FORMAT_VERSION)
     if folder.exists() and "--before-release" not in sys.argv:
         print(f"{folder} exists; a released format is never written again")
         return 1

@@ -123,7 +123,7 @@ def _extent(values: np.ndarray) -> list[float] | None:
     return [float(finite.min()), float(finite.max())] if len(finite) else None
 
 
-def _word(value: np.float32) -> float | str:
+def _word(value: np.float32 | float) -> float | str:
     return float(value) if np.isfinite(value) else str(value)
 
 
