@@ -20,9 +20,9 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 
 from tb_featuremap_plugin.arrays import tensors
 from tb_featuremap_plugin.arrays.snapshot_pool import SnapshotPool
+from tb_featuremap_plugin.format import remote
 from tb_featuremap_plugin.format.values import Value, encoded
 from tb_featuremap_plugin.images.options import FilterKeywords, FilterOptions, MapKeywords, MapOptions
-from tb_featuremap_plugin.recording import storage
 from tb_featuremap_plugin.recording.background import Background
 from tb_featuremap_plugin.recording.eventlog import EventLog
 from tb_featuremap_plugin.recording.keywords import options_of, takes
@@ -71,7 +71,7 @@ class Writer:
         if not isinstance(logdir, (str, os.PathLike)):
             raise TypeError(f"logdir is a {type(logdir).__name__}; allowed are strings and path objects")
         path = os.fspath(logdir)
-        self.logdir = path if storage.is_remote(path) else str(Path(path).absolute())
+        self.logdir = path if remote.is_remote(path) else str(Path(path).absolute())
         self.dropped = 0
         self.failed = 0
         self._strict = strict

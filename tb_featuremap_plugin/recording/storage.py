@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import importlib
-import importlib.util
 import os
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from tb_featuremap_plugin.format import remote
 from tb_featuremap_plugin.recording import locks
 
 _COARSE_SECONDS = 0.02
@@ -140,20 +138,15 @@ class RemoteAppender:
         """Connections cannot be shared: nothing is done with it."""
 
 
-def is_remote(path: str) -> bool:
-    """Whether a path names a scheme, such as `gs://bucket/run`."""
-    return "://" in path
-
-
 def join(folder: str, name: str) -> str:
     """The path of something in a folder, local or remote."""
-    return f"{folder.rstrip('/')}/{name}" if is_remote(folder) else str(Path(folder) / name)
+    return f"{folder.rstrip('/')}/{name}" if remote.is_remote(folder) else str(Path(folder) / name)
 
 
 def list_names(folder: str) -> Sequence[str]:
     """Names of what stands in a folder; none if there is no such folder."""
-    if is_remote(folder):
-        return _remote(folder).list_names(folder)
+    if remote.is_remote(folder):
+        return remote.file_system(folder).list_names(folder)
     try:
         return os.listdir(folder)  # noqa: PTH208 - names, for thousands of files too
     except FileNotFoundError:
@@ -166,8 +159,8 @@ def open_appender(folder: str, name: str) -> Appender:
     Raises:
         OSError: the storage refuses.
     """
-    if is_remote(folder):
-        return _remote(folder).open_appender(folder, name)
+    if remote.is_remote(folder):
+        return RemoteAppender(remote.file_system(folder).open_writer(folder, name))
     Path(folder).mkdir(parents=True, exist_ok=True)
     return LocalAppender(join(folder, name))
 
@@ -179,7 +172,7 @@ def locked(folder: str) -> Iterator[None]:
     Raises:
         OSError: the storage refuses to make the folder.
     """
-    if is_remote(folder):
+    if remote.is_remote(folder):
         yield
         return
     Path(folder).mkdir(parents=True, exist_ok=True)
@@ -189,7 +182,7 @@ def locked(folder: str) -> Iterator[None]:
 
 def is_written(folder: str, name: str) -> bool:
     """Whether a living writer has a local file open; False where that cannot be told."""
-    if is_remote(folder):
+    if remote.is_remote(folder):
         return False
     try:
         descriptor = os.open(join(folder, name), os.O_RDONLY)
@@ -203,7 +196,7 @@ def is_written(folder: str, name: str) -> bool:
 
 def seconds_between(folder: str, earlier: str, later: str) -> float | None:
     """How long after one local file another was written to, by the file system's own clock; None where that cannot be told."""
-    if is_remote(folder):
+    if remote.is_remote(folder):
         return None
     try:
         return Path(folder, later).stat().st_mtime - Path(folder, earlier).stat().st_mtime
@@ -215,56 +208,3 @@ def clock_tick() -> float:
     """Seconds by which a local file's time may lag behind."""
     coarse = getattr(time, "CLOCK_REALTIME_COARSE", None)
     return _COARSE_SECONDS if coarse is None else time.clock_getres(coarse)
-
-
-class _Gfile:
-    """TensorFlow's file systems."""
-
-    def __init__(self, gfile: Any) -> None:
-        self._gfile = gfile
-
-    def list_names(self, folder: str) -> Sequence[str]:
-        if not self._gfile.exists(folder):
-            return []
-        return [name.rstrip("/") for name in self._gfile.listdir(folder)]
-
-    def open_appender(self, folder: str, name: str) -> Appender:
-        self._gfile.makedirs(folder)
-        return RemoteAppender(self._gfile.GFile(join(folder, name), "wb"))
-
-
-class _Fsspec:
-    """Any file system that fsspec knows."""
-
-    def __init__(self, fsspec: Any) -> None:
-        self._fsspec = fsspec
-
-    def list_names(self, folder: str) -> Sequence[str]:
-        system, path = self._fsspec.core.url_to_fs(folder)
-        if not system.exists(path):
-            return []
-        return [entry.rstrip("/").rsplit("/", 1)[-1] for entry in system.ls(path, detail=False)]
-
-    def open_appender(self, folder: str, name: str) -> Appender:
-        system, path = self._fsspec.core.url_to_fs(folder)
-        system.makedirs(path, exist_ok=True)
-        return RemoteAppender(system.open(f"{path.rstrip('/')}/{name}", "wb"))
-
-
-def _remote(path: str) -> _Gfile | _Fsspec:
-    scheme = path.partition("://")[0]
-    gfile = _gfile(scheme)
-    if gfile is not None:
-        return _Gfile(gfile)
-    if importlib.util.find_spec("fsspec") is not None:
-        return _Fsspec(importlib.import_module("fsspec"))
-    raise OSError(f"logdir {path!r} is remote: install fsspec with its {scheme} support, or a TensorFlow that knows {scheme}://")
-
-
-def _gfile(scheme: str) -> Any:
-    """TensorFlow's gfile, if TensorFlow is there and knows the scheme; None otherwise."""
-    if importlib.util.find_spec("tensorflow") is None and "tensorflow" not in sys.modules:
-        return None
-    gfile = importlib.import_module("tensorflow").io.gfile
-    known = {entry.decode() if isinstance(entry, bytes) else entry for entry in gfile.get_registered_schemes()}
-    return gfile if scheme in known else None
