@@ -12,8 +12,9 @@ from tensorboard.compat.proto.event_pb2 import Event
 
 from tb_featuremap_plugin.format import eventfile
 from tb_featuremap_plugin.format.values import blob_value, table_value
-from tb_featuremap_plugin.reading import event_records, run_reader
-from tb_featuremap_plugin.reading.event_records import find_runs, read_records
+from tb_featuremap_plugin.reading import run_reader, stored_files
+from tb_featuremap_plugin.reading.event_records import read_records
+from tb_featuremap_plugin.reading.places import find_runs
 from tb_featuremap_plugin.reading.plain_events import PICTURE_HEADS, Pattern, TableHeads, find_tags, form_of, read_head, read_values
 from tb_featuremap_plugin.reading.run_reader import RunReader
 from tb_featuremap_plugin.schema import tags
@@ -158,7 +159,7 @@ def test_records_are_found_however_the_blocks_fall(tmp_path, monkeypatch, block_
         log.path.write_bytes(mutating.mutated(data, luck) if number else data)
         expected, problems = records_and_damage(log.path)
         with monkeypatch.context() as context:
-            context.setattr(event_records, "_BLOCK_BYTES", block_bytes)
+            context.setattr(stored_files, "_BLOCK_BYTES", block_bytes)
             assert records_and_damage(log.path) == (expected, problems)
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tb_featuremap_plugin.cli.logdirs import add_logdir
 from tb_featuremap_plugin.reading.printable import printable
 from tb_featuremap_plugin.schema.answers import SEVERITIES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from tb_featuremap_plugin.diagnosis import Diagnosis
     from tb_featuremap_plugin.reading.run import Run
@@ -26,7 +27,7 @@ def add_parser(subparsers: Any) -> None:
         description="Prints the findings and verdicts that the tab shows. Exit status: 0; with --fail-on, 1 if something at or above that "
         "severity was found; 2 if the logdir cannot be read.",
     )
-    parser.add_argument("logdir", type=Path, metavar="LOGDIR")
+    add_logdir(parser)
     parser.add_argument("--format", choices=("text", "json"), default="text", help="text to read, or one JSON object (default: text)")
     parser.add_argument(
         "--fail-on", choices=SEVERITIES, metavar="SEVERITY", help=f"exit with 1 from this severity on: {', '.join(SEVERITIES)}"
@@ -56,7 +57,7 @@ def _diagnosed(run: Run) -> tuple[list[str], Diagnosis]:
     return [f"run {run.title}: {problem.tag}: {problem.message}" for problem in run.problems], diagnose(run)
 
 
-def _warn(logdir: Path, problems: Sequence[str], *, empty: bool) -> None:
+def _warn(logdir: str | Path, problems: Sequence[str], *, empty: bool) -> None:
     if empty:
         print(f"No run in {logdir} holds anything to diagnose; `tb-featuremap doctor {logdir}` says why.", file=sys.stderr)
     for problem in problems:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tb_featuremap_plugin.cli.logdirs import add_logdir
 from tb_featuremap_plugin.reading.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tb_featuremap_plugin.cli.terminal import Terminal
     from tb_featuremap_plugin.doctor import Checkup, Remark, RunCheckup
@@ -24,7 +25,7 @@ def add_parser(subparsers: Any) -> None:
         help="say why the tab is empty or thin",
         description="Says what a logdir holds, what of it was dropped, sampled away, damaged or newer, and what to do.",
     )
-    parser.add_argument("logdir", type=Path, metavar="LOGDIR")
+    add_logdir(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -41,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _lines(checkup: Checkup, logdir: Path, terminal: Terminal) -> Iterator[str]:
+def _lines(checkup: Checkup, logdir: str | Path, terminal: Terminal) -> Iterator[str]:
     yield from _section("This installation", checkup.installation, terminal)
     ours = sum(run.is_ours for run in checkup.runs)
     yield f"\n{logdir}: {len(checkup.runs)} runs, {ours} of them with something for this tab"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
+from tb_featuremap_plugin.cli.logdirs import add_logdir, output
 from tb_featuremap_plugin.cli.sizes import megabytes, print_notes, reason, summary
 
 
@@ -17,8 +17,8 @@ def add_parser(subparsers: Any) -> None:
         description="Writes the dashboard into one self-contained page, which opens from disk with no server and no network. "
         "Numbers are kept whole; pictures are those of the steps asked for, or of an even spread of as many as fit.",
     )
-    parser.add_argument("logdir", type=Path, metavar="LOGDIR")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="HTML", help="the file to write")
+    add_logdir(parser)
+    parser.add_argument("-o", "--output", type=output, required=True, metavar="HTML", help="the file to write")
     parser.add_argument("--run", action="append", default=[], help="only this run; may be repeated (default: all)")
     parser.add_argument("--step", type=int, action="append", default=[], help="only pictures of this step; may be repeated")
     parser.add_argument("--max-mb", type=megabytes, default=megabytes("25"), metavar="MB", help="size to fill with steps (default: 25)")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tb_featuremap_plugin.cli.logdirs import add_logdir, output
 from tb_featuremap_plugin.cli.sizes import megabytes, print_notes, reason, summary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from tb_featuremap_plugin.reading.places import Place
 
 
 def add_parser(subparsers: Any) -> None:
@@ -20,8 +22,8 @@ def add_parser(subparsers: Any) -> None:
         description="Writes a logdir into a zip of a bounded size. Numbers are kept whole; of maps and filters, the first and the last "
         "step, the steps where findings begin, and an even spread between. What was left out is said in the runs and in PACKED.txt.",
     )
-    parser.add_argument("logdir", type=Path, metavar="LOGDIR")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="ZIP", help="the file to write")
+    add_logdir(parser)
+    parser.add_argument("-o", "--output", type=output, required=True, metavar="ZIP", help="the file to write")
     parser.add_argument("--max-mb", type=megabytes, default=megabytes("25"), metavar="MB", help="size of the zip at most (default: 25)")
 
 
@@ -29,9 +31,11 @@ def run(arguments: argparse.Namespace) -> int:
     """Packs; the exit status is 0."""
     from tb_featuremap_plugin.cli.main import UsageError
     from tb_featuremap_plugin.export.pack import TooSmallError, pack
+    from tb_featuremap_plugin.reading.places import open_place
 
     try:
-        packed = pack(arguments.logdir, arguments.output, arguments.max_mb, _key_steps(arguments.logdir))
+        logdir = open_place(arguments.logdir)
+        packed = pack(logdir, arguments.output, arguments.max_mb, _key_steps(logdir))
     except (OSError, TooSmallError) as error:
         raise UsageError(reason(error, arguments.logdir)) from error
     print(summary(arguments.output, packed.size, len(packed.notes)))
@@ -39,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _key_steps(logdir: Path) -> Mapping[str, Sequence[int]]:
+def _key_steps(logdir: Place) -> Mapping[str, Sequence[int]]:
     from tb_featuremap_plugin.export.key_steps import key_steps
     from tb_featuremap_plugin.reading.events import EventSource
 

@@ -28,7 +28,7 @@ def megabytes(text: str) -> int:
     return int(number * MEGABYTE)
 
 
-def reason(error: Exception, logdir: Path) -> str:
+def reason(error: Exception, logdir: str | Path) -> str:
     """Why a command cannot be carried out, in a line."""
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename or logdir}: {error.strerror}"

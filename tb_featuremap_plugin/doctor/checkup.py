@@ -12,9 +12,10 @@ from tb_featuremap_plugin.doctor import remarks
 from tb_featuremap_plugin.doctor.remarks import Remark
 from tb_featuremap_plugin.doctor.scan import FileScan, scan
 from tb_featuremap_plugin.reading import assemble
-from tb_featuremap_plugin.reading.event_records import RunFiles, find_runs
 from tb_featuremap_plugin.reading.events import EventSource
+from tb_featuremap_plugin.reading.places import Where, open_place
 from tb_featuremap_plugin.reading.run import Run, Table
+from tb_featuremap_plugin.reading.stored_files import RunFiles
 from tb_featuremap_plugin.server.loader import SAMPLES
 
 _ENTRY_POINTS = "tensorboard_plugins"
@@ -51,16 +52,17 @@ class Checkup:
     runs: tuple[RunCheckup, ...]
 
 
-def check_up(logdir: Path) -> Checkup:
-    """Looks at everything below a folder.
+def check_up(logdir: Where) -> Checkup:
+    """Looks at everything below a folder, in a zip or behind a URL.
 
     Raises:
-        OSError: the folder cannot be read.
+        OSError: it cannot be read; `strerror` says why.
     """
-    found = find_runs(logdir)
+    place = open_place(logdir)
+    found = place.runs()
     if not found:
-        return Checkup(tuple(_installation()), (remarks.on_empty_logdir(logdir),), ())
-    source = EventSource(logdir)
+        return Checkup(tuple(_installation()), (remarks.on_empty_logdir(place),), ())
+    source = EventSource(place)
     ours = {run.name: run for run in source.runs()}
     ordered = sorted(found, key=lambda files: assemble.run_order(files.name))
     return Checkup(tuple(_installation()), (), tuple(_check_run(files, ours.get(files.name)) for files in ordered))

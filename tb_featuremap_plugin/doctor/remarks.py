@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice, pairwise
-from pathlib import Path
+from itertools import pairwise
 
 import numpy as np
 
 from tb_featuremap_plugin.doctor.scan import OURS, FileScan
+from tb_featuremap_plugin.reading.places import Place
 from tb_featuremap_plugin.reading.run import Run
 
 OK, NOTE, WARNING, ERROR = "ok", "note", "warning", "error"
 
 _SHOWN = 3
-_LOOKED_AT = 1000
 _EXAMPLE = "with fm.Monitor(logdir) as monitor: monitor.log(step, activations=..., weights=...)"
 
 
@@ -34,10 +33,9 @@ class Remark:
     advice: str = ""
 
 
-def on_empty_logdir(logdir: Path) -> Remark:
-    """There is no event file anywhere below the folder."""
-    others = sum(1 for path in islice(logdir.rglob("*"), _LOOKED_AT) if path.is_file())
-    what = "it is empty" if others == 0 else "it holds other files only"
+def on_empty_logdir(logdir: Place) -> Remark:
+    """There is no event file anywhere in it."""
+    what = "it holds other files only" if logdir.has_files() else "it is empty"
     return Remark(
         ERROR,
         f"No event file lies in or below {logdir}: {what}. Event files have `tfevents` in their names.",
@@ -82,17 +80,16 @@ def _on_damage(scan: FileScan) -> Iterator[Remark]:
         more = f" (and {rest:,} more)" if rest else ""
         yield Remark(
             ERROR,
-            f"{scan.path.name} is damaged: {first}{more}.",
+            f"{scan.name} is damaged: {first}{more}.",
             "Copy the file again from where it was written; whole records were read",
         )
     elif scan.unread:
         yield Remark(
             NOTE,
-            f"{scan.path.name} ends within a record ({scan.unread:,} bytes): it is being written right now, or the program was "
-            "stopped there.",
+            f"{scan.name} ends within a record ({scan.unread:,} bytes): it is being written right now, or the program was stopped there.",
         )
     elif scan.size == 0:
-        yield Remark(WARNING, f"{scan.path.name} is empty.", "The program ended before anything was flushed, or the disk is full")
+        yield Remark(WARNING, f"{scan.name} is empty.", "The program ended before anything was flushed, or the disk is full")
 
 
 def _on_writers(ours: Sequence[FileScan]) -> Iterator[Remark]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from google.protobuf.message import DecodeError
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
 
 from tb_featuremap_plugin.reading.event_records import read_records
+from tb_featuremap_plugin.reading.stored_files import StoredFile
 from tb_featuremap_plugin.schema import tags
 
 OURS = (tags.PLUGIN_NAME, tags.STATS_PLUGIN_NAME)
@@ -27,7 +27,7 @@ class FileScan:
     """What one event file holds.
 
     Attributes:
-        path: where it lies.
+        name: its name.
         size: bytes.
         events: whole events with a right checksum.
         series: tags by the name of the plugin that they belong to.
@@ -38,7 +38,7 @@ class FileScan:
         unread: bytes after the last whole record.
     """
 
-    path: Path
+    name: str
     size: int
     events: int = 0
     series: dict[str, set[str]] = field(default_factory=dict)
@@ -55,21 +55,22 @@ class FileScan:
         return bool(self.points)
 
 
-def scan(files: Iterable[Path]) -> list[FileScan]:
+def scan(files: Iterable[StoredFile]) -> list[FileScan]:
     """Surveys the files of one run, in their order; a tag's plugin is named in its first event only."""
     plugins: dict[str, str] = {}
-    return [_Scanner(path, plugins).scan() for path in files]
+    return [_Scanner(file, plugins).scan() for file in files]
 
 
 class _Scanner:
-    def __init__(self, path: Path, plugins: dict[str, str]) -> None:
-        self._found = FileScan(path, path.stat().st_size)
+    def __init__(self, file: StoredFile, plugins: dict[str, str]) -> None:
+        self._file = file
+        self._found = FileScan(file.name, file.size())
         self._plugins = plugins
         self._steps: dict[str, int] = {}
 
     def scan(self) -> FileScan:
         end = 0
-        for record in read_records(self._found.path, self._found.damage.append):
+        for record in read_records(self._file, self._found.damage.append):
             end = record.offset + len(record.payload) + _RECORD_OVERHEAD
             try:
                 self._event(Event.FromString(record.payload))

@@ -6,13 +6,13 @@ import zlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from tensorboard.compat.proto.event_pb2 import Event
 
 from tb_featuremap_plugin.export.parts import Classifier, Part, parse
 from tb_featuremap_plugin.export.plan import Weights
-from tb_featuremap_plugin.reading.event_records import RunFiles, read_records
+from tb_featuremap_plugin.reading.event_records import read_records
+from tb_featuremap_plugin.reading.stored_files import RunFiles, StoredFile
 from tb_featuremap_plugin.schema import tags
 
 _WHOLE = (Part.NUMBERS, Part.RECORD)
@@ -44,7 +44,7 @@ class RunContents:
     """
 
     name: str
-    files: Sequence[tuple[Path, int]]
+    files: Sequence[tuple[StoredFile, int]]
     numbers: int
     weights: Weights
     others: int
@@ -61,7 +61,7 @@ class RunContents:
 def contents_of_run(run: RunFiles) -> RunContents:
     """Reads every event of a run once."""
     reader = _ContentsReader()
-    files = [(path, reader.read(number, path)) for number, path in enumerate(run.files)]
+    files = [(stored, reader.read(number, stored)) for number, stored in enumerate(run.files)]
     return reader.contents(run.name, files)
 
 
@@ -75,9 +75,9 @@ class _ContentsReader:
         self._last: Place | None = None
         self._damages = 0
 
-    def read(self, file: int, path: Path) -> int:
+    def read(self, file: int, event_file: StoredFile) -> int:
         end = 0
-        for stored in read_records(path, self._note_damage):
+        for stored in read_records(event_file, self._note_damage):
             end = stored.offset + 1
             event = parse(stored.payload)
             if event is None:
@@ -86,7 +86,7 @@ class _ContentsReader:
                 self._add(event, Place(file, stored.offset, event.step, event.wall_time), stored.payload)
         return end
 
-    def contents(self, name: str, files: Sequence[tuple[Path, int]]) -> RunContents:
+    def contents(self, name: str, files: Sequence[tuple[StoredFile, int]]) -> RunContents:
         self._numbers += len(self._deflater.flush())
         return RunContents(
             name=name,

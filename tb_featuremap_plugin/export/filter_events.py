@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Set
 from dataclasses import dataclass
-from pathlib import Path
 
 from tensorboard.compat.proto.event_pb2 import Event
 
 from tb_featuremap_plugin.export.parts import Classifier, Part, parse
 from tb_featuremap_plugin.format.values import blob_value, summary
 from tb_featuremap_plugin.reading.event_records import read_records
+from tb_featuremap_plugin.reading.stored_files import StoredFile
 from tb_featuremap_plugin.schema import tags
 
 
@@ -37,16 +37,16 @@ class Kept:
         return self.others or part is not Part.OTHERS
 
 
-def filtered(path: Path, end: int, kept: Kept, classifier: Classifier) -> Iterator[tuple[int, bytes]]:
+def filtered(file: StoredFile, end: int, kept: Kept, classifier: Classifier) -> Iterator[tuple[int, bytes]]:
     """The events that are left of those that begin before the offset `end`, each with its own offset.
 
     Args:
-        path: the event file.
+        file: the event file.
         end: where to stop: the file may have grown since it was scanned.
         kept: what is kept.
         classifier: of the run, which has seen its files before this one.
     """
-    for stored in read_records(path):
+    for stored in read_records(file):
         if stored.offset >= end:
             return
         event = parse(stored.payload)

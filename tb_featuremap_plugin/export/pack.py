@@ -6,7 +6,7 @@ import os
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from tb_featuremap_plugin.export import filter_events
 from tb_featuremap_plugin.export.archive import Archive
@@ -16,7 +16,7 @@ from tb_featuremap_plugin.export.parts import Classifier
 from tb_featuremap_plugin.export.plan import Plan, describe_steps, everything, plan, total
 from tb_featuremap_plugin.export.step_selection import choices, merged
 from tb_featuremap_plugin.format import eventfile, run_record
-from tb_featuremap_plugin.reading.event_records import find_runs
+from tb_featuremap_plugin.reading.places import Where, find_runs
 from tb_featuremap_plugin.reading.printable import printable
 from tb_featuremap_plugin.schema.errors import FormatError
 from tb_featuremap_plugin.schema.network import RunRecord
@@ -52,7 +52,7 @@ class Packed:
     notes: Notes
 
 
-def pack(logdir: Path, output: Path, max_bytes: int, key_steps: KeySteps) -> Packed:
+def pack(logdir: Where, output: Path, max_bytes: int, key_steps: KeySteps) -> Packed:
     """Writes `logdir` into the zip `output`, in at most `max_bytes`.
 
     If everything fits, everything is kept, byte for byte. If not, what other plugins drew is left out, and maps and filters are kept
@@ -60,13 +60,14 @@ def pack(logdir: Path, output: Path, max_bytes: int, key_steps: KeySteps) -> Pac
     that is kept keeps its bytes, but for the run record, which says what was left out.
 
     Args:
-        logdir: a folder on this machine.
+        logdir: the path of a folder or of a zip file, a URL, or a place that is open already.
         output: is replaced once the new one is complete.
         max_bytes: bytes that the zip may have.
         key_steps: by run, steps at which something begins.
 
     Raises:
-        FileNotFoundError: there is no such folder, or no event file in it.
+        FileNotFoundError: there is nothing of that name, or no event file in it.
+        OSError: it cannot be read, or `output` cannot be written.
         TooSmallError: the numbers alone, which are kept whole, take more than `max_bytes`.
     """
     runs = [contents_of_run(run) for run in find_runs(logdir)]
@@ -132,9 +133,9 @@ def _write(path: Path, runs: Sequence[RunContents], chosen: Plan, others: bool, 
 def _write_run(archive: Archive, contents: RunContents, kept: Kept, notes: Sequence[str]) -> None:
     classifier = Classifier()
     note = _record_with(contents, notes)
-    for number, (path, end) in enumerate(contents.files):
-        events = filter_events.filtered(path, end, kept, classifier)
-        archive.write([*Path(contents.name).parts, path.name], map(eventfile.frame, _with_note(events, number, note)))
+    for number, (file, end) in enumerate(contents.files):
+        events = filter_events.filtered(file, end, kept, classifier)
+        archive.write([*PurePosixPath(contents.name).parts, file.name], map(eventfile.frame, _with_note(events, number, note)))
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Event files as they lie on disk: which there are, and the records in them. Nothing here knows what an event means."""
+"""The records in an event file. Nothing here knows what an event means."""
 
 from __future__ import annotations
 
@@ -6,32 +6,22 @@ import os
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from io import FileIO
+from io import RawIOBase
 from pathlib import Path
 
 from tb_featuremap_plugin.format import eventfile
+from tb_featuremap_plugin.reading.stored_files import LocalFile, StoredFile
 from tb_featuremap_plugin.schema import limits
 
 _HEAD = struct.Struct("<QI")
 _CHECKSUM = struct.Struct("<I")
 _FRAME_BYTES = _HEAD.size + _CHECKSUM.size
-_MARK = "tfevents"
-_BLOCK_BYTES = 2**20
-"""Read at once: enough for the calls to cost nothing, and little enough to stay in a core's cache until it has been looked at."""
 
 OnDamage = Callable[[str], None]
 
 
 def _ignore(message: str) -> None:
     """Takes what could not be read, where nobody asks."""
-
-
-@dataclass(frozen=True)
-class RunFiles:
-    """A run: the folder below the logdir, as TensorBoard names it, and its event files in the order in which they are read."""
-
-    name: str
-    files: Sequence[Path]
 
 
 @dataclass(frozen=True)
@@ -61,67 +51,50 @@ class Block:
         return self.offset + begin - _HEAD.size
 
 
-def find_runs(logdir: Path) -> list[RunFiles]:
-    """Every folder with event files; each folder once, even if links lead to it in circles.
-
-    Raises:
-        FileNotFoundError: there is no such folder.
-        NotADirectoryError: it is a file.
-    """
-    os.scandir(logdir).close()
-    runs = []
-    visited: set[Path] = set()
-    for folder, below, files in os.walk(logdir, followlinks=True):
-        real = Path(folder).resolve()
-        if real in visited:
-            below.clear()
-            continue
-        visited.add(real)
-        below.sort()
-        found = sorted(Path(folder) / name for name in files if _MARK in name)
-        if found:
-            runs.append(RunFiles(Path(folder).relative_to(logdir).as_posix(), found))
-    return runs
-
-
-def read_blocks(path: Path, on_damage: OnDamage = _ignore) -> Iterator[Block]:
+def read_blocks(file: StoredFile | Path, on_damage: OnDamage = _ignore) -> Iterator[Block]:
     """The records of a file whose checksums are right, many at a time. A record that is cut off ends the file: it may be being written.
 
     Args:
-        path: the event file.
+        file: the event file, or the path of a local one.
         on_damage: called with a sentence for each thing that could not be read.
     """
+    stored = _stored(file)
     try:
-        with path.open("rb", buffering=0) as file:
-            yield from _blocks(file, 0, _BLOCK_BYTES, on_damage)
+        with stored.open() as opened:
+            yield from _blocks(opened, 0, stored.block_bytes, on_damage)
     except OSError as error:
-        on_damage(f"{path.name} could not be read: {error.strerror or error}")
+        on_damage(f"{stored.name} could not be read: {error.strerror or error}")
 
 
-def read_records(path: Path, on_damage: OnDamage = _ignore) -> Iterator[StoredRecord]:
+def read_records(file: StoredFile | Path, on_damage: OnDamage = _ignore) -> Iterator[StoredRecord]:
     """The same, one by one."""
-    for block in read_blocks(path, on_damage):
+    for block in read_blocks(file, on_damage):
         for begin, end in block.payloads:
             yield StoredRecord(block.record_at(begin), block.data[begin:end])
 
 
-def read_record(path: Path, offset: int) -> bytes:
+def read_record(file: StoredFile | Path, offset: int) -> bytes:
     """One record's bytes.
 
     Raises:
         OSError: the file cannot be read (any more).
         LookupError: no whole record begins there (any more).
     """
-    with path.open("rb", buffering=0) as file:
-        for block in _blocks(file, offset, _HEAD.size, _ignore):
+    stored = _stored(file)
+    with stored.open() as opened:
+        for block in _blocks(opened, offset, _HEAD.size, _ignore):
             begin, end = block.payloads[0]
             if block.record_at(begin) == offset:
                 return block.data[begin:end]
             break
-    raise LookupError(f"{path.name} has no record at {offset}")
+    raise LookupError(f"{stored.name} has no record at {offset}")
 
 
-def _blocks(file: FileIO, at: int, block_bytes: int, on_damage: OnDamage) -> Iterator[Block]:
+def _stored(file: StoredFile | Path) -> StoredFile:
+    return LocalFile(file) if isinstance(file, Path) else file
+
+
+def _blocks(file: RawIOBase, at: int, block_bytes: int, on_damage: OnDamage) -> Iterator[Block]:
     """Blocks of at least one sound record each, from the record at `at` on."""
     needed = 0
     while True:
@@ -129,7 +102,7 @@ def _blocks(file: FileIO, at: int, block_bytes: int, on_damage: OnDamage) -> Ite
         if found.payloads:
             yield Block(at, found.data, found.payloads)
         at += found.used
-        if found.is_damaged or (found.used == 0 and found.cut <= needed) or at + found.cut > os.fstat(file.fileno()).st_size:
+        if found.is_damaged or (found.used == 0 and found.cut <= needed) or at + found.cut > file.seek(0, os.SEEK_END):
             return
         needed = found.cut
         if needed > _FRAME_BYTES + limits.MAX_EVENT_BYTES:
@@ -137,9 +110,9 @@ def _blocks(file: FileIO, at: int, block_bytes: int, on_damage: OnDamage) -> Ite
             at, needed = at + needed, 0
 
 
-def _read(file: FileIO, at: int, size: int) -> bytes:
+def _read(file: RawIOBase, at: int, size: int) -> bytes:
     """Up to that many of the bytes that the file holds by now."""
-    missing = min(size, os.fstat(file.fileno()).st_size - at)
+    missing = min(size, file.seek(0, os.SEEK_END) - at)
     parts = []
     file.seek(at)
     while missing > 0 and (part := file.read(missing)):

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import TypeVar
 
 from tb_featuremap_plugin.reading import assemble
-from tb_featuremap_plugin.reading.event_records import find_runs
+from tb_featuremap_plugin.reading.places import Where, find_runs
 from tb_featuremap_plugin.reading.run import MissingError, Outline, Points, Run
 from tb_featuremap_plugin.reading.run_reader import RunReader
 from tb_featuremap_plugin.schema import tags
@@ -16,18 +15,19 @@ T = TypeVar("T")
 
 
 class EventSource:
-    """A `series.Source` over the event files below a folder, as they are when it is made.
+    """A `series.Source` over the event files below a folder, in a zip or behind a URL, as they are when it is made.
 
     Args:
-        logdir: a folder on this machine.
+        logdir: the path of a folder or of a zip file, a URL, or a place that is open already.
 
     Raises:
-        FileNotFoundError: there is no such folder.
-        NotADirectoryError: it is a file.
+        FileNotFoundError: there is nothing of that name.
+        NotADirectoryError: it is a file, and no zip.
+        OSError: it cannot be read, or is a zip that is not read; `strerror` says why.
     """
 
-    def __init__(self, logdir: str | Path) -> None:
-        readers = [RunReader(files) for files in find_runs(Path(logdir))]
+    def __init__(self, logdir: Where) -> None:
+        readers = [RunReader(files) for files in find_runs(logdir)]
         self._readers = {reader.name: reader for reader in sorted(readers, key=lambda reader: assemble.run_order(reader.name))}
         self._outlines: list[Outline] | None = None
         self._last: Run | None = None

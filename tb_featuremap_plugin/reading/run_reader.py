@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from pathlib import Path
 
 import numpy as np
 from google.protobuf.message import DecodeError
@@ -11,12 +10,13 @@ from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
 
 from tb_featuremap_plugin.reading import assemble
-from tb_featuremap_plugin.reading.event_records import Block, RunFiles, read_blocks, read_record
+from tb_featuremap_plugin.reading.event_records import Block, read_blocks, read_record
 from tb_featuremap_plugin.reading.event_values import OURS, SCALARS, content, is_read, known_metadata
 from tb_featuremap_plugin.reading.plain_events import PICTURE_HEADS, Pattern, find_tags, form_of, read_head, read_values
 from tb_featuremap_plugin.reading.raw_series import Problems, RawRun, RawSeries
 from tb_featuremap_plugin.reading.run import Points
 from tb_featuremap_plugin.reading.run_series import Events, Layout, Series, Times, point
+from tb_featuremap_plugin.reading.stored_files import RunFiles, StoredFile
 from tb_featuremap_plugin.schema import tags
 
 
@@ -33,8 +33,8 @@ class RunReader:
         self._events = Events()
         self._problems = Problems(run.name)
         self._started = False
-        for number, path in enumerate(run.files):
-            self._read(number, path)
+        for number, stored in enumerate(run.files):
+            self._read(number, stored)
         self._gather()
 
     @property
@@ -78,8 +78,8 @@ class RunReader:
         values = None if series.plugin == tags.PLUGIN_NAME else [value for value in series.values if isinstance(value, np.ndarray)]
         return RawSeries(series.content, *self._events.times_of(series.points, known), values)
 
-    def _read(self, file: int, path: Path) -> None:
-        for block in read_blocks(path, lambda message: self._problems.add("", f"{path.name}: {message}")):
+    def _read(self, file: int, stored: StoredFile) -> None:
+        for block in read_blocks(stored, lambda message: self._problems.add("", f"{stored.name}: {message}")):
             for begin, end in block.payloads:
                 if not self._take_plain(block, begin, end, file):
                     self._take(block, begin, end, file)

@@ -53,3 +53,15 @@ MAX_BATCH_PARTS = 64
 
 MAX_BATCH_BYTES = 32 * 2**20
 """Answers in one response, together. Nothing of it is shown before all of it has come; a larger answer is fetched alone."""
+
+MAX_ZIP_DIRECTORY_BYTES = 8 * 2**20
+"""The list of a zip's members, which is read whole: 70,000 event files with names of 70 characters."""
+
+MAX_ZIP_RATIO = 100
+"""Inflated bytes of a zip's event files for each byte of the zip. Real ones have 1 to 20; deflate itself reaches 1,032."""
+
+MAX_ZIP_SMALL_BYTES = 64 * 2**20
+"""Inflated bytes that are read at any ratio: they cost seconds, and numbers that never change deflate well."""
+
+MAX_ZIP_INFLATED_BYTES = 4 * 2**30
+"""Inflated bytes of a zip's event files, which pass through the temporary folder. What is larger is unpacked first."""

@@ -1,0 +1,127 @@
+"""Where event files lie: a folder of this machine, a zip file, or a URL. Whoever reads them need not know which."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Protocol
+
+from tb_featuremap_plugin.format import remote
+from tb_featuremap_plugin.reading.stored_files import LocalFile, RemoteFile, RunFiles, StoredFile, in_order, is_event_file
+
+_LOOKED_AT = 1000
+
+
+class Place(Protocol):
+    """What stands for a logdir. Its text is what a user calls it."""
+
+    def runs(self) -> list[RunFiles]:
+        """Every folder with event files; each folder once.
+
+        Raises:
+            OSError: it is not there or cannot be read; `strerror` says why.
+        """
+
+    def has_files(self) -> bool:
+        """Whether any file lies there, of whatever kind.
+
+        Raises:
+            OSError: the same.
+        """
+
+
+Where = str | Path | Place
+"""A path, a URL (a string: a Path is always local), or a place that is open already."""
+
+
+def is_url(text: str) -> bool:
+    """Whether a text is a URL; drives of Windows are not."""
+    return remote.is_remote(text)
+
+
+def open_place(where: Where) -> Place:
+    """The place that a path or a URL means.
+
+    Raises:
+        OSError: it is a URL at which nothing can be found; `strerror` says why.
+    """
+    if isinstance(where, str) and is_url(where):
+        return RemoteFolder(where) if remote.is_folder(where) else _zip(RemoteFile(where))
+    if not isinstance(where, str | Path):
+        return where
+    path = Path(where)
+    return _zip(LocalFile(path)) if path.is_file() else LocalFolder(path)
+
+
+def find_runs(where: Where) -> list[RunFiles]:
+    """Every folder with event files below a place.
+
+    Raises:
+        FileNotFoundError: there is no such place.
+        NotADirectoryError: it is a file, and no zip.
+        OSError: it cannot be read; `strerror` says why.
+    """
+    return open_place(where).runs()
+
+
+@dataclass(frozen=True)
+class LocalFolder:
+    """A folder of this machine, as it is whenever it is asked."""
+
+    path: Path
+
+    def runs(self) -> list[RunFiles]:
+        """Every folder with event files; each folder once, even if links lead to it in circles.
+
+        Raises:
+            FileNotFoundError: there is no such folder.
+            NotADirectoryError: it is neither a folder nor an ordinary file.
+        """
+        os.scandir(self.path).close()
+        runs = []
+        visited: set[Path] = set()
+        for folder, below, files in os.walk(self.path, followlinks=True):
+            real = Path(folder).resolve()
+            if real in visited:
+                below.clear()
+                continue
+            visited.add(real)
+            below.sort()
+            found = sorted(Path(folder) / name for name in files if is_event_file(name))
+            if found:
+                runs.append(RunFiles(Path(folder).relative_to(self.path).as_posix(), [LocalFile(path) for path in found]))
+        return runs
+
+    def has_files(self) -> bool:
+        """Whether there is a file among the first thousand things."""
+        return any(path.is_file() for path in islice(self.path.rglob("*"), _LOOKED_AT))
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+
+@dataclass(frozen=True)
+class RemoteFolder:
+    """A folder at a URL, as it is whenever it is asked."""
+
+    url: str
+
+    def runs(self) -> list[RunFiles]:
+        """Every folder with event files."""
+        found = (RemoteFile(self.url, path, size) for path, size in remote.find(self.url))
+        return in_order((file.path.rpartition("/")[0], file) for file in found if is_event_file(file.name))
+
+    def has_files(self) -> bool:
+        """Whether there is a file anywhere."""
+        return bool(remote.find(self.url))
+
+    def __str__(self) -> str:
+        return self.url
+
+
+def _zip(file: StoredFile) -> Place:
+    from tb_featuremap_plugin.reading.zips import ZippedFolder
+
+    return ZippedFolder(file)
