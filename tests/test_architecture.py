@@ -171,7 +171,7 @@ def test_rooms_touch_what_the_page_says_and_nothing_else() -> None:
 def test_frameworks_are_imported_by_integrations_and_the_demo_alone() -> None:
     found = {name: outside(name) & FRAMEWORKS for name in MODULES if room_of(name) not in ("integrations", "demo")}
     # Remote paths go through TensorFlow's file system, where TensorFlow is installed.
-    assert {name: frameworks for name, frameworks in found.items() if frameworks} in ({}, {"recording.storage": {"tensorflow"}})
+    assert {name: frameworks for name, frameworks in found.items() if frameworks} in ({}, {"format.remote": {"tensorflow"}})
 
 
 def test_nothing_unpickles_evaluates_or_opens_a_connection() -> None:

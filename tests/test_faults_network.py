@@ -30,6 +30,10 @@ for command in ("diagnose", "doctor"):
     assert main([command, sys.argv[1]]) in (0, 1)
 assert main(["export", sys.argv[1], "-o", sys.argv[1] + "/report.html"]) == 0
 assert main(["pack", sys.argv[1], "-o", sys.argv[1] + "/small.zip"]) == 0
+for command in ("diagnose", "doctor"):
+    assert main([command, sys.argv[1] + "/small.zip"]) in (0, 1)
+assert main(["export", sys.argv[1] + "/small.zip", "-o", sys.argv[1] + "/report.html"]) == 0
+assert "tensorflow" not in sys.modules
 print("done")
 """
 

@@ -35,6 +35,8 @@ from tb_featuremap_plugin.cli.main import main
 with contextlib.redirect_stdout(io.StringIO()):
     assert main(["diagnose", sys.argv[1]]) == 0
     main(["doctor", sys.argv[1]])
+    assert main(["pack", sys.argv[1], "-o", sys.argv[1] + ".zip"]) == 0
+    assert main(["diagnose", sys.argv[1] + ".zip"]) == 0
 """
 
 

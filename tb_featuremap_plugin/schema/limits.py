@@ -60,7 +60,7 @@ MAX_ZIP_DIRECTORY_BYTES = 8 * 2**20
 MAX_ZIP_RATIO = 100
 """Inflated bytes of a zip's event files for each byte of the zip. Real ones have 1 to 20; deflate itself reaches 1,032."""
 
-MAX_ZIP_SMALL_BYTES = 64 * 2**20
+MAX_ZIP_SMALL_BYTES = 16 * 2**20
 """Inflated bytes that are read at any ratio: they cost seconds, and numbers that never change deflate well."""
 
 MAX_ZIP_INFLATED_BYTES = 4 * 2**30

@@ -70,7 +70,7 @@ def put(kind: str, folder: Path, spare: Path, monkeypatch: pytest.MonkeyPatch) -
     fsspec = pytest.importorskip("fsspec")
     if kind == "fsspec-file":
         monkeypatch.setitem(sys.modules, "tensorflow", None)
-        return folder.as_uri().replace("%23", "#")
+        return f"file://{folder}"
     memory = fsspec.filesystem("memory")
     memory.store.clear()
     if kind == "zip-in-memory":
