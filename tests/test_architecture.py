@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tb_featuremap_plugin.schema import frameworks
+
 PACKAGE = "tb_featuremap_plugin"
 ROOT = Path(__file__).parent.parent
 FRONTEND = "frontend/src"
 PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
-FRAMEWORKS = {"tensorflow", "keras", "torch", "jax", "flax", "sklearn"}
+FRAMEWORKS = {*frameworks.FRAMEWORKS, "sklearn"}
 FORBIDDEN = {"pickle", "marshal", "shelve", "dill", "cloudpickle", "requests", "http", "ftplib", "smtplib", "urllib.request"}
 OUTSIDE = {
     "files": {"os", "pathlib", "io", "shutil", "tempfile", "zipfile", "fcntl", "msvcrt", "errno"},

@@ -22,9 +22,9 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints, is_typedd
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tb_featuremap_plugin.diagnosis.rules import too_fast, too_slow, unchanged_weights  # noqa: E402
-from tb_featuremap_plugin.diagnosis.verdicts import SHRINKING  # noqa: E402
-from tb_featuremap_plugin.schema import activations, answers, columns, layer_kinds, limits, losses, pictures, tags, verdicts  # noqa: E402
+from tb_featuremap_plugin.diagnosis.rule import all_rules  # noqa: E402
+from tb_featuremap_plugin.diagnosis.verdicts import THRESHOLDS  # noqa: E402
+from tb_featuremap_plugin.schema import activations, answers, columns, limits, pictures, tags, verdicts  # noqa: E402
 
 HEADER = "// Written by tools/generate.py from tb_featuremap_plugin/schema: change that, and run `make generate`.\n"
 SCALARS = {str: "string", int: "number", float: "number", bool: "boolean", type(None): "null", object: "unknown"}
@@ -37,14 +37,6 @@ USED_LIMITS = ("MAX_HEADER_BYTES", "MAX_SECTION_BYTES", "MAX_DIMENSIONS", "MAX_S
 """Limits that the dashboard holds to; the others bound what the backend reads."""
 
 USED_PICTURE_FACTS = ("FORMAT_VERSION", "TOP_CODE", "NEG_INF_CODE", "POS_INF_CODE", "NAN_CODE")
-
-THRESHOLDS = {
-    "unchanged": unchanged_weights.STILL,
-    "too_fast": too_fast.USUAL_RATIO,
-    "slow": too_slow.SLOW,
-    "decaying": SHRINKING,
-}
-"""Where verdicts begin, by their names."""
 
 NOTHING = "\N{EN DASH}"
 
@@ -294,26 +286,17 @@ def verdict_table() -> Lines:
     return ["| verdict | marked as | condition |", "|---|---|---|", *rows]
 
 
+def rule_table() -> Lines:
+    """A row a rule, causes first, or several where a rule has several kinds of findings."""
+    rows = [(rule.name, doc) for rule in all_rules() for doc in rule.docs]
+    lines = [
+        f"| `{name}`{f', {doc.when}' if doc.when else ''} | {doc.says} | {doc.condition} | {doc.usual or NOTHING} |" for name, doc in rows
+    ]
+    return ["| rule | says | condition | measured where all is well |", "|---|---|---|---|", *lines]
+
+
 def _scientific(value: float) -> str:
     return f"{value:g}" if abs(value) >= 1e-2 else re.sub(r"e-0*", "e-", f"{value:.0e}")
-
-
-def activation_table() -> Lines:
-    """A row an activation."""
-    rows = [f"| `{one.name}` | {_codes(one.aliases)} |" for one in activations.ACTIVATIONS]
-    return ["| activation | also known as |", "|---|---|", *rows]
-
-
-def kind_table() -> Lines:
-    """A row a kind of layer."""
-    rows = [f"| `{one.name}` | {one.family} | {_codes(one.aliases)} |" for one in layer_kinds.LAYER_KINDS]
-    return ["| kind | family | also known as |", "|---|---|---|", *rows]
-
-
-def loss_table() -> Lines:
-    """A row a loss."""
-    rows = [f"| `{one.name}` | {' or '.join(one.targets)} | {' or '.join(one.takes)} | {_codes(one.aliases)} |" for one in losses.LOSSES]
-    return ["| loss | targets | outputs | also known as |", "|---|---|---|---|", *rows]
 
 
 def _codes(words: Sequence[str]) -> str:
@@ -329,9 +312,7 @@ TABLES: dict[str, Callable[[], Lines]] = {
     "heat map": statistic_table,
     "limits": limit_table,
     "verdicts": verdict_table,
-    "activations": activation_table,
-    "layer kinds": kind_table,
-    "losses": loss_table,
+    "rules": rule_table,
 }
 
 

@@ -46,18 +46,41 @@ ORDER = (
 
 
 @dataclass(frozen=True)
+class Doc:
+    """A row of the table of rules in docs/diagnosis.md.
+
+    Attributes:
+        says: what a finding of the rule says.
+        condition: when it holds.
+        usual: what was measured where all is well; "" where that makes no sense.
+        when: which findings of the rule it is about, where there are rows for several.
+    """
+
+    says: str
+    condition: str
+    usual: str = ""
+    when: str = ""
+
+
+@dataclass(frozen=True, init=False)
 class Rule:
     """One thing that can be wrong.
 
     Attributes:
         name: as in findings and in `ORDER`.
         check: from a run to its findings of this rule, mostly none.
+        docs: its rows in docs/diagnosis.md, one or more.
         is_consequence: whether it folds under an earlier cause; else it stands for itself, whatever else was found.
     """
 
     name: str
     check: Callable[[RunView], Iterable[Finding]]
-    is_consequence: bool = True
+    docs: tuple[Doc, ...]
+    is_consequence: bool
+
+    def __init__(self, name: str, check: Callable[[RunView], Iterable[Finding]], *docs: Doc, is_consequence: bool = True) -> None:
+        for field, value in (("name", name), ("check", check), ("docs", docs), ("is_consequence", is_consequence)):
+            object.__setattr__(self, field, value)
 
 
 def position(place: str) -> int:

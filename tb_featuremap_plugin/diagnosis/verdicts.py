@@ -26,6 +26,15 @@ SHRINKING = -0.75
 """Median cosine between update and value at or below which a change is mostly shrinking: more than half of the squared update."""
 
 
+THRESHOLDS = {
+    "unchanged": unchanged_weights.STILL,
+    "too_fast": too_fast.USUAL_RATIO,
+    "slow": too_slow.SLOW,
+    "decaying": SHRINKING,
+}
+"""Where verdicts begin, by their names: for their conditions in docs/diagnosis.md."""
+
+
 def verdicts(view: RunView) -> tuple[Verdict, ...]:
     """One verdict for each variable but moving statistics and counters, in the order of the network."""
     return tuple(_verdict(view, variable) for variable in view.variables if not variable.is_state)

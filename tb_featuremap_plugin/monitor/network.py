@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 
 from tb_featuremap_plugin._version import __version__
+from tb_featuremap_plugin.schema.frameworks import FRAMEWORKS
 from tb_featuremap_plugin.schema.layer_kinds import STATE_NAMES, leaf_of
 from tb_featuremap_plugin.schema.network import Layer
 
@@ -85,13 +86,10 @@ class Rows:
         return self._ordinals[name]
 
 
-_PACKAGES = ("numpy", "tensorflow", "keras", "torch", "jax", "flax", "equinox")
-
-
 def software_in_use() -> dict[str, str]:
     """Versions of Python, this package and the frameworks that are loaded; none is imported to ask it."""
     found = {"python": platform.python_version(), "tb_featuremap_plugin": __version__}
-    for name in _PACKAGES:
+    for name in ("numpy", *FRAMEWORKS):
         version = getattr(sys.modules.get(name), "__version__", None)
         if isinstance(version, str):
             found[name] = version

@@ -1,9 +1,6 @@
 /** Colour tables of 256 entries, ready to be written into an ImageData: one little-endian RGBA word each. */
 import { CIVIDIS, DIVERGING_STOPS, VIRIDIS } from "./lut_data";
 
-export const COLOUR_MAPS = ["viridis", "cividis", "grey", "diverging"] as const;
-export type ColourMap = (typeof COLOUR_MAPS)[number];
-
 export type Lut = Uint32Array;
 export const ENTRIES = 256;
 const LETTER_OF_ZERO = "M".charCodeAt(0);
@@ -17,15 +14,32 @@ export function channelsOf(word: number): readonly [number, number, number] {
 }
 
 const tables = new Map<ColourMap, Lut>();
-const MAKERS: Record<ColourMap, () => Lut> = {
-  viridis: () => fromDifferences(VIRIDIS),
-  cividis: () => fromDifferences(CIVIDIS),
-  grey: () => Uint32Array.from({ length: ENTRIES }, (_, level) => rgb(level, level, level)),
-  diverging: () => fromStops(DIVERGING_STOPS),
-};
+/** Every colour map; of a signed one the middle is zero. */
+const MAPS = {
+  viridis: { signed: false, make: () => fromDifferences(VIRIDIS) },
+  cividis: { signed: false, make: () => fromDifferences(CIVIDIS) },
+  grey: { signed: false, make: () => Uint32Array.from({ length: ENTRIES }, (_, level) => rgb(level, level, level)) },
+  diverging: { signed: true, make: () => fromStops(DIVERGING_STOPS) },
+} as const;
+
+export type ColourMap = keyof typeof MAPS;
+export const COLOUR_MAPS = Object.keys(MAPS) as readonly ColourMap[];
+
+export function isSigned(name: ColourMap): boolean {
+  return MAPS[name].signed;
+}
+
+/** The chosen map if it is one for such values, else the other. */
+export function mapFor(
+  signed: boolean,
+  chosen: ColourMap,
+  otherwise: ColourMap = signed ? "diverging" : "viridis",
+): ColourMap {
+  return isSigned(chosen) === signed ? chosen : otherwise;
+}
 
 export function lut(name: ColourMap): Lut {
-  const table = tables.get(name) ?? MAKERS[name]();
+  const table = tables.get(name) ?? MAPS[name].make();
   tables.set(name, table);
   return table;
 }

@@ -5,8 +5,24 @@ import { NEG_INF_CODE, TOP_CODE } from "../schema.gen";
 import { pixelsOf, type Tiles, valueAt } from "./tiles";
 
 /** What the two numbers can be taken from. */
-export const RANGES = ["channel", "layer", "steps", "runs", "fixed", "symmetric", "percentile", "summary"] as const;
-export type Range = (typeof RANGES)[number];
+const RANGE_WORDS = {
+  channel: { name: "per channel", caption: "of each channel" },
+  layer: { name: "per layer", caption: "of the layer at this step" },
+  steps: { name: "per layer, all steps", caption: "of the layer over all steps" },
+  runs: { name: "per layer, all chosen runs", caption: "of the layer over all chosen runs" },
+  fixed: { name: "fixed", caption: "fixed" },
+  symmetric: { name: "symmetric about zero", caption: "symmetric about zero" },
+  percentile: { name: "percentile-clipped", caption: "between percentiles" },
+  summary: { name: "as tf.summary.image", caption: "as tf.summary.image cuts it off" },
+} as const;
+
+export type Range = keyof typeof RANGE_WORDS;
+export const RANGES = Object.keys(RANGE_WORDS) as readonly Range[];
+
+/** What a range is called where it is chosen, and below a picture. */
+export function rangeWords(range: Range): { readonly name: string; readonly caption: string } {
+  return RANGE_WORDS[range];
+}
 
 export interface Limits {
   readonly low: number;

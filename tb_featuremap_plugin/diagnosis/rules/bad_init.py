@@ -9,7 +9,7 @@ from tb_featuremap_plugin.diagnosis.initial_scale import he_std, scale_factor, s
 from tb_featuremap_plugin.diagnosis.learning_progress import LEARNED, STUCK, learning
 from tb_featuremap_plugin.diagnosis.phrases import names, percent
 from tb_featuremap_plugin.diagnosis.reference_ranges import chart
-from tb_featuremap_plugin.diagnosis.rule import Rule
+from tb_featuremap_plugin.diagnosis.rule import Doc, Rule
 from tb_featuremap_plugin.diagnosis.run_view import RunView, VariableView
 from tb_featuremap_plugin.schema.answers import TargetKind
 
@@ -142,4 +142,13 @@ def _target_kind(kernel: VariableView) -> TargetKind:
     return "layer" if kernel.layer else "variable"
 
 
-RULE = Rule("bad_init", check)
+RULE = Rule(
+    "bad_init",
+    check,
+    Doc(
+        says="units start equal; kernels start at zero; the initial scale is far off",
+        condition="difference between units below 1e-4 of the weights' size; norm below 1e-8 in a hidden layer that does not grow"
+        " out of it; standard deviation over 10 times off He's and Glorot's in a run that is stuck",
+        usual="difference above 0.1; scale within 3 times",
+    ),
+)

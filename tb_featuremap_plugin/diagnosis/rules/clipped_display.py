@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from tb_featuremap_plugin.diagnosis.findings import INFO, Finding
 from tb_featuremap_plugin.diagnosis.phrases import number, percent
 from tb_featuremap_plugin.diagnosis.reference_ranges import chart
-from tb_featuremap_plugin.diagnosis.rule import Rule
+from tb_featuremap_plugin.diagnosis.rule import Doc, Rule
 from tb_featuremap_plugin.diagnosis.run_view import LayerView, RunView
 from tb_featuremap_plugin.schema.layer_kinds import CONVOLUTIONS
 
@@ -57,4 +57,11 @@ def _finding(view: RunView, layer: LayerView, column: str, seen: str, colour: st
     )
 
 
-RULE = Rule("clipped_display", check)
+RULE = Rule(
+    "clipped_display",
+    check,
+    Doc(
+        says="why a naive picture of a layer's maps is white or black",
+        condition="over 80 % of the positive values above 1, or over 90 % of all below 0; a note",
+    ),
+)

@@ -11,7 +11,7 @@ from tb_featuremap_plugin.diagnosis.findings import ERROR, Finding
 from tb_featuremap_plugin.diagnosis.learning_progress import stays
 from tb_featuremap_plugin.diagnosis.phrases import number, percent, since
 from tb_featuremap_plugin.diagnosis.reference_ranges import chart
-from tb_featuremap_plugin.diagnosis.rule import Rule
+from tb_featuremap_plugin.diagnosis.rule import Doc, Rule
 from tb_featuremap_plugin.diagnosis.run_view import LayerView, Mask, RunView
 
 CONSTANT = 1e-3
@@ -78,4 +78,12 @@ def _chance(view: RunView) -> str:
     return f" (here about {number(view.chance_loss)})" if math.isfinite(view.chance_loss) else ""
 
 
-RULE = Rule("constant_output", check)
+RULE = Rule(
+    "constant_output",
+    check,
+    Doc(
+        says="the model answers the same for every input",
+        condition="input share of the output below 0.1 %, and its spread below 1 % of the targets', throughout the second half",
+        usual="above 13 %, lowest 4 %",
+    ),
+)

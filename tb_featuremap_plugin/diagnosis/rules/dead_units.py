@@ -10,7 +10,7 @@ from tb_featuremap_plugin.diagnosis.findings import ERROR, INFO, WARNING, Findin
 from tb_featuremap_plugin.diagnosis.learning_progress import LEARNED, learning, stays
 from tb_featuremap_plugin.diagnosis.phrases import names, percent, since
 from tb_featuremap_plugin.diagnosis.reference_ranges import chart
-from tb_featuremap_plugin.diagnosis.rule import Rule
+from tb_featuremap_plugin.diagnosis.rule import Doc, Rule
 from tb_featuremap_plugin.diagnosis.run_view import LayerView, RunView
 from tb_featuremap_plugin.schema.answers import Severity
 
@@ -99,4 +99,12 @@ def _meaning(view: RunView, severity: Severity, share: float, first: int) -> str
     return "They began so at initialisation." if first <= view.steps[0] else "They died during training."
 
 
-RULE = Rule("dead_units", check)
+RULE = Rule(
+    "dead_units",
+    check,
+    Doc(
+        says="ReLU units that are zero for every probe input",
+        condition="over 60 % in a run that hardly learns, over 95 % in any that has not learned; a note from 50 %",
+        usual="below 48 %, up to 88 %",
+    ),
+)

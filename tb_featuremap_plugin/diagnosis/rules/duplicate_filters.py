@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from tb_featuremap_plugin.diagnosis.findings import INFO, Finding
 from tb_featuremap_plugin.diagnosis.phrases import percent, since
 from tb_featuremap_plugin.diagnosis.reference_ranges import chart
-from tb_featuremap_plugin.diagnosis.rule import Rule
+from tb_featuremap_plugin.diagnosis.rule import Doc, Rule
 from tb_featuremap_plugin.diagnosis.run_view import RunView, VariableView
 
 MANY = 0.5
@@ -53,4 +53,11 @@ def _finding(view: RunView, kernel: VariableView, share: float) -> Finding:
     )
 
 
-RULE = Rule("duplicate_filters", check)
+RULE = Rule(
+    "duplicate_filters",
+    check,
+    Doc(
+        says="filters that are copies of each other",
+        condition="over half with a cosine above 0.99 to an earlier one, of at least 9 inputs; a note",
+    ),
+)

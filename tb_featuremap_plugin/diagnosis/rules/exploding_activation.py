@@ -12,7 +12,7 @@ from tb_featuremap_plugin.diagnosis.initial_scale import sentence, worst_start
 from tb_featuremap_plugin.diagnosis.learning_progress import LEARNED, learning
 from tb_featuremap_plugin.diagnosis.phrases import number, step, times
 from tb_featuremap_plugin.diagnosis.reference_ranges import chart
-from tb_featuremap_plugin.diagnosis.rule import Rule
+from tb_featuremap_plugin.diagnosis.rule import Doc, Rule
 from tb_featuremap_plugin.diagnosis.run_view import LayerView, RunView
 
 START_FACTOR = 30.0
@@ -100,4 +100,13 @@ def _grown(view: RunView, layer: LayerView, start: float, largest: float, since:
     )
 
 
-RULE = Rule("exploding_activation", check)
+RULE = Rule(
+    "exploding_activation",
+    check,
+    Doc(
+        says="the signal grows from layer to layer, or out of bounds during training",
+        condition="at the start, a layer's standard deviation over 30 times the input's (or 30); later, values over 1e4 and grown"
+        " 100 times",
+        usual="at most 1.7; below 100",
+    ),
+)

@@ -9,7 +9,7 @@ from tb_featuremap_plugin.diagnosis.findings import WARNING, Finding
 from tb_featuremap_plugin.diagnosis.learning_progress import LEARNED, early, learning
 from tb_featuremap_plugin.diagnosis.phrases import number
 from tb_featuremap_plugin.diagnosis.reference_ranges import chart
-from tb_featuremap_plugin.diagnosis.rule import Rule
+from tb_featuremap_plugin.diagnosis.rule import Doc, Rule
 from tb_featuremap_plugin.diagnosis.run_view import RunView
 
 LARGEST = 1e3
@@ -50,4 +50,12 @@ def check(view: RunView) -> Iterable[Finding]:
     )
 
 
-RULE = Rule("exploding_gradient", check)
+RULE = Rule(
+    "exploding_gradient",
+    check,
+    Doc(
+        says="gradients far larger than the loss explains",
+        condition="median norm above 1000 times the first loss (or 1000)",
+        usual="below 17, highest 113",
+    ),
+)

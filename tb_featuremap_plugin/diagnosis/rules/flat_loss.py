@@ -11,7 +11,7 @@ from tb_featuremap_plugin.diagnosis.findings import INFO, WARNING, Finding
 from tb_featuremap_plugin.diagnosis.learning_progress import LEARNED, STUCK, STUCK_SHARE, Learning, learning
 from tb_featuremap_plugin.diagnosis.phrases import number, percent, times
 from tb_featuremap_plugin.diagnosis.reference_ranges import chart
-from tb_featuremap_plugin.diagnosis.rule import Rule
+from tb_featuremap_plugin.diagnosis.rule import Doc, Rule
 from tb_featuremap_plugin.diagnosis.run_view import RunView, VariableView, median
 
 FLAT = 0.98
@@ -110,4 +110,18 @@ def _seen(gate: Learning, last: int) -> str:
     return f"After {last:,} steps the loss is {number(gate.end)}, and it was {number(gate.start)} at the start."
 
 
-RULE = Rule("flat_loss", check)
+RULE = Rule(
+    "flat_loss",
+    check,
+    Doc(
+        says="the loss does not fall, or rises, and nothing explains it",
+        condition="after 60 losses, at least 98 % of the first ones; a note",
+    ),
+    Doc(
+        says="the weights shrink while the loss does not fall, as weight decay does that is far too strong",
+        condition="a run that is stuck near chance, or above 1.5 times its first losses, with kernels below 0.5 of their norms at"
+        " the start in the median",
+        usual="networks that learn shrink as far, to 0.35",
+        when="as a warning",
+    ),
+)

@@ -9,7 +9,7 @@ import numpy as np
 from tb_featuremap_plugin.diagnosis.findings import WARNING, Finding
 from tb_featuremap_plugin.diagnosis.phrases import names, percent, since
 from tb_featuremap_plugin.diagnosis.reference_ranges import chart
-from tb_featuremap_plugin.diagnosis.rule import Rule
+from tb_featuremap_plugin.diagnosis.rule import Doc, Rule
 from tb_featuremap_plugin.diagnosis.run_view import Curve, RunView, VariableView
 
 
@@ -56,4 +56,13 @@ def _way_while_frozen(variable: VariableView) -> Curve:
     return way
 
 
-RULE = Rule("frozen_but_moving", check, is_consequence=False)
+RULE = Rule(
+    "frozen_but_moving",
+    check,
+    Doc(
+        says="a layer marked as not trainable changes",
+        condition="any weight of it moved at all",
+        usual="no movement",
+    ),
+    is_consequence=False,
+)

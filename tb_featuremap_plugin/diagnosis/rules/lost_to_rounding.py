@@ -8,7 +8,7 @@ from tb_featuremap_plugin.diagnosis.findings import INFO, WARNING, Finding
 from tb_featuremap_plugin.diagnosis.learning_progress import LEARNED, enough, judged_steps, learning
 from tb_featuremap_plugin.diagnosis.phrases import names, number, percent
 from tb_featuremap_plugin.diagnosis.reference_ranges import chart
-from tb_featuremap_plugin.diagnosis.rule import Rule
+from tb_featuremap_plugin.diagnosis.rule import Doc, Rule
 from tb_featuremap_plugin.diagnosis.run_view import RunView, VariableView
 
 MOST = 0.5
@@ -71,4 +71,13 @@ def check(view: RunView) -> Iterable[Finding]:
     )
 
 
-RULE = Rule("lost_to_rounding", check)
+RULE = Rule(
+    "lost_to_rounding",
+    check,
+    Doc(
+        says="updates too small for the variable's dtype to hold",
+        condition="over half of the entries with a gradient stay bitwise as they were, in float16 or bfloat16, or in float32 "
+        "while others change",
+        usual="below 1 %",
+    ),
+)

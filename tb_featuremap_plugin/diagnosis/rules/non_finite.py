@@ -11,7 +11,7 @@ import numpy as np
 from tb_featuremap_plugin.diagnosis.findings import ERROR, Finding
 from tb_featuremap_plugin.diagnosis.phrases import number, step
 from tb_featuremap_plugin.diagnosis.reference_ranges import chart
-from tb_featuremap_plugin.diagnosis.rule import Rule
+from tb_featuremap_plugin.diagnosis.rule import Doc, Rule
 from tb_featuremap_plugin.diagnosis.run_view import Curve, LayerView, Row, RunView
 from tb_featuremap_plugin.reading.run import Table
 from tb_featuremap_plugin.schema.answers import TargetKind
@@ -168,4 +168,12 @@ def _finding(view: RunView, place: _Place, loss_step: int | None) -> Finding:
     )
 
 
-RULE = Rule("non_finite", check)
+RULE = Rule(
+    "non_finite",
+    check,
+    Doc(
+        says="NaN or infinity: the first step, and the first layer of that step",
+        condition="any, in outputs, weights, gradients or the loss",
+        usual="none",
+    ),
+)

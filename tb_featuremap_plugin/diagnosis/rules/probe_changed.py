@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from tb_featuremap_plugin.diagnosis.findings import INFO, Finding
 from tb_featuremap_plugin.diagnosis.phrases import step
-from tb_featuremap_plugin.diagnosis.rule import Rule
+from tb_featuremap_plugin.diagnosis.rule import Doc, Rule
 from tb_featuremap_plugin.diagnosis.run_view import RunView
 
 
@@ -35,4 +35,12 @@ def check(view: RunView) -> Iterable[Finding]:
     )
 
 
-RULE = Rule("probe_changed", check, is_consequence=False)
+RULE = Rule(
+    "probe_changed",
+    check,
+    Doc(
+        says="the probe inputs changed, so maps before and after are of different things",
+        condition="another digest; a note",
+    ),
+    is_consequence=False,
+)

@@ -9,7 +9,7 @@ from tb_featuremap_plugin.diagnosis.initial_scale import sentence, starts_large
 from tb_featuremap_plugin.diagnosis.learning_progress import LEARNED, learning, stays
 from tb_featuremap_plugin.diagnosis.phrases import percent, since
 from tb_featuremap_plugin.diagnosis.reference_ranges import chart
-from tb_featuremap_plugin.diagnosis.rule import Rule
+from tb_featuremap_plugin.diagnosis.rule import Doc, Rule
 from tb_featuremap_plugin.diagnosis.run_view import LayerView, RunView
 from tb_featuremap_plugin.schema.answers import Severity
 
@@ -66,4 +66,12 @@ def _finding(view: RunView, layer: LayerView) -> Finding:
     )
 
 
-RULE = Rule("saturated_activation", check)
+RULE = Rule(
+    "saturated_activation",
+    check,
+    Doc(
+        says="a hidden sigmoid or tanh layer sits at its limits",
+        condition="over half of its values within 2.5 % of the limits, median over the run",
+        usual="below 39 %, one in a hundred 64 %",
+    ),
+)

@@ -8,7 +8,7 @@ from tb_featuremap_plugin.diagnosis.findings import INFO, WARNING, Finding
 from tb_featuremap_plugin.diagnosis.learning_progress import STUCK, enough, judged_steps, learning
 from tb_featuremap_plugin.diagnosis.phrases import names, number, percent, times
 from tb_featuremap_plugin.diagnosis.reference_ranges import chart
-from tb_featuremap_plugin.diagnosis.rule import Rule
+from tb_featuremap_plugin.diagnosis.rule import Doc, Rule
 from tb_featuremap_plugin.diagnosis.run_view import RunView, VariableView
 
 AGAINST = -0.5
@@ -64,4 +64,12 @@ def check(view: RunView) -> Iterable[Finding]:
     )
 
 
-RULE = Rule("thrashing_weights", check)
+RULE = Rule(
+    "thrashing_weights",
+    check,
+    Doc(
+        says="successive updates undo each other",
+        condition="median cosine below -0.5, steps above 1e-3, way over 10 times the distance; a warning in a stuck run only",
+        usual="above -0.25, lowest -0.43",
+    ),
+)

@@ -12,7 +12,7 @@ from tb_featuremap_plugin.diagnosis.findings import ERROR, WARNING, Finding
 from tb_featuremap_plugin.diagnosis.learning_progress import LEARNED, STUCK, early, learning, single_steps, stays
 from tb_featuremap_plugin.diagnosis.phrases import number, percent, step, times, usual_share
 from tb_featuremap_plugin.diagnosis.reference_ranges import chart
-from tb_featuremap_plugin.diagnosis.rule import Rule
+from tb_featuremap_plugin.diagnosis.rule import Doc, Rule
 from tb_featuremap_plugin.diagnosis.run_view import Curve, LayerView, RunView, VariableView, median
 from tb_featuremap_plugin.schema.answers import TargetKind
 from tb_featuremap_plugin.schema.columns import column
@@ -214,4 +214,13 @@ def _divisor(speed: _Speed) -> str:
 _TARGET_RATIO = 0.01
 
 
-RULE = Rule("too_fast", check)
+RULE = Rule(
+    "too_fast",
+    check,
+    Doc(
+        says="steps are too large",
+        condition="median update ratio of the fastest kernel above 0.1 (stuck: 0.065); a single step above 1; a loss 50 times the"
+        " first (stuck: 8 times); a layer killed after a step above 0.2 in a run that is stuck",
+        usual="below 0.065; loss below 3.2 times",
+    ),
+)

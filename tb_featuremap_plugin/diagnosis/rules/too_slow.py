@@ -11,7 +11,7 @@ from tb_featuremap_plugin.diagnosis.findings import WARNING, Finding
 from tb_featuremap_plugin.diagnosis.learning_progress import LEARNED, STUCK, enough, judged_steps, learning
 from tb_featuremap_plugin.diagnosis.phrases import number, percent, rough, usual_share
 from tb_featuremap_plugin.diagnosis.reference_ranges import chart
-from tb_featuremap_plugin.diagnosis.rule import Rule
+from tb_featuremap_plugin.diagnosis.rule import Doc, Rule
 from tb_featuremap_plugin.diagnosis.run_view import Curve, RunView, VariableView, median
 from tb_featuremap_plugin.schema.activations import bare
 
@@ -109,4 +109,13 @@ def _alternatives(view: RunView) -> Iterator[str]:
         yield "Or use Adam in place of plain gradient descent"
 
 
-RULE = Rule("too_slow", check)
+RULE = Rule(
+    "too_slow",
+    check,
+    Doc(
+        says="steps are too small",
+        condition="median update ratio of the fastest kernel below 3e-4; below 1e-3 (hardly learns: 2.5e-3, after 200 losses "
+        "5e-3) while the loss falls in a straight line; below 2.5e-3 while over 100 steps it does not fall at all",
+        usual="above 1.9e-3",
+    ),
+)

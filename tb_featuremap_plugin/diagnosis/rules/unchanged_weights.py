@@ -8,7 +8,7 @@ from tb_featuremap_plugin.diagnosis.findings import ERROR, INFO, WARNING, Findin
 from tb_featuremap_plugin.diagnosis.learning_progress import LEARNED, LEARNING, enough, judged_steps, learning
 from tb_featuremap_plugin.diagnosis.phrases import names, number
 from tb_featuremap_plugin.diagnosis.reference_ranges import chart
-from tb_featuremap_plugin.diagnosis.rule import Rule
+from tb_featuremap_plugin.diagnosis.rule import Doc, Rule
 from tb_featuremap_plugin.diagnosis.run_view import RunView, VariableView
 from tb_featuremap_plugin.schema.answers import Severity
 
@@ -80,4 +80,12 @@ def _how_still(still: list[VariableView], ratio: float) -> str:
     return f"{'moves' if len(still) == 1 else 'move'} by {number(ratio)} of {'its' if len(still) == 1 else 'their'} size a step"
 
 
-RULE = Rule("unchanged_weights", check)
+RULE = Rule(
+    "unchanged_weights",
+    check,
+    Doc(
+        says="a trainable kernel does not move",
+        condition="median update ratio below 1e-7",
+        usual="above 4.9e-4",
+    ),
+)

@@ -11,7 +11,7 @@ from tb_featuremap_plugin.diagnosis.findings import ERROR, WARNING, Finding
 from tb_featuremap_plugin.diagnosis.learning_progress import LEARNED, learning
 from tb_featuremap_plugin.diagnosis.phrases import number
 from tb_featuremap_plugin.diagnosis.reference_ranges import chart
-from tb_featuremap_plugin.diagnosis.rule import Rule
+from tb_featuremap_plugin.diagnosis.rule import Doc, Rule
 from tb_featuremap_plugin.diagnosis.run_view import LayerView, Row, RunView
 
 LARGEST = 20.0
@@ -86,4 +86,13 @@ def _too_small(view: RunView, layer: LayerView, low: float, high: float) -> Find
     )
 
 
-RULE = Rule("unscaled_input", check, is_consequence=False)
+RULE = Rule(
+    "unscaled_input",
+    check,
+    Doc(
+        says="what the first kernel layer receives is far outside -1..1",
+        condition="largest absolute value above 20, or below 0.01",
+        usual="0.5 to 12",
+    ),
+    is_consequence=False,
+)

@@ -10,7 +10,7 @@ from tb_featuremap_plugin.diagnosis.initial_scale import sentence, starts_small
 from tb_featuremap_plugin.diagnosis.learning_progress import LEARNED, LEARNING, learning
 from tb_featuremap_plugin.diagnosis.phrases import number, percent
 from tb_featuremap_plugin.diagnosis.reference_ranges import chart
-from tb_featuremap_plugin.diagnosis.rule import Rule
+from tb_featuremap_plugin.diagnosis.rule import Doc, Rule
 from tb_featuremap_plugin.diagnosis.run_view import LayerView, RunView
 from tb_featuremap_plugin.schema.answers import Severity
 
@@ -116,4 +116,13 @@ def _stack_sentence(view: RunView, layer: LayerView) -> str:
     return "Each layer before it passes on less than it gets."
 
 
-RULE = Rule("vanishing_activation", check)
+RULE = Rule(
+    "vanishing_activation",
+    check,
+    Doc(
+        says="the signal is lost: hardly anything of a layer's output depends on the input",
+        condition="at the start, an input share below 0.1 %; or below 1 % where one layer took three quarters of it and its "
+        "weights start 4 times too small",
+        usual="above 1.8 %",
+    ),
+)

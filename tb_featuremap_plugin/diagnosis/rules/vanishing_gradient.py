@@ -11,7 +11,7 @@ from tb_featuremap_plugin.diagnosis.initial_scale import sentence, starts_small
 from tb_featuremap_plugin.diagnosis.learning_progress import LEARNED, LEARNING, early, judged_steps, learning
 from tb_featuremap_plugin.diagnosis.phrases import number, percent
 from tb_featuremap_plugin.diagnosis.reference_ranges import chart
-from tb_featuremap_plugin.diagnosis.rule import Rule
+from tb_featuremap_plugin.diagnosis.rule import Doc, Rule
 from tb_featuremap_plugin.diagnosis.run_view import RunView, VariableView
 from tb_featuremap_plugin.schema.answers import Severity, TargetKind
 
@@ -128,4 +128,13 @@ def _cause(view: RunView, profile: _Profile) -> str:
     return "Layers that put out nothing, or almost the same for every input, stop it on its way."
 
 
-RULE = Rule("vanishing_gradient", check)
+RULE = Rule(
+    "vanishing_gradient",
+    check,
+    Doc(
+        says="the gradient fades on its way to the first layers",
+        condition="the first kernel's norm below 1e-3 of the largest; below 0.05 behind two squashing layers in a run that hardly"
+        " learns; below 0.02 if the first kernel moves by less than 1e-5",
+        usual="above 0.15, lowest 0.012",
+    ),
+)

@@ -10,7 +10,7 @@ from tb_featuremap_plugin.diagnosis.findings import ERROR, WARNING, Finding
 from tb_featuremap_plugin.diagnosis.learning_progress import LEARNED, STUCK, learning
 from tb_featuremap_plugin.diagnosis.phrases import number, percent
 from tb_featuremap_plugin.diagnosis.reference_ranges import chart
-from tb_featuremap_plugin.diagnosis.rule import Rule
+from tb_featuremap_plugin.diagnosis.rule import Doc, Rule
 from tb_featuremap_plugin.diagnosis.run_view import UNKNOWN_ACTIVATION, LayerView, RunView
 from tb_featuremap_plugin.schema.answers import Severity
 from tb_featuremap_plugin.schema.losses import BINARY, CATEGORICAL, HINGE, OTHER, REGRESSION, SPARSE
@@ -308,4 +308,12 @@ def _squared_classes(view: RunView, output: LayerView) -> Iterator[Finding]:
     yield replace(finding, place="wrong_output: squared classes")
 
 
-RULE = Rule("wrong_output", check, is_consequence=False)
+RULE = Rule(
+    "wrong_output",
+    check,
+    Doc(
+        says="the output cannot match its loss or targets",
+        condition="[see below](#wrong_output)",
+    ),
+    is_consequence=False,
+)

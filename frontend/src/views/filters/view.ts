@@ -2,6 +2,7 @@
 
 import type { Filters } from "../../data/picture";
 import { drawRgb } from "../../draw/draw";
+import { mapFor } from "../../draw/lut";
 import { type Hit, placeOf } from "../../draw/mosaic";
 import {
   filtersAcross,
@@ -86,7 +87,7 @@ function tilesView(
   if (!tiles) return null;
   const signed = shown !== "matrix" || own.shape.length === 2;
   const order = shown === "matrix" ? [0] : filterOrder(tiles, own, data, state, shown);
-  const colours = signed || state.filterColours !== "diverging" ? state.filterColours : "cividis";
+  const colours = signed ? state.filterColours : mapFor(false, state.filterColours, "cividis");
   const extents = signed ? tileExtents(tiles) : tileExtents(tiles).map(({ high }) => ({ low: 0, high }));
   const view = compose(tiles, order, extents, state, { ...look(state, data, signed), colours });
   const caption = view.caption.replace("layer", "kernel").replace("channel", "filter");

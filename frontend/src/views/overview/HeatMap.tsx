@@ -1,7 +1,7 @@
 /** Layers by steps for one statistic, every chosen run on the same colour scale; a click goes to that layer and step. */
 
 import type { Scale } from "../../charts/scale";
-import { type Lut, lut } from "../../draw/lut";
+import { type Lut, lut, mapFor } from "../../draw/lut";
 import type { Statistic } from "../../schema.gen";
 import { useStore } from "../../state/store";
 import type { Diagnosis } from "../../types.gen";
@@ -51,6 +51,5 @@ function Drawn({ loaded: { statistic, grids }, scale, diagnosis, wanted }: Drawn
 /** Signed statistics are always diverging; others take the chosen colour map, unless that is for signed values. */
 function useColours({ ends }: Statistic): Lut {
   const { colours } = useStore().state.value;
-  if (ends && ends[0] < 0) return lut("diverging");
-  return lut(colours === "diverging" ? "viridis" : colours);
+  return lut(mapFor(ends !== undefined && ends[0] < 0, colours));
 }

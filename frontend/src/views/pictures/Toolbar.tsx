@@ -1,26 +1,15 @@
 /** How pictures are looked at: chosen here, never at logging. */
 import { COLOUR_MAPS, type ColourMap } from "../../draw/lut";
 import { shownName } from "../../model/names";
-import { RANGES, type Range } from "../../model/range";
+import { RANGES, type Range, rangeWords } from "../../model/range";
 import { DIFFERENCES, type Difference, ORDERS, type Order, type ViewState } from "../../state/state";
 import { useStore } from "../../state/store";
 import { CONDITIONS, ORDER_NAMES } from "./order";
 
 type PictureView = "maps" | "filters";
 
-const RANGE_NAMES: Record<Range, string> = {
-  channel: "per channel",
-  layer: "per layer",
-  steps: "per layer, all steps",
-  runs: "per layer, all chosen runs",
-  fixed: "fixed",
-  symmetric: "symmetric about zero",
-  percentile: "percentile-clipped",
-  summary: "as tf.summary.image",
-};
-
 function rangeName(kind: PictureView, range: Range): string {
-  const name = RANGE_NAMES[range];
+  const name = rangeWords(range).name;
   return kind === "maps" ? name : name.replace("channel", "filter").replace("layer", "kernel");
 }
 

@@ -2,11 +2,11 @@
 
 import type { Maps } from "../../data/picture";
 import { drawTiles, type Style } from "../../draw/draw";
-import { type ColourMap, lut } from "../../draw/lut";
+import { type ColourMap, isSigned, lut, mapFor } from "../../draw/lut";
 import type { Hit, Mosaic } from "../../draw/mosaic";
 import { placeOf } from "../../draw/mosaic";
 import { shownName } from "../../model/names";
-import { hull, type Limits, limitsOfTiles, NO_LIMITS, type Range, tileExtents } from "../../model/range";
+import { hull, type Limits, limitsOfTiles, NO_LIMITS, type Range, rangeWords, tileExtents } from "../../model/range";
 import { difference, mapTiles, pixelsOf, type Tiles, valueAt } from "../../model/tiles";
 import type { ViewState } from "../../state/state";
 import { exactNumber, placeName } from "../../ui/words";
@@ -29,17 +29,6 @@ export interface PictureView {
   readonly channelOf: (tile: number, hit: Hit) => number;
   readonly badge: (tile: number) => string;
 }
-
-const CAPTIONS: Record<Range, string> = {
-  channel: "of each channel",
-  layer: "of the layer at this step",
-  steps: "of the layer over all steps",
-  runs: "of the layer over all chosen runs",
-  fixed: "fixed",
-  symmetric: "symmetric about zero",
-  percentile: "between percentiles",
-  summary: "as tf.summary.image cuts it off",
-};
 
 /** The maps at one step; null where the two pictures of a difference cannot be compared. */
 export function mapsView(data: PictureData, state: ViewState): PictureView | null {
@@ -80,8 +69,8 @@ export function compose(
   look: Look,
 ): PictureView {
   const { differs, wide } = look;
-  const colours = differs ? "diverging" : look.range === "summary" ? "grey" : look.colours;
-  const centred = differs || look.signed === true || colours === "diverging";
+  const colours = differs ? mapFor(true, look.colours) : look.range === "summary" ? "grey" : look.colours;
+  const centred = differs || look.signed === true || isSigned(colours);
   const range =
     differs && (look.range === "steps" || look.range === "runs" || look.range === "summary") ? "layer" : look.range;
   const limits = limitsOfTiles(
@@ -97,7 +86,7 @@ export function compose(
     order,
     style,
     shared: range !== "channel",
-    caption: `${differs ? "difference, " : ""}${CAPTIONS[range]}`,
+    caption: `${differs ? "difference, " : ""}${rangeWords(range).caption}`,
     paint: (target, mosaic, shown) => drawTiles(target, mosaic, tiles, shown, limits, style),
     read: (tile, hit) => exactNumber(valueAt(tiles, tile, placeOf(tiles, hit))),
     channelOf: (tile) => tiles.labels[tile]!,
