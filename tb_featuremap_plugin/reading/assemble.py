@@ -134,9 +134,14 @@ def points(steps: Sequence[int], values: Sequence[float]) -> Points:
 
 def sibling_scalars(name: str, scalars: Mapping[str, Iterable[str]]) -> dict[str, Sequence[str]]:
     """Of all scalar series, those of a run, of its parent if a Monitor wrote it, and of the folders directly below that."""
-    group = title(name)
-    found = {run: sorted(tags, key=natural_key) for run, tags in scalars.items() if run in (name, group) or _parent(run) == group}
+    found = {run: sorted(tags, key=natural_key) for run, tags in scalars.items() if is_sibling(run, name)}
     return {run: found[run] for run in sorted(found, key=natural_key) if found[run]}
+
+
+def is_sibling(other: str, name: str) -> bool:
+    """Whether the scalars of another run are shown with those of a run."""
+    group = title(name)
+    return other in (name, group) or _parent(other) == group
 
 
 def _increases(steps: Sequence[int]) -> bool:

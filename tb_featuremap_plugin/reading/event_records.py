@@ -15,12 +15,14 @@ from tb_featuremap_plugin.schema import limits
 
 _HEAD = struct.Struct("<QI")
 _CHECKSUM = struct.Struct("<I")
-_FRAME_BYTES = _HEAD.size + _CHECKSUM.size
+HEAD_BYTES = _HEAD.size
+FRAME_BYTES = _HEAD.size + _CHECKSUM.size
 
 OnDamage = Callable[[str], None]
+"""Called with a sentence for each thing that could not be read."""
 
 
-def _ignore(message: str) -> None:
+def ignore(message: str) -> None:
     """Takes what could not be read, where nobody asks."""
 
 
@@ -51,14 +53,14 @@ class Block:
         return self.offset + begin - _HEAD.size
 
 
-def read_blocks(file: StoredFile | Path, on_damage: OnDamage = _ignore) -> Iterator[Block]:
+def read_blocks(file: StoredFile | Path, on_damage: OnDamage = ignore) -> Iterator[Block]:
     """The records of a file whose checksums are right, many at a time. A record that is cut off ends the file: it may be being written.
 
     Args:
         file: the event file, or the path of a local one.
         on_damage: called with a sentence for each thing that could not be read.
     """
-    stored = _stored(file)
+    stored = as_stored(file)
     try:
         with stored.open() as opened:
             yield from _blocks(opened, 0, stored.block_bytes, on_damage)
@@ -66,7 +68,7 @@ def read_blocks(file: StoredFile | Path, on_damage: OnDamage = _ignore) -> Itera
         on_damage(f"{stored.name} could not be read: {error.strerror or error}")
 
 
-def read_records(file: StoredFile | Path, on_damage: OnDamage = _ignore) -> Iterator[StoredRecord]:
+def read_records(file: StoredFile | Path, on_damage: OnDamage = ignore) -> Iterator[StoredRecord]:
     """The same, one by one."""
     for block in read_blocks(file, on_damage):
         for begin, end in block.payloads:
@@ -80,9 +82,9 @@ def read_record(file: StoredFile | Path, offset: int) -> bytes:
         OSError: the file cannot be read (any more).
         LookupError: no whole record begins there (any more).
     """
-    stored = _stored(file)
+    stored = as_stored(file)
     with stored.open() as opened:
-        for block in _blocks(opened, offset, _HEAD.size, _ignore):
+        for block in _blocks(opened, offset, _HEAD.size, ignore):
             begin, end = block.payloads[0]
             if block.record_at(begin) == offset:
                 return block.data[begin:end]
@@ -90,7 +92,7 @@ def read_record(file: StoredFile | Path, offset: int) -> bytes:
     raise LookupError(f"{stored.name} has no record at {offset}")
 
 
-def _stored(file: StoredFile | Path) -> StoredFile:
+def as_stored(file: StoredFile | Path) -> StoredFile:
     return LocalFile(file) if isinstance(file, Path) else file
 
 
@@ -98,19 +100,19 @@ def _blocks(file: RawIOBase, at: int, block_bytes: int, on_damage: OnDamage) -> 
     """Blocks of at least one sound record each, from the record at `at` on."""
     needed = 0
     while True:
-        found = _Walk(at, _read(file, at, max(block_bytes, needed)), on_damage)
+        found = Walk(at, read_bytes(file, at, max(block_bytes, needed)), on_damage)
         if found.payloads:
             yield Block(at, found.data, found.payloads)
         at += found.used
         if found.is_damaged or (found.used == 0 and found.cut <= needed) or at + found.cut > file.seek(0, os.SEEK_END):
             return
         needed = found.cut
-        if needed > _FRAME_BYTES + limits.MAX_EVENT_BYTES:
-            on_damage(_too_long(at, needed - _FRAME_BYTES))
+        if needed > FRAME_BYTES + limits.MAX_EVENT_BYTES:
+            on_damage(too_long(at, needed - FRAME_BYTES))
             at, needed = at + needed, 0
 
 
-def _read(file: RawIOBase, at: int, size: int) -> bytes:
+def read_bytes(file: RawIOBase, at: int, size: int) -> bytes:
     """Up to that many of the bytes that the file holds by now."""
     missing = min(size, file.seek(0, os.SEEK_END) - at)
     parts = []
@@ -121,7 +123,7 @@ def _read(file: RawIOBase, at: int, size: int) -> bytes:
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-class _Walk:
+class Walk:
     """Goes from record to record through a piece of a file, at whose first byte a record begins.
 
     Attributes:
@@ -154,7 +156,7 @@ class _Walk:
             return False
         end = begin + length
         if end + _CHECKSUM.size > len(data):
-            self.cut = length + _FRAME_BYTES
+            self.cut = length + FRAME_BYTES
             return False
         if self._is_sound(at, begin, end):
             self.payloads.append((begin, end))
@@ -163,7 +165,7 @@ class _Walk:
 
     def _is_sound(self, at: int, begin: int, end: int) -> bool:
         if end - begin > limits.MAX_EVENT_BYTES:
-            self._on_damage(_too_long(self._offset + at, end - begin))
+            self._on_damage(too_long(self._offset + at, end - begin))
             return False
         if eventfile.masked_crc(self.data[begin:end]) != _CHECKSUM.unpack_from(self.data, end)[0]:
             self._on_damage(f"the checksum of the record at byte {self._offset + at} is wrong, so its {end - begin} bytes are left out")
@@ -171,5 +173,6 @@ class _Walk:
         return True
 
 
-def _too_long(offset: int, length: int) -> str:
+def too_long(offset: int, length: int) -> str:
+    """What is said of a record that is skipped for its length."""
     return f"the record at byte {offset} has {length} bytes; at most {limits.MAX_EVENT_BYTES} are read"

@@ -6,12 +6,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from tb_featuremap_plugin.reading import assemble
+from tb_featuremap_plugin.reading.lazy_reader import LazyReader, LazyReaders
 from tb_featuremap_plugin.reading.places import Where, find_runs
 from tb_featuremap_plugin.reading.run import MissingError, Outline, Points, Run
 from tb_featuremap_plugin.reading.run_reader import RunReader
+from tb_featuremap_plugin.reading.stored_files import RunFiles
 from tb_featuremap_plugin.schema import tags
 
 T = TypeVar("T")
+
+_Reader = RunReader | LazyReader
 
 
 class EventSource:
@@ -19,6 +23,7 @@ class EventSource:
 
     Args:
         logdir: the path of a folder or of a zip file, a URL, or a place that is open already.
+        lazy: read of each run only what is asked for, when it is asked for. What is skipped is not checked, see `skimming`.
 
     Raises:
         FileNotFoundError: there is nothing of that name.
@@ -26,11 +31,16 @@ class EventSource:
         OSError: it cannot be read, or is a zip that is not read; `strerror` says why.
     """
 
-    def __init__(self, logdir: Where) -> None:
-        readers = [RunReader(files) for files in find_runs(logdir)]
+    def __init__(self, logdir: Where, *, lazy: bool = False) -> None:
+        read: Callable[[RunFiles], _Reader] = LazyReaders() if lazy else RunReader
+        readers = [read(files) for files in find_runs(logdir)]
         self._readers = {reader.name: reader for reader in sorted(readers, key=lambda reader: assemble.run_order(reader.name))}
         self._outlines: list[Outline] | None = None
         self._last: Run | None = None
+
+    def names(self) -> list[str]:
+        """Names of the runs that hold something of ours, in the order of `outlines`."""
+        return [reader.name for reader in self._ours()]
 
     def outlines(self) -> Sequence[Outline]:
         """What there is of every run that holds something of ours, by natural sort of their titles."""
@@ -99,7 +109,8 @@ class EventSource:
             MissingError: there is no such run.
         """
         self._reader(run)
-        return assemble.sibling_scalars(run, {name: reader.scalar_tags() for name, reader in self._readers.items()})
+        siblings = [reader for name, reader in self._readers.items() if assemble.is_sibling(name, run)]
+        return assemble.sibling_scalars(run, {reader.name: reader.scalar_tags() for reader in siblings})
 
     def scalar(self, run: str, tag: str) -> Points:
         """A scalar series of any run.
@@ -112,10 +123,10 @@ class EventSource:
             raise MissingError(f"run {run!r} has no scalar {tag!r}")
         return points
 
-    def _ours(self) -> list[RunReader]:
+    def _ours(self) -> list[_Reader]:
         return [reader for reader in self._readers.values() if reader.is_ours]
 
-    def _reader(self, name: str) -> RunReader:
+    def _reader(self, name: str) -> _Reader:
         reader = self._readers.get(name)
         if reader is None or not reader.is_ours:
             raise MissingError(f"there is no run {name!r} with anything of this plugin")

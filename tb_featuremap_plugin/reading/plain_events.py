@@ -125,10 +125,10 @@ def read_head(data: bytes, begin: int, end: int) -> Head | None:
         (wall_time,) = _DOUBLE.unpack_from(data, begin + 1)
         at, step = begin + 1 + _DOUBLE.size, 0
         if data[at] == _STEP:
-            step, at = _number(data, at + 1)
+            step, at = read_number(data, at + 1)
         if data[at] != _SUMMARY:
             return None
-        size, at = _number(data, at + 1)
+        size, at = read_number(data, at + 1)
     except (IndexError, ValueError, struct.error):
         return None
     return Head(wall_time, step, at) if at + size == end else None
@@ -153,7 +153,7 @@ def read_values(data: bytes, at: int, end: int, pattern: Pattern) -> list[Table]
             if size > _SHORT:
                 size, begin = (size & _SHORT) + (data[begin] << 7), begin + 1
                 if size >= _MEDIUM:
-                    size, begin = _number(data, at + 1)
+                    size, begin = read_number(data, at + 1)
             start = starts[size]
             if not start or not begins_at(start, at - before):
                 return None
@@ -171,7 +171,7 @@ def find_tags(data: bytes, at: int, end: int) -> list[bytes] | None:
     tags = []
     try:
         while at < end:
-            size, begin = _number(data, at + 1)
+            size, begin = read_number(data, at + 1)
             if data[at] != _VALUE or data[begin] != _TAG:
                 return None
             tags.append(data[begin : begin + 2 + data[begin + 1]])
@@ -241,7 +241,7 @@ def _length_within(size: int) -> int:
     return next(fitting, -1)
 
 
-def _number(data: bytes, at: int) -> tuple[int, int]:
+def read_number(data: bytes, at: int) -> tuple[int, int]:
     """A number of up to 56 bits, and where it ends.
 
     Raises:

@@ -131,6 +131,9 @@ class Outline:
 class MissingError(KeyError):
     """What was asked for is not there (any more). Its argument is the sentence to show."""
 
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
+
 
 class Source(Protocol):
     """Where runs are read from: TensorBoard's data provider or event files. Both give the same runs."""

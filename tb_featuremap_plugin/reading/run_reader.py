@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
 
 import numpy as np
 from google.protobuf.message import DecodeError
@@ -10,7 +11,7 @@ from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
 
 from tb_featuremap_plugin.reading import assemble
-from tb_featuremap_plugin.reading.event_records import Block, read_blocks, read_record
+from tb_featuremap_plugin.reading.event_records import Block, OnDamage, read_blocks, read_record
 from tb_featuremap_plugin.reading.event_values import OURS, SCALARS, content, is_read, known_metadata
 from tb_featuremap_plugin.reading.plain_events import PICTURE_HEADS, Pattern, find_tags, form_of, read_head, read_values
 from tb_featuremap_plugin.reading.raw_series import Problems, RawRun, RawSeries
@@ -59,7 +60,7 @@ class RunReader:
         blobs = {tag: self._raw(self._series[tag], known) for tag in self._tags(tags.PLUGIN_NAME)}
         tensors = {tag: self._raw(self._series[tag], known) for tag in self._tags(tags.STATS_PLUGIN_NAME)}
         standing = assemble.standing_records(blobs.get(tags.RUN_TAG), tensors.get(tags.START_TAG))
-        read = [self._stored(int(self._series[tags.RUN_TAG].points[index])) for _, index in standing]
+        read = [self._record(int(self._series[tags.RUN_TAG].points[index])) for _, index in standing]
         earlier = assemble.earlier_records(standing, read)
         return RawRun(self.name, blobs, tensors, read[-1] if read else None, earlier, self._problems.all())
 
@@ -79,7 +80,7 @@ class RunReader:
         return RawSeries(series.content, *self._events.times_of(series.points, known), values)
 
     def _read(self, file: int, stored: StoredFile) -> None:
-        for block in read_blocks(stored, lambda message: self._problems.add("", f"{stored.name}: {message}")):
+        for block in self._blocks(stored, lambda message: self._problems.add("", f"{stored.name}: {message}")):
             for begin, end in block.payloads:
                 if not self._take_plain(block, begin, end, file):
                     self._take(block, begin, end, file)
@@ -175,12 +176,28 @@ class RunReader:
         if isinstance(found, np.ndarray):
             series.heads.learn(found)
 
+    def _record(self, at: int) -> bytes | None:
+        """A run record's bytes; None where its file has been removed or written anew."""
+        return self._stored(at)
+
     def _stored(self, at: int) -> bytes | None:
         """A blob's bytes; None where its file has been removed or written anew."""
         file, offset, place = self._events.place_of(at)
         try:
-            event = Event.FromString(read_record(self._files[file], offset))
-            blob: bytes = event.summary.value[place].tensor.string_val[0]
+            blob: bytes = self._event(self._files[file], offset).summary.value[place].tensor.string_val[0]
         except (OSError, LookupError, DecodeError):
             return None
         return blob
+
+    def _blocks(self, file: StoredFile, on_damage: OnDamage) -> Iterator[Block]:
+        """The records of a file."""
+        return read_blocks(file, on_damage)
+
+    def _event(self, file: StoredFile, offset: int) -> Event:
+        """One event, read again.
+
+        Raises:
+            OSError, LookupError, DecodeError: it is not there any more.
+        """
+        event: Event = Event.FromString(read_record(file, offset))
+        return event
