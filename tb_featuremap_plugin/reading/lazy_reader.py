@@ -86,14 +86,14 @@ class _Skimmer(RunReader):
     """Skips pictures until they are asked for."""
 
     def __init__(self, run: RunFiles, latest: _LatestEvent) -> None:
-        self._latest = latest
+        self._event_read = latest
         super().__init__(run)
 
     def _blocks(self, path: Path, on_damage: OnDamage) -> Iterator[Block]:
         return skim_blocks(path, on_damage)
 
     def _event(self, path: Path, offset: int) -> Event:
-        latest = self._latest
+        latest = self._event_read
         if latest.event is None or latest.place != (path, offset):
             latest.event = None  # before another takes its place in memory
             latest.event = super()._event(path, offset)
