@@ -14,14 +14,35 @@ if TYPE_CHECKING:
     import tb_featuremap_plugin.integrations.keras as keras
     import tb_featuremap_plugin.integrations.torch as torch
     import tb_featuremap_plugin.summary as summary
+    from tb_featuremap_plugin.diagnosis.findings import Finding, Verdict
+    from tb_featuremap_plugin.logs import Logs, Norms, Picture, Run, Series, Table, open
     from tb_featuremap_plugin.monitor import Monitor
     from tb_featuremap_plugin.schema.network import Layer
     from tb_featuremap_plugin.writer import Writer
 
-__all__ = ["Layer", "Monitor", "Writer", "__version__", "keras", "summary", "torch"]
+__all__ = [
+    "Finding",
+    "Layer",
+    "Logs",
+    "Monitor",
+    "Norms",
+    "Picture",
+    "Run",
+    "Series",
+    "Table",
+    "Verdict",
+    "Writer",
+    "__version__",
+    "keras",
+    "open",
+    "summary",
+    "torch",
+]
 
 _MODULES = {"summary": "summary", "keras": "integrations.keras", "torch": "integrations.torch"}
-_CLASSES = {"Layer": "schema.network", "Monitor": "monitor", "Writer": "writer"}
+_LOGS = ("Logs", "Norms", "Picture", "Run", "Series", "Table", "open")
+_CLASSES = {"Layer": "schema.network", "Monitor": "monitor", "Writer": "writer", **dict.fromkeys(_LOGS, "logs")}
+_CLASSES |= dict.fromkeys(("Finding", "Verdict"), "diagnosis.findings")
 
 
 def __getattr__(name: str) -> object:

@@ -28,6 +28,7 @@ from tb_featuremap_plugin.recording.eventlog import EventLog
 from tb_featuremap_plugin.recording.keywords import options_of, takes
 from tb_featuremap_plugin.recording.requests import FeatureMapsRequest, FiltersRequest, WeightChangeRequest, WeightKeywords, WeightOptions
 from tb_featuremap_plugin.schema import limits
+from tb_featuremap_plugin.schema.one_line import described, quoted_path
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -203,6 +204,10 @@ class Writer:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         self.close()
+
+    def __repr__(self) -> str:
+        lost = [f"{number:,} {word}" for number, word in ((self.dropped, "dropped"), (self.failed, "failed")) if number]
+        return described("Writer", quoted_path(self.logdir), *lost, "closed" if self._queue.closed else None)
 
     def _check_step(self, step: object) -> int:
         self._refuse_closed()

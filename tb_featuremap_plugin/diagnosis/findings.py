@@ -19,6 +19,7 @@ from tb_featuremap_plugin.schema.answers import (
     VerdictAnswer,
 )
 from tb_featuremap_plugin.schema.columns import Bounds
+from tb_featuremap_plugin.schema.one_line import described, quoted
 
 INFO: Literal["info"] = "info"
 WARNING: Literal["warning"] = "warning"
@@ -94,6 +95,10 @@ class Finding:
     because: str | None = None
     place: str | None = None
 
+    def __repr__(self) -> str:
+        where = f"{self.severity} {self.rule} at {self.target_kind} {quoted(self.target)}"
+        return described("Finding", where, f"steps {self.first_step} to {self.last_step}")
+
     @property
     def is_alarm(self) -> bool:
         """Whether somebody should act on it."""
@@ -134,6 +139,9 @@ class Verdict:
     verdict: str
     evidence: Mapping[str, Any] = field(default_factory=dict)
     message: str = ""
+
+    def __repr__(self) -> str:
+        return described("Verdict", f"{quoted(self.variable)}: {self.verdict}")
 
     def to_dict(self) -> VerdictAnswer:
         """The verdict as plain JSON values."""

@@ -30,6 +30,9 @@ _NARROW = (np.dtype(np.float32), np.dtype(np.float16))
 _SMALLEST_SPAN, _LARGEST_SPAN = 1e-30, 1e30
 """Outside of these spans of a channel, float32 cannot hold codes per unit; float64 can."""
 
+_CODE_ROUNDING = 1e-4
+"""Codes that four roundings to float32 of numbers up to 252 may be wrong by, with some to spare."""
+
 
 @dataclass(frozen=True)
 class Range:
@@ -103,6 +106,35 @@ def quantise(maps: Array, span: Range) -> Codes:
         else:
             _quantise_by_channel(flat, codes, low, scale, encode)
     return codes.reshape(maps.shape)
+
+
+def dequantise(codes: Codes, low: Float32, high: Float32) -> Float32:
+    """The values that codes stand for, the inverse of `quantise` up to `quantisation_error`.
+
+    Args:
+        codes: [images, channels, *space].
+        low, high: the range of each channel, [channels]; NaN where nothing was finite.
+    """
+    column = (-1, *(1,) * (codes.ndim - 2))
+    lowest, highest = low.astype(np.float64).reshape(column), high.astype(np.float64).reshape(column)
+    with np.errstate(all="ignore"):
+        values: Float32 = (lowest + (highest - lowest) * codes / LEVELS).astype(np.float32)
+    for code, meaning in ((NEG_INF_CODE, -np.inf), (POS_INF_CODE, np.inf), (NAN_CODE, np.nan)):
+        values[codes == code] = meaning
+    return values
+
+
+def quantisation_error(low: Float32, high: Float32) -> Float32:
+    """How far a finite value that `dequantise` gives lies from the one that was quantised, at most, [channels].
+
+    Half a code, and what float32 rounds away: in a code's place, which is computed in float32, and in `low` and the value itself.
+    """
+    lowest, highest = low.astype(np.float64), high.astype(np.float64)
+    with np.errstate(all="ignore"):
+        rounding = np.finfo(np.float32).eps * np.maximum(abs(lowest), abs(highest)) + np.finfo(np.float32).smallest_subnormal
+        bound = (highest - lowest) / LEVELS * (0.5 + _CODE_ROUNDING) + rounding
+        result: Float32 = np.nextafter(bound.astype(np.float32), np.float32(np.inf))
+    return np.where(np.isnan(result), np.float32(0), result)
 
 
 def _quantise_few(maps: Array, span: Range) -> Codes:

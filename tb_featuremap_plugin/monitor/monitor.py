@@ -17,6 +17,7 @@ from tb_featuremap_plugin.monitor.step_arguments import StepArguments, Tree
 from tb_featuremap_plugin.monitor.workers import Alone, first_says
 from tb_featuremap_plugin.recording.keywords import options_of, takes
 from tb_featuremap_plugin.schema.network import Layer
+from tb_featuremap_plugin.schema.one_line import described, quoted_path
 from tb_featuremap_plugin.writer import Writer
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class Monitor:
         self._plan = Plan(self._decide)
         self._losses = Losses()
         self._snapshots = Snapshots(keep_first=given.keep_first)
-        folder = _folder(logdir, given.run_name)
+        self._folder = folder = _folder(logdir, given.run_name)
         self._recorder = Recorder(lambda: Writer(folder, strict=given.strict), given, self._schedule.words, self._budget, self._workers)
         self._last_step: int | None = None
         self._unrecorded: StepArguments | None = None
@@ -158,6 +159,10 @@ class Monitor:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+    def __repr__(self) -> str:
+        at = "nothing logged yet" if self._last_step is None else f"at step {self._last_step}"
+        return described("Monitor", quoted_path(self._folder), self._schedule.words, at, "closed" if self._closed else None)
 
     def _decide(self, step: int) -> bool:
         """The first worker's answer wherever those of others could differ."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from tb_featuremap_plugin.schema import activations
 from tb_featuremap_plugin.schema.answers import ROLES
+from tb_featuremap_plugin.schema.one_line import counted, described, quoted
 
 if TYPE_CHECKING:
     from tb_featuremap_plugin.schema.answers import RunRecordAnswer
@@ -58,6 +59,13 @@ class Layer:
             if value is not None:
                 object.__setattr__(self, name, (value,) if isinstance(value, (int, str)) else tuple(value))
         self._check_types()
+
+    def __repr__(self) -> str:
+        kind = quoted(self.kind) if self.kind else None
+        activation = f"activation {quoted(self.activation)}" if self.activation else None
+        frozen = None if self.trainable else "not trainable"
+        role = self.role if self.role != "hidden" else None
+        return described("Layer", quoted(self.name), kind, activation, role, frozen)
 
     @property
     def function(self) -> str | None:
@@ -121,6 +129,11 @@ class RunRecord:
     every: str | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        known = {"loss": self.loss, "optimizer": self.optimizer}
+        named = [f"{key} {quoted(value)}" for key, value in known.items() if value]
+        return described("RunRecord", counted(len(self.layers), "layer"), counted(len(self.variable_rows), "variable"), *named)
 
     def to_dict(self) -> RunRecordAnswer:
         """The record as plain JSON values."""

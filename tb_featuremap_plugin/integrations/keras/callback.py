@@ -17,6 +17,7 @@ from tb_featuremap_plugin.integrations.keras.values import reader
 from tb_featuremap_plugin.monitor import Monitor
 from tb_featuremap_plugin.monitor.options import LoopKeywords, MonitorOptions
 from tb_featuremap_plugin.recording.keywords import takes
+from tb_featuremap_plugin.schema.one_line import described
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -96,6 +97,9 @@ class FeatureMapCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Ker
     def on_train_end(self, logs: Any = None) -> None:
         """Logs the last step and closes the file; another `fit` goes on in a new one."""
         self.monitor.pause()
+
+    def __repr__(self) -> str:
+        return described("FeatureMapCallback", f"at step {self._step}", repr(self.monitor))
 
     def _observe(self, model: Any) -> None:
         traces: list[Trace] = []

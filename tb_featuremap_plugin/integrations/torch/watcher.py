@@ -21,6 +21,7 @@ from tb_featuremap_plugin.monitor import Monitor
 from tb_featuremap_plugin.monitor.layer_layouts import CHANNELS_FIRST, OTHERS
 from tb_featuremap_plugin.monitor.options import LoopKeywords, MonitorOptions
 from tb_featuremap_plugin.recording.keywords import takes
+from tb_featuremap_plugin.schema.one_line import counted, described
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -116,6 +117,10 @@ class Watcher:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         self.close()
+
+    def __repr__(self) -> str:
+        model = type(self._model).__name__
+        return described("Watcher", f"of {model}", counted(len(self._names), "layer"), f"at step {self._step}", repr(self.monitor))
 
     def _log(self, loss: Any) -> None:
         self.monitor.log(

@@ -1,0 +1,56 @@
+"""The runs of a logdir."""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+
+from tb_featuremap_plugin.logs.asking import missing
+from tb_featuremap_plugin.logs.run import Run
+from tb_featuremap_plugin.reading.assemble import title
+from tb_featuremap_plugin.reading.lazy_reader import MOST_RUNS
+from tb_featuremap_plugin.reading.run import Source
+from tb_featuremap_plugin.schema.one_line import counted, described, quoted, quoted_path
+
+
+class Logs(Mapping[str, Run]):
+    """The runs of a logdir, by their names in the tab and in its order; runs that would have one name have TensorBoard's.
+
+    TensorBoard's name of a run, its folder below the logdir, finds it too. Made by `open`.
+    """
+
+    def __init__(self, source: Source, names: Sequence[str], place: str) -> None:
+        """Takes a source.
+
+        Args:
+            source: where runs are read from.
+            names: of its runs, in the order of their titles.
+            place: what was opened, for `repr`.
+        """
+        titles = {name: title(name) for name in names}
+        shared = Counter(titles.values())
+        self._names = {own if shared[own] == 1 else name: name for name, own in titles.items()}
+        self._source = source
+        self._place = place
+        self._held: OrderedDict[str, Run] = OrderedDict()
+
+    def __getitem__(self, run: str) -> Run:
+        name = self._names.get(run, run)
+        if name not in self._names.values():
+            raise missing("run", run, tuple(self._names))
+        found = self._held.pop(name, None) or Run(self._source, name, title(name))
+        self._held[name] = found
+        if len(self._held) > MOST_RUNS:  # with what was read of it
+            self._held.popitem(last=False)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __repr__(self) -> str:
+        names = [quoted(name) for name, _ in zip(self._names, range(3), strict=False)]
+        more = "..." if len(self) > len(names) else None
+        return described("Logs", f"{quoted_path(self._place)}: {counted(len(self), 'run')}", *names, more)
