@@ -34,7 +34,20 @@ OUTSIDE = {
 """What the column "may touch" names, as modules."""
 
 PURE = {
-    *("__future__", "abc", "array", "base64", "bisect", "collections", "contextlib", "dataclasses", "difflib", "enum", "functools", "hashlib"),
+    *(
+        "__future__",
+        "abc",
+        "array",
+        "base64",
+        "bisect",
+        "collections",
+        "contextlib",
+        "dataclasses",
+        "difflib",
+        "enum",
+        "functools",
+        "hashlib",
+    ),
     *(
         "heapq",
         "html",

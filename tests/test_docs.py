@@ -20,15 +20,23 @@ ROOT = Path(__file__).parent.parent
 PAGES = {path.name: path.read_text(encoding="utf-8") for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]}
 TEXT = "\n".join(PAGES.values())
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
-PROGRAMS = [
-    (f"{page}-{number}", code)
-    for page, text in PAGES.items()
-    for number, (kind, code) in enumerate(BLOCK.findall(text))
-    if kind == "python"
-]
 FRAGMENTS = [
     (f"{page}-{number}", code) for page, text in PAGES.items() for number, (kind, code) in enumerate(BLOCK.findall(text)) if kind == "py"
 ]
+
+
+def programs_of(page: str) -> list[tuple[str, str]]:
+    """Names and sources of the programs of a page."""
+    blocks = [(number, code) for number, (kind, code) in enumerate(BLOCK.findall(PAGES[page])) if kind == "python"]
+    first = blocks[0][1] if page in CONTINUED else ""
+    return [(f"{page}-{number}", code if code == first else first + code) for number, code in blocks]
+
+
+CONTINUED = {"reading.md"}
+"""Pages of which each program begins with the page's first one."""
+
+PROGRAMS = [program for page in PAGES for program in programs_of(page)]
+PACKAGES = {"to_pandas(": "pandas", "to_arrow(": "pyarrow"}
 FRAMEWORKS = ("tensorflow", "keras", "torch", "jax", "flax", "equinox", "optax", "sklearn")
 
 
@@ -37,6 +45,9 @@ def test_program_runs(name: str, code: str, tmp_path: Path) -> None:
     for framework in FRAMEWORKS:
         if re.search(rf"^\s*(import|from) {framework}\b", code, re.M):
             pytest.importorskip(framework)
+    for call, package in PACKAGES.items():
+        if call in code:
+            pytest.importorskip(package)
     (tmp_path / "program.py").write_text(code, encoding="utf-8")
     command = [sys.executable, "-W", "error::ResourceWarning", "program.py"]
     finished = subprocess.run(command, cwd=tmp_path, env=os.environ, capture_output=True, text=True, timeout=300, check=False)
@@ -60,6 +71,30 @@ def test_every_public_method_and_argument_is_documented(owner: str) -> None:
     assert not [name for name in methods if not re.search(rf"\.{name}\(|`{name}", TEXT)]
     undocumented = {name for method in [cls.__init__, *methods.values()] for name in arguments(method) if not documented(name)}
     assert not undocumented, f"fm.{owner} takes {undocumented}, which no page explains"
+
+
+@pytest.mark.parametrize("owner", ["Norms", "Picture", "Run", "Series", "Table"])
+def test_all_that_can_be_read_back_is_documented(owner: str) -> None:
+    """Nobody makes these but `fm.open`, so what counts is what they have."""
+    cls = getattr(fm, owner)
+    named = re.findall(r"^    +(\w+(?:, \w+)*): ", (cls.__doc__ or "").partition("Attributes:")[2], re.M)
+    known = {name for names in named for name in names.split(", ")} | {name for name in vars(cls) if not name.startswith("_")}
+    assert len(known) >= 4
+    assert not [name for name in known if not re.search(rf"\b{name}\b", PAGES["reading.md"])]
+    methods = [value for name, value in vars(cls).items() if inspect.isfunction(value) and not name.startswith("_")]
+    assert not {name for method in methods for name in arguments(method) if not documented(name)} - {"kind", "layer", "variable"}
+
+
+def test_programs_that_read_are_typed(tmp_path: Path) -> None:
+    programs = [code for page, code in PROGRAMS if page.startswith("reading.md")]
+    assert len(programs) >= 8
+    for number, code in enumerate(programs):
+        (tmp_path / f"program{number}.py").write_text(code, encoding="utf-8")
+    options = ["--strict", f"--config-file={ROOT / 'pyproject.toml'}", f"--cache-dir={tmp_path / 'cache'}"]
+    command = [sys.executable, "-m", "mypy", *options, *map(str, sorted(tmp_path.glob("*.py")))]
+    pytest.importorskip("mypy")
+    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
+    assert finished.returncode == 0, finished.stdout + finished.stderr
 
 
 def test_every_summary_function_and_argument_is_documented() -> None:

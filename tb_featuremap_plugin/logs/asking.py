@@ -39,7 +39,7 @@ def place_of(steps: Int64, step: int, what: str) -> int:
 
 
 def missing(what: str, name: object, known: Collection[str]) -> MissingError:
-    """The error for a name that is not there: it names those that are like it, or the first ones.
+    """The error for a name that is not there: it names all that are, or of many those that are like it.
 
     Args:
         what: the name is one of, such as "layer with feature maps".
@@ -49,8 +49,8 @@ def missing(what: str, name: object, known: Collection[str]) -> MissingError:
     text = name if isinstance(name, str) else repr(name)
     if not known:
         return MissingError(f"there is no {what} {quoted(text)}, nor any other")
-    close = difflib.get_close_matches(text, known, _MOST_NAMES, 0.6)
-    told = f"like it are {_names(close)}" if close else f"there are {_names(known)}"
+    close = difflib.get_close_matches(text, known, _MOST_NAMES) if len(known) > _MOST_NAMES else ()
+    told = f"like it: {_names(close)}" if close else f"there are {_names(known)}"
     return MissingError(f"there is no {what} {quoted(text)}; {told}")
 
 
