@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-MODULES = ("maps", "weights", "kernels", "tiny", "growth", "writing", "callback", "reading", "numbers", "loading", "browser")
+MODULES = ("maps", "weights", "kernels", "tiny", "growth", "writing", "callback", "reading", "numbers", "loading", "opening", "browser")
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 
 _ONE_THREAD = {
