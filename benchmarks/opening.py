@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,7 @@ def comparisons() -> list[Comparison]:
     folder = fresh("opening")
     for run in range(RUNS):
         _write(folder / f"run{run}")
-    variants = [Variant(words, lambda question=question: _answered(question, folder)) for question, words in QUESTIONS.items()]
+    variants = [Variant(words, partial(_answered, question, folder)) for question, words in QUESTIONS.items()]
     opening = QUESTIONS["open"]
     goals = [
         Goal("fm.open of 1 GB: milliseconds, in a fresh process", opening, None, "wall", 1000),

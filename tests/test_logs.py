@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import builtins
 import re
+import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -77,7 +78,7 @@ def test_steps_are_asked_for_exactly_or_from_the_end(tmp_path) -> None:
         with pytest.raises(KeyError, match=re.escape(f"has nothing at step {missing}; there are 0, 10, 20")):
             run.maps("conv1", missing)
     with pytest.raises(TypeError):
-        run.maps("conv1", 1.5)
+        run.maps("conv1", 1.5)  # type: ignore[arg-type]
     with pytest.raises(KeyError, match="'conv2'; there are 'conv1'"):
         run.maps("conv2")
     with pytest.raises(KeyError, match="no variable with filters 'conv1/kernel', nor any other"):
@@ -130,7 +131,7 @@ def test_tables_are_those_of_the_backend(tmp_path) -> None:
         np.testing.assert_array_equal(table.to_numpy(), frame["values"])
         assert set(table.units) == set(table.columns)
     with pytest.raises(KeyError, match="'layer'; there are 'layers'"):
-        run.table("layer")
+        run.table("layer")  # type: ignore[arg-type]
 
 
 def test_parts_of_a_table(tmp_path) -> None:
@@ -231,6 +232,40 @@ def test_a_loader_gives_the_same(tmp_path, loader) -> None:
         assert own.findings() == other.findings()
 
 
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_a_zip_gives_the_same(tmp_path, compression) -> None:
+    write_large(tmp_path / "logs")
+    with zipfile.ZipFile(tmp_path / "logs.zip", "w", compression) as archive:
+        for path in (tmp_path / "logs").rglob("*tfevents*"):
+            archive.write(path, path.relative_to(tmp_path / "logs").as_posix())
+    assert_same_logs(fm.open(tmp_path / "logs.zip"), fm.open(tmp_path / "logs"))
+
+
+def test_a_url_gives_the_same(tmp_path) -> None:
+    fsspec = pytest.importorskip("fsspec")
+    write_large(tmp_path / "logs")
+    fsspec.filesystem("memory").put(str(tmp_path / "logs"), "/read-back/logs", recursive=True)
+    assert_same_logs(fm.open("memory://read-back/logs"), fm.open(tmp_path / "logs"))
+
+
+def write_large(folder: Path) -> None:
+    """A run with pictures large enough to be skipped, from wherever they are read."""
+    log = logdirs.write_monitored(folder / "run" / "featuremaps", [0, 1, 5])
+    for step, side in ((6, 64), (7, 300)):
+        log.maps("conv1", step, np.random.default_rng(step).normal(size=(1, 8, side, side)).astype(np.float32))
+    log.maps("conv2", 8)
+
+
+def assert_same_logs(ours: Logs, theirs: Logs) -> None:
+    assert list(ours) == list(theirs) == ["run"]
+    for kind in ("layers", "variables", "progress"):
+        np.testing.assert_array_equal(ours["run"].table(kind), theirs["run"].table(kind))
+    assert ours["run"].problems == ()
+    for name, steps in theirs["run"].pictures["maps"].items():
+        for step in steps.tolist():
+            np.testing.assert_array_equal(ours["run"].maps(name, step), theirs["run"].maps(name, step))
+
+
 def test_damage_costs_one_picture(tmp_path) -> None:
     log = logdirs.EventLog(tmp_path)
     big = np.random.default_rng(0).normal(size=(1, 9, 64, 64)).astype(np.float32)
@@ -274,4 +309,3 @@ def test_what_is_no_logdir_is_said(tmp_path, make, error) -> None:
     make(tmp_path / "logdir")
     with pytest.raises(error):
         fm.open(tmp_path / "logdir")
-    assert fm.open is not builtins.open

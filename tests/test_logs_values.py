@@ -31,7 +31,7 @@ def array_of(seed: int, shape: tuple[int, ...], dtype: str, magnitude: float, od
     values = rng.normal(0, 1, shape) * 10.0**magnitude + rng.integers(-2, 3)
     if dtype == "float16":
         values = np.clip(values, -MAX_FLOAT16, MAX_FLOAT16)
-    values = values.astype(dtype)
+    values = np.asarray(values, dtype)
     if odd and values.size:
         values.reshape(-1)[rng.integers(0, values.size, 4)] = rng.choice(ODD, 4)
     return values
@@ -143,7 +143,7 @@ def test_what_float16_cannot_hold_has_no_bound(tmp_path) -> None:
 def test_norms_are_not_mistaken_for_weights(tmp_path) -> None:
     rng = np.random.default_rng(0)
     first, second = rng.normal(size=(2, 3, 3, 600, 60)).astype(np.float32)
-    with fm.Monitor(tmp_path, every=1, layers=[fm.Layer("a", weights=["a/kernel"])]) as monitor:
+    with fm.Monitor(tmp_path, every=1, layers=[fm.Layer("a", weights=("a/kernel",))]) as monitor:
         monitor.log(0, weights={"a/kernel": first})
         monitor.log(1, weights={"a/kernel": second})
     picture = fm.open(tmp_path)["."].filters("a/kernel")

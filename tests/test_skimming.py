@@ -16,9 +16,10 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.util import tensor_util
 
 import tb_featuremap_plugin as fm
-from tb_featuremap_plugin.reading.event_records import RunFiles, read_records
+from tb_featuremap_plugin.reading.event_records import read_records
 from tb_featuremap_plugin.reading.events import EventSource
-from tb_featuremap_plugin.reading.skimming import SKIPPED_BYTES, holds_ours, skim_blocks, skim_record
+from tb_featuremap_plugin.reading.skimming import LOCAL, holds_ours, skim_blocks, skim_record
+from tb_featuremap_plugin.reading.stored_files import LocalFile, RunFiles
 from tests.support import logdirs
 from tests.support.same import assert_same_runs
 
@@ -115,7 +116,7 @@ def event_of(kind: str, step: int, size: int) -> Event:
     from tb_featuremap_plugin.schema import tags
 
     event = Event(step=step)
-    blob = np.random.default_rng(step).bytes((10, SKIPPED_BYTES - 1, SKIPPED_BYTES, 5 * SKIPPED_BYTES)[size])
+    blob = np.random.default_rng(step).bytes((10, LOCAL.skipped - 1, LOCAL.skipped, 5 * LOCAL.skipped)[size])
     if kind == "start":
         event.session_log.status = 1
     if kind in ("maps", "both"):
@@ -191,8 +192,8 @@ def test_runs_of_others_are_not_ours(tmp_path) -> None:
     log = logdirs.EventLog(tmp_path)
     log.scalar("featuremaps/maps/conv1", 0, 1.0)
     log.event(event_of("image", 1, 3))
-    assert not holds_ours(RunFiles(".", [log.path]))
+    assert not holds_ours(RunFiles(".", [LocalFile(log.path)]))
     log.maps("conv1", 2)
-    assert not holds_ours(RunFiles(".", [log.path])), "a tag belongs to whoever wrote it first"
+    assert not holds_ours(RunFiles(".", [LocalFile(log.path)])), "a tag belongs to whoever wrote it first"
     log.maps("conv2", 2)
-    assert holds_ours(RunFiles(".", [log.path]))
+    assert holds_ours(RunFiles(".", [LocalFile(log.path)]))

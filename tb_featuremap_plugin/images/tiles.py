@@ -118,7 +118,7 @@ def dequantise(codes: Codes, low: Float32, high: Float32) -> Float32:
     column = (-1, *(1,) * (codes.ndim - 2))
     lowest, highest = low.astype(np.float64).reshape(column), high.astype(np.float64).reshape(column)
     with np.errstate(all="ignore"):
-        values: Float32 = (lowest + (highest - lowest) * codes / LEVELS).astype(np.float32)
+        values: Float32 = (lowest + (highest - lowest) * codes / TOP_CODE).astype(np.float32)
     for code, meaning in ((NEG_INF_CODE, -np.inf), (POS_INF_CODE, np.inf), (NAN_CODE, np.nan)):
         values[codes == code] = meaning
     return values
@@ -132,7 +132,7 @@ def quantisation_error(low: Float32, high: Float32) -> Float32:
     lowest, highest = low.astype(np.float64), high.astype(np.float64)
     with np.errstate(all="ignore"):
         rounding = np.finfo(np.float32).eps * np.maximum(abs(lowest), abs(highest)) + np.finfo(np.float32).smallest_subnormal
-        bound = (highest - lowest) / LEVELS * (0.5 + _CODE_ROUNDING) + rounding
+        bound = (highest - lowest) / TOP_CODE * (0.5 + _CODE_ROUNDING) + rounding
         result: Float32 = np.nextafter(bound.astype(np.float32), np.float32(np.inf))
     return np.where(np.isnan(result), np.float32(0), result)
 

@@ -21,11 +21,12 @@ def open(logdir: str | os.PathLike[str]) -> Logs:
     picture when it is. To see what was logged later, open the logdir again.
 
     Args:
-        logdir: a folder on this machine.
+        logdir: a folder on this machine, a zip file of one, or a URL.
 
     Raises:
-        FileNotFoundError: there is no such folder.
-        NotADirectoryError: it is a file.
+        FileNotFoundError: there is nothing of that name.
+        NotADirectoryError: it is a file, and no zip.
+        OSError: it cannot be read; `strerror` says why.
     """
     source = EventSource(os.fspath(logdir), lazy=True)
     return Logs(source, source.names(), os.fspath(logdir))

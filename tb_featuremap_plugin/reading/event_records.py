@@ -93,6 +93,7 @@ def read_record(file: StoredFile | Path, offset: int) -> bytes:
 
 
 def as_stored(file: StoredFile | Path) -> StoredFile:
+    """The file of a path; any other as it is."""
     return LocalFile(file) if isinstance(file, Path) else file
 
 

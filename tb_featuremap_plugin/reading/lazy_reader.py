@@ -6,16 +6,16 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 from google.protobuf.message import DecodeError
 from tensorboard.compat.proto.event_pb2 import Event
 
-from tb_featuremap_plugin.reading.event_records import Block, OnDamage, RunFiles
+from tb_featuremap_plugin.reading.event_records import Block, OnDamage
 from tb_featuremap_plugin.reading.raw_series import RawRun
 from tb_featuremap_plugin.reading.run import Points
 from tb_featuremap_plugin.reading.run_reader import RunReader
 from tb_featuremap_plugin.reading.skimming import holds_ours, skim_blocks, skim_record
+from tb_featuremap_plugin.reading.stored_files import RunFiles, StoredFile
 
 MOST_RUNS = 16
 """Runs whose numbers are held at once; that of the longest ago is read again when it is asked for."""
@@ -78,7 +78,7 @@ class LazyReader:
 class _LatestEvent:
     """The event that was read last, of all runs: most have all pictures of a step, and are asked for one after the other."""
 
-    place: tuple[Path, int] | None = None
+    place: tuple[StoredFile, int] | None = None
     event: Event | None = None
 
 
@@ -89,22 +89,22 @@ class _Skimmer(RunReader):
         self._event_read = latest
         super().__init__(run)
 
-    def _blocks(self, path: Path, on_damage: OnDamage) -> Iterator[Block]:
-        return skim_blocks(path, on_damage)
+    def _blocks(self, file: StoredFile, on_damage: OnDamage) -> Iterator[Block]:
+        return skim_blocks(file, on_damage)
 
-    def _event(self, path: Path, offset: int) -> Event:
+    def _event(self, file: StoredFile, offset: int) -> Event:
         latest = self._event_read
-        if latest.event is None or latest.place != (path, offset):
+        if latest.event is None or latest.place != (file, offset):
             latest.event = None  # before another takes its place in memory
-            latest.event = super()._event(path, offset)
-            latest.place = path, offset
+            latest.event = super()._event(file, offset)
+            latest.place = file, offset
         return latest.event
 
     def _record(self, at: int) -> bytes | None:
         """A run record, without the pictures beside it: it has a checksum of its own."""
-        file, offset, place = self._events.place_of(at)
+        number, offset, place = self._events.place_of(at)
         try:
-            event = skim_record(self._files[file], offset)
+            event = skim_record(self._files[number], offset)
             strings = Event.FromString(event).summary.value[place].tensor.string_val if event else ()
         except (OSError, LookupError, DecodeError):
             return None

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from io import FileIO
+from io import RawIOBase
 from pathlib import Path
+from typing import NamedTuple
 
 from google.protobuf.message import DecodeError
 from tensorboard.compat.proto.event_pb2 import Event
@@ -21,24 +22,36 @@ from tb_featuremap_plugin.reading.event_records import (
     HEAD_BYTES,
     Block,
     OnDamage,
-    RunFiles,
     Walk,
+    as_stored,
     ignore,
     read_bytes,
     too_long,
 )
 from tb_featuremap_plugin.reading.event_values import OURS, is_read, known_metadata
 from tb_featuremap_plugin.reading.plain_events import read_number
+from tb_featuremap_plugin.reading.stored_files import RunFiles, StoredFile
 from tb_featuremap_plugin.schema import limits, tags
 
-SKIPPED_BYTES = 1 << 15
-"""A payload of so many bytes is skipped; to find what follows a shorter one would take longer than to read on."""
 
-_WHOLE_BYTES = 1 << 16
-"""Records up to this size are read as they are."""
+class Pace(NamedTuple):
+    """What is worth a call.
 
-_AHEAD_BYTES, _MOST_AHEAD_BYTES = 1 << 12, 1 << 20
-"""Read at once behind a skipped payload, and where nothing is skipped."""
+    Attributes:
+        skipped: a payload of so many bytes is skipped; to find what follows a shorter one would take longer than to read on. Records up
+            to twice this size are read as they are.
+        ahead: bytes read at once behind a skipped payload.
+        most_ahead: the same where nothing is skipped.
+    """
+
+    skipped: int
+    ahead: int
+    most_ahead: int
+
+
+LOCAL = Pace(1 << 15, 1 << 12, 1 << 20)
+REMOTE = Pace(1 << 21, 1 << 18, 1 << 23)
+"""Where each call is a request to another machine, which takes as long as to send megabytes."""
 
 _LONGEST_OPENING = 20
 """Bytes of a field's key and length, or key and number."""
@@ -54,32 +67,34 @@ _WITHIN = {(_EVENT, 0x2A): _SUMMARY, (_SUMMARY, 0x0A): _VALUE, (_VALUE, 0x42): _
 _PREFIX, _MARK = tags.TAG_PREFIX.encode(), tags.PLUGIN_NAME.encode()
 
 
-def skim_blocks(path: Path, on_damage: OnDamage = ignore) -> Iterator[Block]:
-    """As `read_blocks`, without payloads of `SKIPPED_BYTES` and more: pictures of ours, and anything of others.
+def skim_blocks(file: StoredFile | Path, on_damage: OnDamage = ignore) -> Iterator[Block]:
+    """As `read_blocks`, without large payloads: pictures of ours, and anything of others.
 
     What is read whole is checked as usual. Of a record with something left out, all else is given, unchecked, as a record of its own;
     `record_at` says where it lies in the file.
 
     Args:
-        path: the event file.
+        file: the event file, or the path of a local one.
         on_damage: called with a sentence for each thing that could not be read.
     """
+    stored = as_stored(file)
     try:
-        with path.open("rb", buffering=0) as file:
-            yield from _blocks(_Window(file), on_damage)
+        with stored.open() as opened:
+            yield from _blocks(_Window(opened, LOCAL if stored.is_local else REMOTE), on_damage)
     except OSError as error:
-        on_damage(f"{path.name} could not be read: {error.strerror or error}")
+        on_damage(f"{stored.name} could not be read: {error.strerror or error}")
 
 
-def skim_record(path: Path, offset: int) -> bytes | None:
+def skim_record(file: StoredFile | Path, offset: int) -> bytes | None:
     """One record without its large payloads; None where nothing would be left out, or it is not there any more.
 
     Raises:
         OSError: the file cannot be read (any more).
     """
-    with path.open("rb", buffering=0) as file:
-        window = _Window(file)
-        found = Walk(offset, window.bytes(offset, _AHEAD_BYTES), ignore)
+    stored = as_stored(file)
+    with stored.open() as opened:
+        window = _Window(opened, LOCAL if stored.is_local else REMOTE)
+        found = Walk(offset, window.bytes(offset, window.pace.ahead), ignore)
         is_whole = bool(found.payloads) or found.is_damaged or offset + found.cut > window.size
         block = None if is_whole else _skimmed(window, offset, found.cut)
         return block.data[HEAD_BYTES:] if block else None
@@ -88,14 +103,15 @@ def skim_record(path: Path, offset: int) -> bytes | None:
 def holds_ours(run: RunFiles) -> bool:
     """Whether anything of this plugin is in a run: reads no further than to the first value that is."""
     known: dict[str, bool] = {}
-    files = sorted(run.files, key=lambda path: not is_own(path.name))
-    return any(_is_ours(block, known) for path in files for block in skim_blocks(path))
+    files = sorted(run.files, key=lambda file: not is_own(file.name))
+    return any(_is_ours(block, known) for file in files for block in skim_blocks(file))
 
 
 class _Window:
     """The bytes of a file around the place that is looked at."""
 
-    def __init__(self, file: FileIO) -> None:
+    def __init__(self, file: RawIOBase, pace: Pace) -> None:
+        self.pace = pace
         self._file = file
         self._start, self._held = 0, b""
         self.size = file.seek(0, os.SEEK_END)
@@ -104,12 +120,12 @@ class _Window:
         """`count` bytes; fewer at the end of the file."""
         begin = at - self._start
         if begin < 0 or begin + count > len(self._held):
-            self._held, self._start, begin = read_bytes(self._file, at, max(count, _AHEAD_BYTES)), at, 0
+            self._held, self._start, begin = read_bytes(self._file, at, max(count, self.pace.ahead)), at, 0
         return self._held[begin : begin + count]
 
 
 def _blocks(window: _Window, on_damage: OnDamage) -> Iterator[Block]:
-    at, ahead = 0, _AHEAD_BYTES
+    at, ahead = 0, window.pace.ahead
     while True:
         found = Walk(at, window.bytes(at, ahead), on_damage)
         if found.payloads:
@@ -117,11 +133,11 @@ def _blocks(window: _Window, on_damage: OnDamage) -> Iterator[Block]:
         at += found.used
         if found.is_damaged or not (found.used or found.cut) or at + found.cut > window.size:
             return
-        if found.cut > _WHOLE_BYTES:
+        if found.cut > 2 * window.pace.skipped:
             yield from _large(window, at, found.cut, on_damage)
-            at, ahead = at + found.cut, _AHEAD_BYTES
+            at, ahead = at + found.cut, window.pace.ahead
         else:
-            ahead = max(found.cut, min(2 * ahead, _MOST_AHEAD_BYTES))
+            ahead = max(found.cut, min(2 * ahead, window.pace.most_ahead))
 
 
 def _large(window: _Window, at: int, size: int, on_damage: OnDamage) -> Iterator[Block]:
@@ -195,7 +211,7 @@ class _Skeleton:
         """A field as it is, or what is left of it."""
         if kind == _VALUE and key == _TAG:
             self._is_ours = self._window.bytes(start, min(len(_PREFIX), stop - start)) == _PREFIX
-        elif stop - start >= SKIPPED_BYTES and (key == _STRING or kind != _TENSOR or not self._is_ours):
+        elif stop - start >= self._window.pace.skipped and (key == _STRING or kind != _TENSOR or not self._is_ours):
             self.skipped += stop - start
             return opening(key, 0) if kind == _TENSOR else b""
         return self._window.bytes(at, stop - at)
