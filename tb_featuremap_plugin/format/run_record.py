@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import KW_ONLY, is_dataclass
+from dataclasses import is_dataclass
 from functools import cache, partial
 from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -80,8 +80,7 @@ def _build(cls: type[T], where: str, values: object) -> T:
 @cache
 def _checks(cls: Hashable) -> dict[str, _Check]:
     """What checks each field of a dataclass, from the types that it is declared with."""
-    hints = get_type_hints(cls)
-    return {name: _check_for(hint) for name, hint in hints.items() if hint is not KW_ONLY}
+    return {name: _check_for(hint) for name, hint in get_type_hints(cls).items()}
 
 
 def _check_for(hint: Any) -> _Check:

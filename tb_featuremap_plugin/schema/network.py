@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import KW_ONLY, asdict, dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from tb_featuremap_plugin.schema import activations
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tb_featuremap_plugin.schema.answers import RunRecordAnswer
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Layer:
     """What is known of one layer. Layers are listed in order of depth; unknown is None, and what needs it is then not judged.
 
@@ -36,8 +36,7 @@ class Layer:
         ValueError: `role` is none of the three, or `groups` below 1.
     """
 
-    name: str
-    _: KW_ONLY
+    name: str = field(kw_only=False)
     kind: str | None = None
     activation: str | None = None
     weights: tuple[str, ...] = ()
