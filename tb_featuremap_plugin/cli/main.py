@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from tb_featuremap_plugin._version import __version__
 from tb_featuremap_plugin.reading.printable import printable
 
-COMMANDS = ("diagnose", "doctor", "export", "pack", "demo")
+COMMANDS = ("diagnose", "compare", "doctor", "export", "pack", "demo")
 """Modules beside this one, in the order of `--help`; each has `add_parser(subparsers)` and `run(arguments) -> exit status`."""
 
 

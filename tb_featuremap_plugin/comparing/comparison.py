@@ -1,0 +1,91 @@
+"""What a comparison says: where two runs part, in fields, in words and as a table."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+THE_SAME = "the same"
+OTHER_STARTS = "different starts (other seeds)"
+NOT_COMPARABLE = "not comparable"
+
+WEIGHTS, OUTPUT, LOSS, LEARNING_RATE = "weights", "output", "loss", "learning rate"
+INPUTS, DTYPE, SHAPE, MISSING = "inputs", "dtype", "shape", "missing"
+OPTIMIZER, LOSS_NAME = "optimizer", "loss function"
+"""What parts; the last six are known from what the runs say of themselves, the first four from numbers."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One number that differs, or that was compared.
+
+    Attributes:
+        step: at which it was logged; None where it is of all steps together, such as a median.
+        table: "variables", "layers", "filters", "maps", "losses", "progress" or "record".
+        row: name of the variable or layer.
+        column: of the table; "value" for an entry of a kernel.
+        channel: index of the filter or channel; None for the row as a whole.
+        a, b: the number in each run.
+        difference: what differs over the size of the row, as docs/comparing.md defines it: the number that is held against noise.
+    """
+
+    step: int | None
+    table: str
+    row: str
+    column: str
+    channel: int | None
+    a: float
+    b: float
+    difference: float
+
+
+@dataclass(frozen=True, repr=False)
+class Comparison:
+    """Where two runs part, if they do.
+
+    Attributes:
+        same: whether they agree as far as both were logged.
+        kind: "the same", "part at step N", "different starts (other seeds)" or "not comparable: ...".
+        message: plain words, with the evidence.
+        step: the first step at which they part; None where they do not, or where no step can be named.
+        layer, variable: where; None where all layers part at once, or none is to blame.
+        channel: index of the filter or channel that differs most; None if unknown.
+        what: "weights", "output", "loss", "learning rate", "inputs", "dtype", "shape", "missing", "optimizer" or "loss function".
+        rows: the numbers that part at that step, causes first.
+        notes: what else a reader should know: steps that were left out, what only one run logged.
+        a, b: titles of the runs.
+    """
+
+    same: bool
+    kind: str
+    message: str
+    step: int | None = None
+    layer: str | None = None
+    variable: str | None = None
+    channel: int | None = None
+    what: str | None = None
+    rows: tuple[Difference, ...] = ()
+    notes: tuple[str, ...] = ()
+    a: str = ""
+    b: str = ""
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the runs cannot be compared."""
+        return self.kind.startswith(NOT_COMPARABLE)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values; numbers that JSON does not have are None."""
+        return {**asdict(self), "rows": [_plain(asdict(row)) for row in self.rows], "notes": list(self.notes)}
+
+    def __repr__(self) -> str:
+        places = [f"{name}={value!r}" for name in ("what", "layer", "variable", "channel") if (value := getattr(self, name)) is not None]
+        return f"Comparison({', '.join([repr(self.kind), *places])})"
+
+    def __str__(self) -> str:
+        return "\n".join([self.message, *self.notes])
+
+
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    return {key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in row.items()}
