@@ -99,4 +99,4 @@ _HEADS = ("step", "table", "row", "column", "channel", "a", "b", "difference")
 
 def _line(row: Difference) -> tuple[str, ...]:
     step, channel = ("" if value is None else str(value) for value in (row.step, row.channel))
-    return (step, row.table, row.row, row.column, channel, f"{row.a:.7g}", f"{row.b:.7g}", f"{row.difference:.2g}")
+    return (step, row.table, row.row, row.column, channel, f"{row.a + 0:.7g}", f"{row.b + 0:.7g}", f"{row.difference:.2g}")

@@ -76,10 +76,10 @@ def _compared(pair: Pair, scan: Scan) -> Comparison:
 
 
 def _different_starts(pair: Pair, step: int, found: list[Parted], notes: tuple[str, ...]) -> Comparison:
-    kernels = [one for one in found if one.what == WEIGHTS and one.site is not None and one.site.is_kernel]
+    kernels = [one for one in found if one.is_kernel]
     sentences, rows = starts.beyond(pair)
     text = (
-        f"The runs start differently, as two seeds do: {words.count(len(kernels), 'kernel')} of {sum(s.is_kernel for s in pair.shared)} "
+        f"The runs start differently, as two seeds do: {words.count(len(kernels), 'kernel')} of {len(pair.kernels)} "
         f"have nothing in common at step {step:,}, so there is no step at which they part."
     )
     beyond = " ".join(["Beyond that:", *sentences]) if sentences else "Beyond that, nothing plain differs."

@@ -56,8 +56,8 @@ def cause(scan: Scan, step: int, found: Sequence[Parted]) -> Cause:
 def starts_differ(scan: Scan, step: int, found: Sequence[Parted]) -> bool:
     """Whether most kernels differ at the first step of both, and not by a little: two seeds."""
     logged = scan.logged
-    kernels = [one for one in found if one.site is not None and one.site.is_kernel and one.what == WEIGHTS]
-    count = sum(site.is_kernel for site in scan.pair.shared)
+    kernels = [one for one in found if one.is_kernel]
+    count = len(scan.pair.kernels)
     if not logged or step > logged[0] or not kernels or 2 * len(kernels) <= count:
         return False
     cosines = [one.cosine for one in kernels if not math.isnan(one.cosine)]
@@ -78,28 +78,36 @@ def _of_weights(scan: Scan, step: int, variables: list[Parted], outputs: list[Pa
         return Cause(WEIGHTS, staying[0], "stays")
     if _layers(variables) < 2:
         return Cause(WEIGHTS, variables[0], "stays" if variables[0].stays else "alone")
-    outstanding = _outstanding(variables)
+    kernels = [one for one in variables if one.is_kernel]
+    outstanding = _outstanding(variables) or _outstanding(kernels)
     if outstanding is not None:
         return Cause(WEIGHTS, outstanding, "outstanding")
     unexplained = _unexplained(scan, variables, outputs)
     if unexplained is not None:
         return Cause(OUTPUT, unexplained, "unexplained")
-    kernels = [one for one in variables if one.site is not None and one.site.is_kernel]
     if len(kernels) > 1 and len(kernels) >= _AT_ONCE * scan.moving_kernels(step):
         return Cause(WEIGHTS, kernels[0], "scaled" if all(is_multiple(one) for one in kernels) else "at once")
-    return Cause(WEIGHTS, variables[0])
+    known = _by_updates(kernels or variables)
+    return Cause(WEIGHTS, known[0] if known else variables[0])
 
 
 def _outstanding(variables: Sequence[Parted]) -> Parted | None:
     """The variable that differs by far more updates than those of all other layers: something was done to it, and the rest followed."""
-    if any(math.isnan(one.updates) for one in variables if one.site is not None and one.site.is_kernel):
-        return None
-    known = [one for one in variables if not math.isnan(one.updates)]
-    if not known:
-        return None
-    most = max(known, key=lambda one: one.updates)
-    others = [one.updates for one in known if one.site and most.site and one.site.layer != most.site.layer]
-    return most if others and most.updates > _OUTSTANDING * max(others) else None
+    known = _by_updates(variables)
+    others = [one.updates for one in known if one.site and known[0].site and one.site.layer != known[0].site.layer]
+    return known[0] if others and known[0].updates > _OUTSTANDING * max(others) else None
+
+
+def _by_updates(variables: Sequence[Parted]) -> list[Parted]:
+    """What is trained, by how many updates it differs, the most first; empty where that is not known of each kernel.
+
+    What is done to a layer before an update changes the gradients of all layers, those before it in the network included: then the order
+    of the network says nothing.
+    """
+    if any(math.isnan(one.updates) for one in variables if one.is_kernel):
+        return []
+    known = [one for one in variables if not math.isnan(one.updates) and one.site is not None and not one.site.is_state]
+    return sorted(known, key=lambda one: -one.updates)
 
 
 def _unexplained(scan: Scan, variables: Sequence[Parted], outputs: Sequence[Parted]) -> Parted | None:

@@ -20,6 +20,10 @@ _SMALL_LOSS = 0.01
 """A loss below this share of the largest is measured by that: near 0 it is a difference of large numbers, and all noise."""
 
 _SAME_RATE = 1e-6
+
+_REPEATED = 3
+"""After so many steps that agree bit for bit, a training counts as one that repeats exactly."""
+
 _PROGRESS_ROW = "run"
 
 
@@ -53,6 +57,11 @@ class Parted:
         return self.number.difference
 
     @property
+    def is_kernel(self) -> bool:
+        """Whether it is a kernel."""
+        return self.site is not None and self.site.is_kernel
+
+    @property
     def stays(self) -> str | None:
         """The run in which it stays while it moves in the other; None if there is none."""
         return None if self.moved is None or self.moved[0] == self.moved[1] else "ab"[self.moved[0]]
@@ -68,7 +77,7 @@ class Scan:
 
     def __init__(self, pair: Pair, pictures: Pictures) -> None:
         self.pair = pair
-        self.noise = Noise()
+        self.noise, self._before = Noise(), Noise()
         self.checked: list[int] = []
         self._pictures = pictures
         self._tables = {name: align(pair, name) for name in (VARIABLES, LAYERS)}
@@ -88,10 +97,10 @@ class Scan:
     def first(self) -> tuple[int, list[Parted]] | None:
         """The first step at which something parts, and all that does; None where nothing does."""
         for step in self.steps:
-            before = replace(self.noise)
+            self._before = replace(self.noise)
             found = [*self._rate(step), *self._loss(step), *self._variables(step), *self._outputs(step)]
             if found:
-                self.noise = before
+                self.noise = self._before
                 return step, found
             self.checked.append(step)
             self.noise.seen = step
@@ -103,8 +112,7 @@ class Scan:
 
     def moving_kernels(self, step: int) -> int:
         """How many kernels change in this step in either run; all where that is not known."""
-        kernels = [site for site in self.pair.shared if site.is_kernel]
-        moved = [_moved(self.pair, step, site.row) for site in kernels]
+        moved = [_moved(self.pair, step, site.row) for site in self.pair.kernels]
         return sum(one is None or any(one) for one in moved)
 
     def variables_at(self, step: int) -> list[Parted]:
@@ -138,9 +146,9 @@ class Scan:
 
     def _variables(self, step: int) -> Iterator[Parted]:
         found = self.variables_at(step)
-        quiet = self.noise.level == 0 and 2 * sum(one.relative > 0 for one in found) < len(found)
+        quiet = self._before.level == 0 and 2 * sum(one.relative > 0 for one in found) < len(found)
         thresholds = [self.noise.threshold(step, self._epsilon(one.number.row), quiet=quiet) for one in found]
-        strict = quiet or not self._divides
+        strict = quiet or not self._divides or self._is_deterministic
         parted = [one for one, threshold in zip(found, thresholds, strict=True) if _has_parted(one, threshold, strict=strict)]
         yield from parted
         for one in found if not parted else ():
@@ -171,11 +179,21 @@ class Scan:
             body = max(body if apart.entries is None else 0.0, apart.body)
             if apart.largest >= relative or apart.entries is not None:
                 number = Difference(step, "filters", site.row, apart.column, apart.channel, apart.a, apart.b, apart.largest)
-        largest = [values_at(run.variables, step, site.row, ["update_max"])[0] for run in (self.pair.a, self.pair.b)]
-        update = min((one for one in largest if one > 0), default=math.nan)
-        updates = number.difference * table.size(step, site.row) / update if update > 0 else math.nan
         cosine, entries = (apart.cosine, apart.entries) if apart else (math.nan, None)
+        if number.difference == 0:
+            return Parted(WEIGHTS, site, number, body, cosine=cosine, entries=entries)
+        updates = number.difference * table.size(step, site.row) / self._smaller_update(step, site.row)
         return Parted(WEIGHTS, site, number, body, updates, _moved(self.pair, step, site.row), cosine, entries)
+
+    def _smaller_update(self, step: int, row: str) -> float:
+        """The largest update of an entry, of the run in which it is smaller; NaN where nothing moved, or that is not known."""
+        largest = [values_at(run.variables, step, row, ["update_max"])[0] for run in (self.pair.a, self.pair.b)]
+        return min((one for one in largest if one > 0), default=math.nan)
+
+    @property
+    def _is_deterministic(self) -> bool:
+        """Whether the runs have agreed bit for bit over some updates: noise would have shown by now."""
+        return self._before.level == 0 and sum(step > 0 for step in self.checked) >= _REPEATED
 
     @cached_property
     def _divides(self) -> bool:
@@ -214,7 +232,7 @@ def _has_parted(one: Parted, threshold: float, *, strict: bool) -> bool:
         return False
     if strict or one.stays or not math.isfinite(one.relative) or math.isnan(one.updates) or one.updates > UPDATES:
         return True
-    return one.site is not None and one.site.is_kernel and one.body > threshold
+    return one.is_kernel and one.body > threshold
 
 
 def _apart(a: float, b: float, size: float) -> float:

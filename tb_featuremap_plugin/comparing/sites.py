@@ -23,12 +23,14 @@ class Site:
         row: its name.
         layer: the layer that it belongs to; None if unknown.
         is_kernel: whether it is a variable that multiplies what its layer gets.
+        is_state: whether it is a moving statistic or the like, which the training does not change.
     """
 
     table: str
     row: str
     layer: str | None
     is_kernel: bool = False
+    is_state: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,11 @@ class Pair:
         ordered += [Site(LAYERS, name, name) for name in outputs if name not in named]
         logged = {(VARIABLES, name) for name in variables} | {(LAYERS, name) for name in outputs}
         return tuple(dict.fromkeys(site for site in ordered if (site.table, site.row) in logged))
+
+    @cached_property
+    def kernels(self) -> tuple[Site, ...]:
+        """The kernels that both runs logged, in the same shape."""
+        return tuple(site for site in self.shared if site.is_kernel)
 
     @cached_property
     def shared(self) -> tuple[Site, ...]:
@@ -114,7 +121,7 @@ class Pair:
         shape = next((record.variable_shapes[name] for record in self.records if name in record.variable_shapes), None)
         is_state = layer is not None and name in layer.state
         is_kernel = not is_state and layer_kinds.is_kernel(name, shape, layer.kind if layer else None)
-        return Site(VARIABLES, name, layer.name if layer else None, is_kernel)
+        return Site(VARIABLES, name, layer.name if layer else None, is_kernel, is_state)
 
 
 def probe_step(pair: Pair) -> int | None:

@@ -80,7 +80,7 @@ def _differ(others: int) -> str:
 
 
 def _at_once(scan: Scan, step: int, found: Sequence[Parted], cause: Cause) -> str:
-    kernels = [one for one in found if one.site is not None and one.site.is_kernel and one.what == WEIGHTS]
+    kernels = [one for one in found if one.is_kernel]
     text = f"The runs part at step {step:,} in {count(len(kernels), 'kernel')} of all layers at once, the first {_named(kernels[0])}."
     if cause.how == "scaled":
         return f"{text} Each is a multiple of the other run's: another scale of the start."
