@@ -9,7 +9,7 @@ import numpy as np
 _EPSILON = float(np.finfo(np.float32).eps)
 
 QUIET = 4 * _EPSILON
-"""Where everything else agrees bit for bit, a variable that differs by more than this has parted: 4.8e-7."""
+"""Where two runs repeat exactly and only some variables differ, those that differ by more than this have parted: 4.8e-7."""
 
 FRESH = 256 * _EPSILON
 """Noise that was not there before: another order of summation changes float32 results by 1e-7 to 1e-6 of their size. 3.1e-5."""
@@ -55,7 +55,7 @@ class Noise:
         Args:
             step: at which the difference was found.
             epsilon: spacing of the widest-spaced dtype involved, at 1.
-            quiet: whether everything else agrees bit for bit.
+            quiet: whether the runs repeat exactly, and most variables agree bit for bit at this step too.
         """
         if quiet:
             return QUIET

@@ -12,7 +12,7 @@ import numpy as np
 from tb_featuremap_plugin.comparing.columns import Aligned, align, values_at
 from tb_featuremap_plugin.comparing.comparison import LEARNING_RATE, LOSS, OUTPUT, WEIGHTS, Difference
 from tb_featuremap_plugin.comparing.entries import Apart, Pictures
-from tb_featuremap_plugin.comparing.noise import UPDATES, Noise, divides
+from tb_featuremap_plugin.comparing.noise import GROWTH, UPDATES, Noise, divides
 from tb_featuremap_plugin.comparing.sites import LAYERS, VARIABLES, Pair, Site, probe_step
 from tb_featuremap_plugin.reading.run import Points, Run
 
@@ -78,6 +78,8 @@ class Scan:
     def __init__(self, pair: Pair, pictures: Pictures) -> None:
         self.pair = pair
         self.noise, self._before = Noise(), Noise()
+        self._noise_of = {WEIGHTS: Noise(), LOSS: Noise()}
+        self._drifted: dict[str, float] = {}
         self.checked: list[int] = []
         self._pictures = pictures
         self._tables = {name: align(pair, name) for name in (VARIABLES, LAYERS)}
@@ -103,7 +105,7 @@ class Scan:
                 self.noise = self._before
                 return step, found
             self.checked.append(step)
-            self.noise.seen = step
+            self.noise.seen = self._noise_of[LOSS].seen = step
         return None
 
     def knows_loss(self, step: int) -> bool:
@@ -139,20 +141,40 @@ class Scan:
             return
         a, b = (losses[step] for losses in self._losses)
         relative = _apart(a, b, max(abs(a), abs(b), _SMALL_LOSS * self._largest_loss))
-        if relative > self.noise.threshold(step, self._widest):
+        if relative > max(noise.threshold(step, self._widest) for noise in self._noise_of.values()):
             yield Parted(LOSS, None, Difference(step, "losses", "loss", "loss", None, a, b, relative), relative)
         else:
             self.noise.accept(relative, step, "loss")
+            self._noise_of[LOSS].accept(relative, step, "loss")
 
     def _variables(self, step: int) -> Iterator[Parted]:
         found = self.variables_at(step)
-        quiet = self._before.level == 0 and 2 * sum(one.relative > 0 for one in found) < len(found)
-        thresholds = [self.noise.threshold(step, self._epsilon(one.number.row), quiet=quiet) for one in found]
-        strict = quiet or not self._divides or self._is_deterministic
-        parted = [one for one, threshold in zip(found, thresholds, strict=True) if _has_parted(one, threshold, strict=strict)]
+        exact = self._is_exact(step)
+        quiet = exact and 2 * sum(one.relative > 0 for one in found) < len(found)
+        own = self._noise_of[WEIGHTS]
+        thresholds = {one.number.row: own.threshold(step, self._epsilon(one.number.row), quiet=quiet) for one in found}
+        beyond = [one for one in found if one.relative > thresholds[one.number.row]]
+        strict = exact or not self._divides
+        parted = [one for one in beyond if strict or not self._is_excused(one, thresholds[one.number.row], step - (own.seen or 0))]
         yield from parted
-        for one in found if not parted else ():
+        if parted or not found:
+            return
+        own.seen = step
+        for one in found:
             self.noise.accept(one.relative, step, one.number.row)
+            own.accept(one.relative if one not in beyond else one.body if one.is_kernel else 0.0, step, one.number.row)
+        self._drifted |= {one.number.row: max(one.relative, self._drifted.get(one.number.row, 0.0)) for one in beyond}
+
+    def _is_excused(self, one: Parted, threshold: float, gap: int) -> bool:
+        """Whether a variable that differs by more than noise may be one of which an optimizer makes whole updates of noise.
+
+        Single entries and small variables are, which go further apart by a few updates a step, or by as much as noise grows from where
+        they were; a kernel has parted where most of its entries have.
+        """
+        if one.stays or not math.isfinite(one.relative) or (one.is_kernel and one.body > threshold):
+            return False
+        before = self._drifted.get(one.number.row, 0.0)
+        return one.relative <= GROWTH * before or one.updates <= UPDATES * max(1, gap)
 
     def _outputs(self, step: int) -> Iterator[Parted]:
         table = self._tables[LAYERS]
@@ -190,10 +212,9 @@ class Scan:
         largest = [values_at(run.variables, step, row, ["update_max"])[0] for run in (self.pair.a, self.pair.b)]
         return min((one for one in largest if one > 0), default=math.nan)
 
-    @property
-    def _is_deterministic(self) -> bool:
-        """Whether the runs have agreed bit for bit over some updates: noise would have shown by now."""
-        return self._before.level == 0 and sum(step > 0 for step in self.checked) >= _REPEATED
+    def _is_exact(self, step: int) -> bool:
+        """Whether noise would have shown by now: at the start, or where the runs have agreed bit for bit over some updates."""
+        return self._before.level == 0 and (step == 0 or sum(checked > 0 for checked in self.checked) >= _REPEATED)
 
     @cached_property
     def _divides(self) -> bool:
@@ -220,19 +241,6 @@ class Scan:
 
     def _epsilon(self, row: str) -> float:
         return self._epsilons.get(row, 0.0)
-
-
-def _has_parted(one: Parted, threshold: float, *, strict: bool) -> bool:
-    """Whether a variable differs beyond noise.
-
-    Unless `strict`, single entries and small variables may differ by whole updates: an optimizer that divides by the size of a gradient
-    makes updates of noise. Then a kernel has parted where most of its entries have, and anything where it differs by more than that.
-    """
-    if one.relative <= threshold:
-        return False
-    if strict or one.stays or not math.isfinite(one.relative) or math.isnan(one.updates) or one.updates > UPDATES:
-        return True
-    return one.is_kernel and one.body > threshold
 
 
 def _apart(a: float, b: float, size: float) -> float:
