@@ -101,18 +101,20 @@ def test_float_noise_is_no_parting(reference, tmp_path):
     assert not parted
 
 
-@pytest.mark.parametrize("network", ["conv", "wide"])
-def test_two_threads_are_no_parting(network, reference, tmp_path):
+@pytest.mark.parametrize("seed", [2, 3])
+def test_two_threads_are_no_parting(seed, reference, tmp_path):
+    """Of convolutions: dense layers of this size give the same bits. With Adam (3), biases before a normalisation differ by updates."""
     torch.set_num_threads(2)
     try:
-        train(tmp_path / "two", network, 2)
+        train(tmp_path / "two", "conv", seed)
     finally:
         torch.set_num_threads(1)
-    assert compared(reference(network, 2), tmp_path / "two").same
+    assert compared(reference("conv", seed), tmp_path / "two").same
 
 
 @pytest.mark.parametrize(
-    ("network", "seed", "kind"), [("dense", 0, "frozen"), ("conv", 1, "op"), ("wide", 2, "batch"), ("conv", 2, "frozen")]
+    ("network", "seed", "kind"),
+    [("dense", 0, "frozen"), ("conv", 1, "op"), ("wide", 2, "batch"), ("conv", 2, "frozen"), ("conv", 3, "batch")],
 )
 def test_a_change_is_found_among_noise(network, seed, kind, reference, tmp_path):
     layer = {"frozen": KERNELS, "op": ACTIVATIONS}[kind][network][1] if kind != "batch" else None
