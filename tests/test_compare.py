@@ -12,6 +12,7 @@ from tb_featuremap_plugin.cli.main import main
 from tb_featuremap_plugin.comparing import compare
 from tb_featuremap_plugin.comparing.noise import FRESH, GROWTH, QUIET, Noise, divides
 from tb_featuremap_plugin.schema.network import Probe
+from tests.support.known import record_of, variables_of
 from tests.support.synthetic_runs import STEPS, edit, edit_layer, edit_record, healthy_run
 from tests.support.tiny_training import Network, points, train
 
@@ -111,12 +112,12 @@ def test_another_probe_leaves_outputs_out():
 
 def test_what_runs_say_of_themselves():
     run = healthy_run()
-    dtypes = {**run.record.variable_dtypes, "fc/kernel": "bfloat16"}
+    dtypes = {**record_of(run).variable_dtypes, "fc/kernel": "bfloat16"}
     found = compare(run, edit_record(run, variable_dtypes=dtypes))
     assert (found.what, found.layer, found.step) == ("dtype", "fc", 0)
     everywhere = compare(run, edit_record(run, variable_dtypes=dict.fromkeys(dtypes, "bfloat16")))
     assert (everywhere.what, everywhere.layer) == ("dtype", None)
-    shapes = {**run.record.variable_shapes, "conv2/kernel": (5, 5, 16, 32)}
+    shapes = {**record_of(run).variable_shapes, "conv2/kernel": (5, 5, 16, 32)}
     assert (compare(run, edit_record(run, variable_shapes=shapes)).what, compare(run, run).same) == ("shape", True)
 
 
@@ -148,7 +149,7 @@ def test_a_frozen_layer_is_named_after_many_steps():
     other = run
     for name in ("conv1", "conv2", "fc", "out"):
         other = changed(other, "variables", f"{name}/kernel", "norm", 80, 1.01)
-    updates = run.variables.column("fc/kernel", "update_norm")
+    updates = variables_of(run).column("fc/kernel", "update_norm")
     other = edit(other, "variables", "fc/kernel", update_norm=np.where(STEPS >= 80, 0, np.nan_to_num(updates, nan=0.1)))
     other = edit_layer(other, "fc", trainable=False)
     found = compare(run, other)

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tb_featuremap_plugin.cli.logdirs import logdir
 from tb_featuremap_plugin.reading.printable import printable
 
 if TYPE_CHECKING:
@@ -26,8 +27,8 @@ def add_parser(subparsers: Any) -> None:
         description="A and B are logdirs of one run each, or LOGDIR:RUN, with the name of the run as the tab shows it. Exit status: 0 if "
         "the runs are the same within float noise, 1 if they are not, 2 if one cannot be read or they cannot be compared.",
     )
-    parser.add_argument("a", metavar="A", help="a logdir, or LOGDIR:RUN")
-    parser.add_argument("b", metavar="B", help="a logdir, or LOGDIR:RUN")
+    parser.add_argument("a", metavar="A", help="a logdir (a folder, a zip or a URL), or FOLDER:RUN")
+    parser.add_argument("b", metavar="B", help="a logdir (a folder, a zip or a URL), or FOLDER:RUN")
     parser.add_argument("--run-a", metavar="RUN", help="the run of A, where A holds several")
     parser.add_argument("--run-b", metavar="RUN", help="the run of B, where B holds several")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="text to read, or one JSON object (default: text)")
@@ -55,24 +56,24 @@ def _open(given: str, wanted: str | None, option: str) -> tuple[EventSource, str
     from tb_featuremap_plugin.cli.main import UsageError
     from tb_featuremap_plugin.reading.events import EventSource
 
-    logdir = Path(given)
-    if not logdir.exists() and ":" in given:
+    place = logdir(given)
+    if isinstance(place, Path) and not place.exists() and ":" in given:
         folder, _, named = given.rpartition(":")
-        logdir, wanted = Path(folder), wanted or named
+        place, wanted = logdir(folder), wanted or named
     try:
-        source = EventSource(logdir)
+        source = EventSource(place)
         titles = {outline.name: outline.title for outline in source.outlines()}
     except OSError as error:
-        raise UsageError(f"{logdir} cannot be read: {error.strerror or error}") from error
+        raise UsageError(f"{place} cannot be read: {error.strerror or error}") from error
     chosen = [name for name, title in titles.items() if wanted in (None, name, title)]
     if len(chosen) == 1:
         return source, chosen[0]
     if not titles:
-        raise UsageError(f"no run in {logdir} holds anything to compare; `tb-featuremap doctor {logdir}` says why")
+        raise UsageError(f"no run in {place} holds anything to compare; `tb-featuremap doctor {place}` says why")
     shown = ", ".join(sorted(titles.values()))
     if not chosen:
-        raise UsageError(f"there is no run {wanted} in {logdir}; there are: {shown}")
-    raise UsageError(f"{logdir} holds several runs; say which with {option} or as {logdir}:RUN: {shown}")
+        raise UsageError(f"there is no run {wanted} in {place}; there are: {shown}")
+    raise UsageError(f"{place} holds several runs; say which with {option} or as {place}:RUN: {shown}")
 
 
 def _text(found: Comparison, a: str, b: str) -> str:

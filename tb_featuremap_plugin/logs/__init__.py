@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from tb_featuremap_plugin.comparing import Comparison
+from tb_featuremap_plugin.logs.compare import compare
 from tb_featuremap_plugin.logs.logs import Logs
 from tb_featuremap_plugin.logs.picture import Norms, Picture
 from tb_featuremap_plugin.logs.run import Run
@@ -11,7 +13,7 @@ from tb_featuremap_plugin.logs.series import Series
 from tb_featuremap_plugin.logs.table import Table
 from tb_featuremap_plugin.reading.events import EventSource
 
-__all__ = ["Logs", "Norms", "Picture", "Run", "Series", "Table", "open"]
+__all__ = ["Comparison", "Logs", "Norms", "Picture", "Run", "Series", "Table", "compare", "open"]
 
 
 def open(logdir: str | os.PathLike[str]) -> Logs:

@@ -192,3 +192,8 @@ class Run:
 def _say_damaged(kind: str, name: str, step: int) -> NoReturn:
     what = f"the {kind} of {quoted(name)} at step {step}"
     raise MissingError(f"{what} were logged, but their record is damaged, or has been removed since the logdir was opened") from None
+
+
+def as_read(run: Run) -> tuple[reading.Run, Source]:
+    """The run as the reader gives it, and where its pictures come from: for other modules of this room."""
+    return run._read, run._source

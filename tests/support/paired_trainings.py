@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -12,6 +13,8 @@ import tb_featuremap_plugin as fm
 
 STEPS = 12
 BATCH = 16
+
+Modules = list[tuple[str, nn.Module]]
 
 
 @dataclass(frozen=True)
@@ -31,14 +34,14 @@ class Plant:
     early: bool = False
 
 
-class InDtype(nn.Linear):
+class InDtype(nn.Linear):  # type: ignore[misc]  # torch has no types here
     """A dense layer that can compute in another dtype than the rest."""
 
-    def forward(self, signal):
+    def forward(self, signal: torch.Tensor) -> torch.Tensor:
         return super().forward(signal.to(self.weight.dtype)).to(torch.float32)
 
 
-def dense():
+def dense() -> Modules:
     return [
         ("fc1", InDtype(36, 32)),
         ("act1", nn.LeakyReLU(0.0)),
@@ -50,7 +53,7 @@ def dense():
     ]
 
 
-def wide():
+def wide() -> Modules:
     """With a kernel of 100,000 weights."""
     return [
         ("fc1", InDtype(36, 320)),
@@ -61,7 +64,7 @@ def wide():
     ]
 
 
-def conv():
+def conv() -> Modules:
     return [
         ("image", nn.Unflatten(1, (1, 6))),
         ("conv1", nn.Conv2d(1, 8, 3, padding=1)),
@@ -86,7 +89,7 @@ ACTIVATIONS = {"dense": ["act1", "act2", "act3"], "wide": ["act1", "act2"], "con
 DENSE = {"dense": KERNELS["dense"], "wide": KERNELS["wide"], "conv": ["fc1", "fc2"]}
 
 
-def batch(seed, step, network):
+def batch(seed: int, step: int, network: str) -> tuple[torch.Tensor, torch.Tensor]:
     """The batch of one step: four classes, told apart by where an image is bright."""
     generator = torch.Generator().manual_seed(1000 * seed + step)
     classes = torch.randint(0, 4, (BATCH,), generator=generator)
@@ -96,7 +99,17 @@ def batch(seed, step, network):
     return (signal.reshape(BATCH, 6, 6) if network == "conv" else signal), classes
 
 
-def train(logdir, network, seed, plant=None, noise=0.0, steps=STEPS, every=1, optimizer="", rate=None):
+def train(
+    logdir: Path,
+    network: str,
+    seed: int,
+    plant: Plant | None = None,
+    noise: float = 0.0,
+    steps: int = STEPS,
+    every: int = 1,
+    optimizer: str = "",
+    rate: float | None = None,
+) -> None:
     """One training into `logdir`; the same arguments give the same bits."""
     torch.manual_seed(seed)
     model = nn.Sequential(OrderedDict(NETWORKS[network]()))
@@ -115,7 +128,7 @@ def train(logdir, network, seed, plant=None, noise=0.0, steps=STEPS, every=1, op
             trainer.zero_grad(set_to_none=True)
             loss = loss_fn(model(inputs), classes)
             loss.backward()
-            if plant.kind == "frozen" and step >= plant.step:
+            if plant.kind == "frozen" and plant.layer and step >= plant.step:
                 for parameter in model.get_submodule(plant.layer).parameters():
                     parameter.grad = None
             trainer.step()
@@ -125,13 +138,13 @@ def train(logdir, network, seed, plant=None, noise=0.0, steps=STEPS, every=1, op
             watcher.step(loss)
 
 
-def optimizer_of(model, name, rate=None):
+def optimizer_of(model: nn.Module, name: str, rate: float | None = None) -> torch.optim.Optimizer:
     if name == "adam":
         return torch.optim.Adam(model.parameters(), rate or 2e-3)
     return torch.optim.SGD(model.parameters(), rate or 0.05, 0.9)
 
 
-def change(model, plant, step, seed):
+def change(model: nn.Module, plant: Plant, step: int, seed: int) -> None:
     """Plants what is planted at this step."""
     if plant.step != step or plant.layer is None:
         return
@@ -148,7 +161,7 @@ def change(model, plant, step, seed):
             layer.to(torch.float16 if seed % 2 else torch.bfloat16)
 
 
-def jitter(model, noise, generator):
+def jitter(model: nn.Module, noise: float, generator: torch.Generator) -> None:
     """Float noise as another order of summation makes it."""
     with torch.no_grad():
         for parameter in model.parameters() if noise else ():
