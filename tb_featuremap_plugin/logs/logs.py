@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 
+from tb_featuremap_plugin.logs import html
 from tb_featuremap_plugin.logs.asking import missing
 from tb_featuremap_plugin.logs.run import Run
 from tb_featuremap_plugin.reading.assemble import title
@@ -54,3 +55,7 @@ class Logs(Mapping[str, Run]):
         names = [quoted(name) for name, _ in zip(self._names, range(3), strict=False)]
         more = "..." if len(self) > len(names) else None
         return described("Logs", f"{quoted_path(self._place)}: {counted(len(self), 'run')}", *names, more)
+
+    def _repr_html_(self) -> str:
+        caption = f"{quoted_path(self._place)}: {counted(len(self), 'run')}"
+        return html.table(caption, ("run", "folder"), self._names.items(), len(self), "run")

@@ -9,6 +9,7 @@ from typing import NoReturn
 import numpy as np
 
 from tb_featuremap_plugin.diagnosis import Diagnosis, Finding, Verdict, diagnose
+from tb_featuremap_plugin.logs import html
 from tb_featuremap_plugin.logs.asking import missing, step_of
 from tb_featuremap_plugin.logs.picture import Picture
 from tb_featuremap_plugin.logs.scalars import Scalars
@@ -166,6 +167,16 @@ class Run:
         read = self._read
         pictures = f"{len(read.pictures):,} series of pictures"
         return described("Run", quoted(self.title), span(self.steps.tolist()), counted(len(self.layers), "layer"), pictures)
+
+    def _repr_html_(self) -> str:
+        maps = self.pictures["maps"]
+        rows = (
+            (layer.name, layer.kind or "", layer.activation or "", self.kernels.get(layer.name, ""), str(len(maps.get(layer.name, ()))))
+            for layer in self.layers
+        )
+        parts = [self.title, span(self.steps.tolist()), counted(len(self.layers), "layer")]
+        parts += [counted(len(self.problems), "problem")] if self.problems else []
+        return html.table(", ".join(parts), ("layer", "kind", "activation", "kernel", "steps with maps"), rows, len(self.layers), "layer")
 
     @cached_property
     def _read(self) -> reading.Run:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from tb_featuremap_plugin.logs import html
 from tb_featuremap_plugin.logs.asking import missing, place_of
 from tb_featuremap_plugin.logs.optional import import_arrow, import_pandas
 from tb_featuremap_plugin.reading import run as reading
@@ -119,6 +120,14 @@ class Table:
     def __repr__(self) -> str:
         _, rows, columns = self.shape
         return described("Table", self.kind, span(self.steps.tolist()), counted(rows, "row"), counted(columns, "column"))
+
+    def _repr_html_(self) -> str:
+        steps = self.steps.tolist()
+        which = f", of which this is step {steps[-1]}" if len(steps) > 1 else ""
+        numbers = zip(self.names, self._values[-1], strict=True) if steps else ()
+        rows = ((name, *(f"{number:.5g}" for number in row.tolist())) for name, row in numbers)
+        count = len(self.names) if steps else 0
+        return html.table(f"{self.kind}, {span(steps)}{which}", ("name", *self.columns), rows, count, "row")
 
 
 def _places(wanted: str | Sequence[str] | None, known: Sequence[str], what: str) -> Any:
