@@ -36,6 +36,19 @@ class Exported:
     notes: Mapping[str, Sequence[str]]
 
 
+@dataclass(frozen=True)
+class Report:
+    """A page that is not written yet.
+
+    Attributes:
+        page: its bytes.
+        notes: as those of `Exported`.
+    """
+
+    page: bytes
+    notes: Mapping[str, Sequence[str]]
+
+
 def export(source: Source, output: Path, *, runs: Sequence[str] = (), steps: Sequence[int] = (), max_bytes: int) -> Exported:
     """Writes the dashboard of `source` into one page.
 
@@ -50,23 +63,25 @@ def export(source: Source, output: Path, *, runs: Sequence[str] = (), steps: Seq
     Raises:
         NothingToExportError: there is no such run, or no run at all.
     """
+    report = make_report(source, runs=runs, steps=steps, max_bytes=max_bytes)
+    output.write_bytes(report.page)
+    return Exported(len(report.page), report.notes)
+
+
+def make_report(source: Source, *, runs: Sequence[str] = (), steps: Sequence[int] = (), max_bytes: int) -> Report:
+    """The page that `export` writes; see there.
+
+    Raises:
+        NothingToExportError: there is no such run, or no run at all.
+    """
     outlines = _named(source.outlines(), runs)
     weights = {outline.name: _weigh(source, outline) for outline in outlines}
     if steps:
-        draft = _draft(source, outlines, plan(weights, _exactly(weights, steps), _UNBOUNDED), steps)
-    else:
-        draft = _largest_draft(source, outlines, weights, max_bytes)
-    output.write_bytes(draft.page)
-    return Exported(len(draft.page), draft.notes)
+        return _draft(source, outlines, plan(weights, _exactly(weights, steps), _UNBOUNDED), steps)
+    return _largest_draft(source, outlines, weights, max_bytes)
 
 
-@dataclass(frozen=True)
-class _Draft:
-    page: bytes
-    notes: Mapping[str, Sequence[str]]
-
-
-def _largest_draft(source: Source, outlines: Sequence[Outline], weights: Mapping[str, Weights], max_bytes: int) -> _Draft:
+def _largest_draft(source: Source, outlines: Sequence[Outline], weights: Mapping[str, Weights], max_bytes: int) -> Report:
     """Sizes are estimates until the page is there; where they were too low, fewer pictures are tried."""
     bare = _draft(source, outlines, plan(weights, (), 0))
     wanted = _spread(source, outlines, weights)
@@ -80,10 +95,10 @@ def _largest_draft(source: Source, outlines: Sequence[Outline], weights: Mapping
     return bare
 
 
-def _draft(source: Source, outlines: Sequence[Outline], chosen: Plan, asked: Sequence[int] = ()) -> _Draft:
+def _draft(source: Source, outlines: Sequence[Outline], chosen: Plan, asked: Sequence[int] = ()) -> Report:
     shown = {outline.name: _shown(chosen, outline, asked) for outline in outlines}
     page = compose(answers(FilteredSource(source, shown)), _title(outlines))
-    return _Draft(page, {run: each.notes for run, each in shown.items()})
+    return Report(page, {run: each.notes for run, each in shown.items()})
 
 
 def _named(outlines: Sequence[Outline], asked: Sequence[str]) -> list[Outline]:
