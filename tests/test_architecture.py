@@ -198,9 +198,9 @@ def test_nothing_unpickles_evaluates_or_opens_a_connection() -> None:
 
 
 def test_only_record_reads_and_writes_the_bytes_of_records() -> None:
-    """Whoever else inflates or deflates would be a second implementation of the format; `assets` deflates what no record is."""
+    """Whoever else inflates or deflates would be a second implementation of the format; `assets` and `png` deflate what no record is."""
     users = {name for name in MODULES if outside(name) & OUTSIDE["compression"]}
-    assert users == {"format.record", "export.contents", "server.assets"}
+    assert users == {"format.record", "export.contents", "server.assets", "drawing.png"}
 
 
 def test_facts_do_nothing() -> None:

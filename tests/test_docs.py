@@ -36,7 +36,7 @@ CONTINUED = {"reading.md"}
 """Pages of which each program begins with the page's first one."""
 
 PROGRAMS = [program for page in PAGES for program in programs_of(page)]
-PACKAGES = {"to_pandas(": "pandas", "to_arrow(": "pyarrow"}
+PACKAGES = {"to_pandas(": "pandas", "to_arrow(": "pyarrow", ".figure(": "matplotlib"}
 FRAMEWORKS = ("tensorflow", "keras", "torch", "jax", "flax", "equinox", "optax", "sklearn")
 
 

@@ -1,4 +1,4 @@
-"""Packages that hand arrays on, loaded when they are asked for."""
+"""Packages that hand arrays on or draw them, loaded when they are asked for."""
 
 from __future__ import annotations
 
@@ -22,6 +22,18 @@ def import_arrow() -> Any:
         ImportError: it is not installed.
     """
     return _load("pyarrow", "to_arrow()")
+
+
+def import_matplotlib() -> Any:
+    """The module `matplotlib`, with what a figure needs.
+
+    Raises:
+        ImportError: it is not installed.
+    """
+    module = _load("matplotlib", "figure()")
+    for part in ("cm", "colors", "figure"):
+        importlib.import_module(f"matplotlib.{part}")
+    return module
 
 
 def _load(package: str, what: str) -> Any:

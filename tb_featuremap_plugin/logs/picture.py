@@ -6,17 +6,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from tb_featuremap_plugin.drawing import png
 from tb_featuremap_plugin.format import record
 from tb_featuremap_plugin.images import tiles
+from tb_featuremap_plugin.logs.drawn import draw
+from tb_featuremap_plugin.logs.figure import figure_of
 from tb_featuremap_plugin.logs.stored import Stored
 from tb_featuremap_plugin.reading.run import Float32, Int64
 from tb_featuremap_plugin.schema.answers import PictureKind
 from tb_featuremap_plugin.schema.one_line import described, quoted
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Int32 = npt.NDArray[np.int32]
 
@@ -163,6 +169,22 @@ class Picture:
     def bias(self) -> Float32 | None:
         """[filters]; None if it was not logged."""
         return self._stored.bias() if self.kind == "filters" else None
+
+    def figure(self, *, image: int = 0) -> Figure:
+        """The picture as the tab draws it by default, as a matplotlib Figure to add to or to save.
+
+        Args:
+            image: which of the stored samples of maps and inputs; as an index, from -1 backwards too.
+
+        Raises:
+            ImportError: matplotlib is not installed.
+            IndexError: there are not so many samples.
+            ValueError: the stored bytes are damaged; or there is nothing to draw, or too much.
+        """
+        return figure_of(draw(self._stored, self.kind, image), f"{self.kind} of {self.name}, step {self.step}")
+
+    def _repr_png_(self) -> bytes | None:
+        return None if 0 in self.shape else png.encode(draw(self._stored, self.kind, 0).pixels)
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
         return self.values.astype(dtype or np.float32, copy=bool(copy))
