@@ -15,9 +15,8 @@ if TYPE_CHECKING:
     import tb_featuremap_plugin.integrations.torch as torch
     import tb_featuremap_plugin.summary as summary
     from tb_featuremap_plugin.diagnosis.findings import Finding, Verdict
-    from tb_featuremap_plugin.logs import Comparison, Logs, Norms, Picture, Run, Series, Table, compare, open
     from tb_featuremap_plugin.export.show import show
-    from tb_featuremap_plugin.logs import Logs, Norms, Picture, Run, Series, Table, open
+    from tb_featuremap_plugin.logs import Comparison, Logs, Norms, Picture, Run, Series, Table, compare, open
     from tb_featuremap_plugin.monitor import Monitor
     from tb_featuremap_plugin.schema.network import Layer
     from tb_featuremap_plugin.writer import Writer
@@ -46,8 +45,6 @@ __all__ = [
 
 _MODULES = {"summary": "summary", "keras": "integrations.keras", "torch": "integrations.torch"}
 _LOGS = ("Comparison", "Logs", "Norms", "Picture", "Run", "Series", "Table", "compare", "open")
-_CLASSES = {"Layer": "schema.network", "Monitor": "monitor", "Writer": "writer", **dict.fromkeys(_LOGS, "logs")}
-_LOGS = ("Logs", "Norms", "Picture", "Run", "Series", "Table", "open")
 _CLASSES = {"Layer": "schema.network", "Monitor": "monitor", "Writer": "writer", "show": "export.show", **dict.fromkeys(_LOGS, "logs")}
 _CLASSES |= dict.fromkeys(("Finding", "Verdict"), "diagnosis.findings")
 
