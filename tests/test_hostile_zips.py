@@ -12,7 +12,7 @@ from pathlib import Path, PureWindowsPath
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tb_featuremap_plugin.cli.main import main
@@ -224,6 +224,7 @@ def runs_or_sentence(archive):
 
 
 @given(st.lists(names.map(lambda folder: f"{folder}/{EVENTS}"), min_size=1, max_size=4, unique=True))
+@example(["\x00/" + EVENTS])
 def test_any_names_are_refused_or_are_folders_below_the_zip(listed):
     with tempfile.TemporaryDirectory() as folder:
         with_members(Path(folder) / "x.zip", dict.fromkeys(listed, b""))

@@ -61,7 +61,7 @@ class ZippedFolder:
 
     def has_files(self) -> bool:
         """Whether it holds any file."""
-        return any(not info.is_dir() for info in self._all())
+        return any(not _is_folder(info) for info in self._all())
 
     def open(self, info: zipfile.ZipInfo) -> io.RawIOBase:
         """Opens a member: a part of the zip itself, if it is stored as it is, and of what was inflated of this zip otherwise.
@@ -242,7 +242,7 @@ def _event_files(members: Sequence[zipfile.ZipInfo], zip_bytes: int) -> Iterator
     """
     found: dict[str, zipfile.ZipInfo] = {}
     for info in members:
-        if info.is_dir() or not is_event_file(info.filename.rpartition("/")[2]):
+        if _is_folder(info) or not is_event_file(info.filename.rpartition("/")[2]):
             continue
         path = _path(info.filename)
         if path in found:
@@ -251,6 +251,11 @@ def _event_files(members: Sequence[zipfile.ZipInfo], zip_bytes: int) -> Iterator
         found[path] = info
     _check_sizes(found.values(), zip_bytes)
     yield from found.items()
+
+
+def _is_folder(info: zipfile.ZipInfo) -> bool:
+    """Whether a member is a folder; `ZipInfo.is_dir` raises for one whose name is empty, as a name is that begins with a NUL."""
+    return info.filename.endswith("/")
 
 
 def _path(name: str) -> str:

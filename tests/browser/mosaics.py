@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 WAIT_MS = 60_000
+LOOKS = 20
 READ_PIXELS = """canvas => {
   const {data, width, height} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
   let text = "";
@@ -58,9 +60,21 @@ def hover(tab: Any, name: str, tile: int, row: int, column: int, shape: tuple[in
     """Points at a value; returns what the tab says."""
     canvas = tab.frame.locator(f"figure.panel canvas[data-name='{name}']").first
     canvas.wait_for(timeout=WAIT_MS)
+    tip = tab.frame.locator(".tip")
+    deadline = time.monotonic() + WAIT_MS / 1000
+    while True:  # a mosaic that is laid out anew takes the pointer's place away, and a still pointer says nothing
+        _point_at(canvas, tile, row, column, shape)
+        for _ in range(LOOKS):
+            if tip.is_visible():
+                text: str = tip.inner_text()
+                return text
+            tab.page.wait_for_timeout(50)
+        assert time.monotonic() < deadline, f"pointing at {name} says nothing"
+        tab.page.mouse.move(0, 0)
+
+
+def _point_at(canvas: Any, tile: int, row: int, column: int, shape: tuple[int, int]) -> None:
     zoom, columns = int(canvas.get_attribute("data-zoom")), int(canvas.get_attribute("data-columns"))
     left = tile % columns * (shape[1] * zoom + 1) + (column + 0.5) * zoom
     top = tile // columns * (shape[0] * zoom + 1) + (row + 0.5) * zoom
     canvas.hover(position={"x": left, "y": top}, force=True)
-    text: str = tab.frame.locator(".tip").inner_text()
-    return text
