@@ -288,7 +288,7 @@ def _errors(url: str) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         raise FileNotFoundError(errno.ENOENT, "there is nothing at this URL", url) from error
-    except Exception as error:
+    except Exception as error:  # each storage raises errors of its own
         if isinstance(error, OSError) and error.strerror:
             raise OSError(error.errno or errno.EIO, error.strerror, url) from error
         said = " ".join(f"{type(error).__name__}: {error}".split())

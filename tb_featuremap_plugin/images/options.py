@@ -24,7 +24,7 @@ class MapOptions:
         description: Markdown.
 
     Raises:
-        TypeError: a text is none.
+        TypeError: a text is not a string.
         ValueError: a number is below 1, or the layout or precision is unknown.
     """
 
@@ -66,7 +66,7 @@ class FilterOptions:
         description: Markdown.
 
     Raises:
-        TypeError: a text is none.
+        TypeError: a text is not a string.
         ValueError: a number is below 1, or the layout is unknown.
     """
 

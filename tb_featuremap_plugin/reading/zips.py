@@ -188,7 +188,7 @@ class _Inflated:
                     written += self._file.write(data)
         except OSError:
             raise
-        except Exception as error:
+        except Exception as error:  # zipfile and zlib raise errors of their own for damaged bytes
             _refuse(f"the zip's member {info.filename!r:.200} is damaged ({error!s:.100})", error)
         if written != info.file_size:
             _refuse(f"the zip's member {info.filename!r:.200} is damaged (it has {written:,} bytes of {info.file_size:,})")
@@ -230,7 +230,7 @@ def _read_directory(file: io.RawIOBase) -> list[zipfile.ZipInfo]:
             return opened.infolist()
     except OSError:
         raise
-    except Exception as error:
+    except Exception as error:  # of bytes that anyone may have written, zipfile raises more than BadZipFile
         raise NotADirectoryError(errno.ENOTDIR, f"it is a file, but not a zip ({error!s:.100}); allowed is {ALLOWED}") from error
 
 
