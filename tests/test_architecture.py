@@ -42,6 +42,7 @@ PURE = {
         "bisect",
         "collections",
         "contextlib",
+        "copy",
         "dataclasses",
         "difflib",
         "enum",
