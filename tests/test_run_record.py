@@ -167,3 +167,9 @@ def test_a_record_of_ten_thousand_layers_fits():
         layers=tuple(Layer(f"block{index}/convolution", kind="conv2d", weights=(f"block{index}/kernel",)) for index in range(10_000))
     )
     assert run_record.decode(run_record.encode(run)) == run
+
+
+def test_what_a_layer_freezes_comes_back_and_takes_no_room_where_there_is_nothing():
+    frozen = Layer("dense", weights=("dense/kernel", "dense/lora_a"), frozen=("dense/kernel",))
+    assert run_record.decode(run_record.encode(RunRecord(layers=(frozen,)))).layers == (frozen,)
+    assert b"frozen" not in record.decode(run_record.encode(RunRecord(layers=(Layer("plain"),)))).array("run").tobytes()

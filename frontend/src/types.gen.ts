@@ -32,6 +32,7 @@ export interface Layer {
   readonly padding: string | readonly number[] | null;
   readonly dilation: readonly number[] | null;
   readonly groups: number | null;
+  readonly frozen: readonly string[];
 }
 
 /** The inputs on which feature maps were computed from `step` on. */

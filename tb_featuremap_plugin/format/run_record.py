@@ -18,6 +18,9 @@ from tb_featuremap_plugin.schema.errors import FormatError
 from tb_featuremap_plugin.schema.network import RunRecord
 
 KIND = "run"
+_LATER_LAYER_FIELDS = ("frozen",)
+"""Fields of a layer that came after 0.1.0: left out where they are empty, so that a record that has none of them stays as it was."""
+
 _SECTION = "run"
 
 T = TypeVar("T")
@@ -30,7 +33,9 @@ def encode(run_record: RunRecord) -> bytes:
     Raises:
         ValueError: the record holds NaN or Inf, which JSON cannot.
     """
-    text = json.dumps(run_record.to_dict(), allow_nan=False, separators=(",", ":"), sort_keys=True)
+    known = run_record.to_dict()
+    values = {**known, "layers": [_without_empty(layer) for layer in known["layers"]]}
+    text = json.dumps(values, allow_nan=False, separators=(",", ":"), sort_keys=True)
     return record.encode({"kind": KIND}, {_SECTION: np.frombuffer(text.encode("ascii"), np.uint8)})
 
 
@@ -57,6 +62,10 @@ def from_dict(values: object) -> RunRecord:
         FormatError: a field has the wrong type.
     """
     return _build(RunRecord, "run record", values)
+
+
+def _without_empty(layer: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in layer.items() if value or name not in _LATER_LAYER_FIELDS}
 
 
 def _parse_json(text: bytes) -> object:

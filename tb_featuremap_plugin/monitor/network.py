@@ -46,7 +46,7 @@ class Network:
     def trainable(self, variable: str) -> bool:
         """Whether training is meant to change the variable; so it is for variables that no layer lists."""
         owner = self.owner(variable)
-        return owner is None or (owner.trainable and variable in owner.weights)
+        return owner is None or (owner.trainable and variable in owner.weights and variable not in owner.frozen)
 
     def order(self, names: Iterable[str]) -> list[str]:
         """Names of layers by depth, those of unknown layers at the end."""

@@ -53,6 +53,7 @@ class LayerAnswer(TypedDict):
     padding: str | Sequence[int] | None
     dilation: Sequence[int] | None
     groups: int | None
+    frozen: Sequence[str]
 
 
 class ProbeAnswer(TypedDict):

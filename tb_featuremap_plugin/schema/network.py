@@ -30,6 +30,8 @@ class Layer:
         kernel_size, strides, dilation: one number an axis of space.
         padding: "same", "valid", "causal", or one number an axis of space (before and after).
         groups: groups of a grouped convolution.
+        frozen: those of its weights that training leaves alone though the layer is trainable: a kernel whose bias trains, the base
+            of an adapter.
 
     Raises:
         TypeError: a name is no string, or a size no whole number.
@@ -49,11 +51,12 @@ class Layer:
     padding: str | tuple[int, ...] | None = None
     dilation: tuple[int, ...] | None = None
     groups: int | None = None
+    frozen: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.role not in ROLES:
             raise ValueError(f"role is {self.role!r}; allowed are {list(ROLES)}")
-        for name in ("weights", "state", "inputs", "kernel_size", "strides", "dilation"):
+        for name in ("weights", "state", "inputs", "kernel_size", "strides", "dilation", "frozen"):
             value = getattr(self, name)
             if value is not None:
                 object.__setattr__(self, name, (value,) if isinstance(value, (int, str)) else tuple(value))
