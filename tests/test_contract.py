@@ -79,6 +79,7 @@ def answers_of(client) -> Iterator[tuple[str, object]]:
     yield "Error", json_of(ask("losses?run=nowhere", 404))
     for run in runs["runs"]:
         name = quote(run["run"], safe="")
+        yield "Comparison", json_of(ask(f"comparison?a={name}&b={quote(runs['runs'][0]['run'], safe='')}"))
         names = json_of(ask(f"scalars?run={name}"))
         yield "ScalarNames", names
         addresses = [f"table?run={name}&table={table}" for table in ("layers", "variables", "progress")]
@@ -121,6 +122,7 @@ def test_every_answer_fits_its_type(which, repository, demo_logdir, tmp_path):
         ("Runs", {"version": 1, "plugin_version": "0.1.0"}),
         ("Runs", {"version": 1, "plugin_version": "0.1.0", "runs": [], "more": 1}),
         ("Verdict", {"variable": "a", "verdict": "slow", "evidence": {"ratio": "NaN"}, "message": ""}),
+        ("Comparison", {"version": 1, "same": True, "kind": "the same", "rows": [{"step": 0}]}),
         ("Problem", {"tag": None, "message": ""}),
     ],
 )

@@ -22,7 +22,7 @@ from tests.support.frames import read_frame
 from tests.support.providers import LOADERS, loaded
 from tests.support.servers import PLUGIN
 
-ROUTES = ("runs", "diagnosis", "table", "losses", "scalars", "picture", "channels")
+ROUTES = ("runs", "diagnosis", "comparison", "table", "losses", "scalars", "picture", "channels")
 NEEDS_ESCAPES = re.compile(r"""["\\\x00-\x1f]""")
 """In JSON. The native server makes keys of blobs that it cannot read itself where a name has such characters."""
 
@@ -70,6 +70,7 @@ def test_any_events_read_from_the_files(tmp_path_factory, writes):
     json.dumps(api.runs(source), allow_nan=False)
     json.dumps(api.diagnosis(source), allow_nan=False)
     for run in source.runs():
+        json.dumps(api.comparison(source, run.name, source.names()[0]), allow_nan=False)
         for table in ("layers", "variables", "progress"):
             read_frame(api.table(source, run.name, table))
         for series in run.pictures:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from urllib.parse import quote
 
@@ -11,6 +12,7 @@ from tensorboard.plugins.base_plugin import TBContext
 from werkzeug.test import Client
 
 import tb_featuremap_plugin
+from tb_featuremap_plugin.cli.main import main
 from tb_featuremap_plugin.reading.events import EventSource
 from tb_featuremap_plugin.schema.columns import LAYER_COLUMNS
 from tb_featuremap_plugin.server.plugin import FeatureMapsPlugin
@@ -23,7 +25,7 @@ from tests.support.servers import PLUGIN, tensorboard
 
 RUN = "asked/featuremaps"
 BAD_STEPS = ("", "x", "1.0", "1e3", "+1", " 1", "0x1", "9" * 30, "%D9%A1", "NaN")
-ROUTES = ("runs", "diagnosis", "table", "losses", "scalars", "picture", "channels", "index.js", "style.css")
+ROUTES = ("runs", "diagnosis", "comparison", "table", "losses", "scalars", "picture", "channels", "index.js", "style.css")
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +128,16 @@ def test_the_diagnosis_has_an_entry_a_run(client):
     ask(client, "diagnosis", 404, run="nothing")
 
 
+def test_the_comparison_is_that_of_the_command_line(client, logdir, capsys):
+    asked = json_of(ask(client, "comparison", a=RUN, b="mended/featuremaps"))
+    main(["compare", f"{logdir}:{RUN}", f"{logdir}:mended/featuremaps", "--format", "json"])
+    assert asked == json.loads(capsys.readouterr().out)
+    assert (asked["version"], asked["a"], asked["b"]) == (1, "asked", "mended")
+    assert json_of(ask(client, "comparison", a=RUN, b=RUN))["same"]
+    ask(client, "comparison", 404, a=RUN, b="nothing")
+    ask(client, "comparison", 404, a="nothing", b=RUN)
+
+
 @pytest.mark.parametrize(
     ("route", "parameters"),
     [
@@ -151,6 +163,10 @@ def test_what_is_not_there_is_a_404(client, route, parameters):
     [
         "runs?x=1",
         "diagnosis?step=1",
+        "comparison",
+        f"comparison?a={RUN}",
+        f"comparison?a={RUN}&b={RUN}&b={RUN}",
+        f"comparison?a={RUN}&b={RUN}&run={RUN}",
         "table",
         "table?run=a",
         "table?table=layers",
@@ -182,7 +198,12 @@ def test_other_methods_are_405_and_head_has_no_body(client, route):
         assert answer.status_code == 405
         assert answer.headers["Allow"] == "GET, HEAD"
         check_error(answer, 405)
-    parameters = {"picture": f"?run={RUN}&kind=maps&name=conv1&step=0", "table": f"?run={RUN}&table=layers"}.get(route, f"?run={RUN}")
+    own = {
+        "picture": f"?run={RUN}&kind=maps&name=conv1&step=0",
+        "table": f"?run={RUN}&table=layers",
+        "comparison": f"?a={RUN}&b=mended/featuremaps",
+    }
+    parameters = own.get(route, f"?run={RUN}")
     query = "" if route in ("runs", "diagnosis") or "." in route else parameters
     if route == "channels":
         query += "&kind=maps&name=conv1"
@@ -296,6 +317,7 @@ def test_a_real_tensorboard_lists_the_tab_and_answers_every_route(logdir, load_f
             "runs",
             "diagnosis",
             f"table?run={run}&table=variables",
+            f"comparison?a={run}&b={run}",
             f"losses?run={run}",
             f"scalars?run={run}",
             f"picture?run={run}&kind=maps&name=conv1&step=5",

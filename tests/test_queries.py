@@ -15,6 +15,7 @@ from tensorboard.util import tensor_util
 from tb_featuremap_plugin.format import values
 from tb_featuremap_plugin.reading.events import EventSource
 from tb_featuremap_plugin.reading.queries import Memory, ProviderSource
+from tb_featuremap_plugin.reading.run import MissingError
 from tb_featuremap_plugin.schema import limits, tags
 from tests.support import logdirs
 from tests.support.known import layers_of, losses_of, progress_of
@@ -266,6 +267,31 @@ def test_of_a_run_that_grows_only_the_latest_reading_is_kept(loader, tmp_path):
             source = ProviderSource(held.provider, RequestContext(), "", memory)
             assert source.derive("run", _last_step) == source.outline("run").steps[-1] == step
     assert [len(kept) for kept in (memory.runs, memory.outlines, memory.derived, memory.listed)] == [1, 1, 1, 1]
+
+
+@both_loaders
+def test_two_runs_are_compared_once_until_one_of_them_grows(loader, tmp_path):
+    log, memory, compared = logdirs.write_monitored(tmp_path / "a", [0, 1]), Memory(), []
+    logdirs.write_monitored(tmp_path / "b", [0, 1])
+
+    def last_steps(a, b, pictures):
+        assert pictures.picture("a", "maps", "conv1", 0) == pictures.picture("b", "maps", "conv1", 0)
+        compared.append((_last_step(a), _last_step(b)))
+        return compared[-1]
+
+    with loaded(loader, tmp_path) as held:
+
+        def derived(a, b):
+            return ProviderSource(held.provider, RequestContext(), "", memory).derive_pair(a, b, last_steps)
+
+        assert derived("a", "b") == derived("a", "b") == (1, 1)
+        log.maps("conv1", 2)
+        held.until(lambda source: 2 in source.run("a").pictures[0].steps)
+        assert derived("a", "b") == derived("a", "b") == (2, 1)
+        assert derived("b", "a") == (1, 2)
+        assert compared == [(1, 1), (2, 1), (1, 2)]
+        with pytest.raises(MissingError, match="nowhere"):
+            derived("a", "nowhere")
 
 
 def _shows(step, source):

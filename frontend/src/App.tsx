@@ -27,7 +27,7 @@ async function load(): Promise<void> {
 }
 
 const COMPONENTS: Record<View, () => preact.JSX.Element> = {
-  overview: Overview,
+  overview: () => <Overview comparison={<Comparison />} />,
   maps: FeatureMaps,
   filters: Filters,
   weights: () => <Lazy name="WeightChange" what="weight change" />,
@@ -66,6 +66,11 @@ export function App() {
       </div>
     </>
   );
+}
+
+/** Only where two runs are compared. */
+function Comparison() {
+  return useStore().state.value.compare ? <Lazy name="ComparisonPanel" what="comparison" /> : null;
 }
 
 /** `what` names the part while it is on its way; without it there is nothing to see. */

@@ -164,6 +164,51 @@ export interface Diagnosis {
   readonly runs: readonly RunDiagnosis[];
 }
 
+/** One number that differs between two runs. `a`, `b` and `difference` are null where they are NaN or infinite. */
+export interface Difference {
+  readonly step: number | null;
+  readonly table: string;
+  readonly row: string;
+  readonly column: string;
+  readonly channel: number | null;
+  readonly a: number | null;
+  readonly b: number | null;
+  readonly difference: number | null;
+}
+
+/** Where two runs part first; docs/comparing.md explains the fields. */
+export interface Compared {
+  readonly same: boolean;
+  readonly kind: string;
+  readonly message: string;
+  readonly step: number | null;
+  readonly layer: string | null;
+  readonly variable: string | null;
+  readonly channel: number | null;
+  readonly what: string | null;
+  readonly rows: readonly Difference[];
+  readonly notes: readonly string[];
+  readonly a: string;
+  readonly b: string;
+}
+
+/** `/comparison`, and `tb-featuremap compare --format json`. */
+export interface Comparison {
+  readonly same: boolean;
+  readonly kind: string;
+  readonly message: string;
+  readonly step: number | null;
+  readonly layer: string | null;
+  readonly variable: string | null;
+  readonly channel: number | null;
+  readonly what: string | null;
+  readonly rows: readonly Difference[];
+  readonly notes: readonly string[];
+  readonly a: string;
+  readonly b: string;
+  readonly version: number;
+}
+
 /** `/scalars` of a run: names of scalar series by the run that holds them. */
 export interface ScalarNames {
   readonly version: number;

@@ -148,7 +148,7 @@ describe("store", () => {
   const runs = [
     run("a", 0, { steps: [0, 5, 10] }),
     run("b", 1, { pictures: [{ kind: "maps", name: "conv2", layer: "conv2", steps: [0, 7], version: "" }] }),
-    run("c", 2),
+    run("c", 2, { title: "C" }),
   ];
   const loaded = async (texts: Record<string, string> = {}) => {
     const store = new Store(new Api(new Scripted({ runs: json({ version: 1, plugin_version: "1", runs }) })), texts);
@@ -162,6 +162,16 @@ describe("store", () => {
     expect([store.steps.value, store.step.value]).toEqual([[0, 7], 0]);
     store.open("overview");
     expect([store.steps.value, store.step.value]).toEqual([[0, 10], 0]);
+  });
+
+  it("shows the runs that are compared where the address does not say which, by name or by title", async () => {
+    const chosen = async (texts: Record<string, string>) => (await loaded(texts)).chosen.value.map(({ run }) => run);
+    expect(await chosen({ compare: "c,b" })).toEqual(["b", "c"]);
+    expect(await chosen({ compare: "c,b", runs: "a" })).toEqual(["a"]);
+    expect(await chosen({ compare: "gone,c" })).toEqual(["c"]);
+    expect(await chosen({ compare: "gone" })).toEqual(["a", "b"]);
+    const store = await loaded({ compare: "C,a,b" });
+    expect(store.compared.value.map((one) => one?.run)).toEqual(["c", "a"]);
   });
 
   it("orders layers naturally where no run record does, and filters them", async () => {

@@ -15,6 +15,7 @@ const states: fc.Arbitrary<ViewState> = fc.record({
   range: fc.constantFrom(...RANGES),
   colours: fc.constantFrom(...COLOUR_MAPS),
   runs: fc.option(fc.array(fc.string({ minLength: 1, unit: "grapheme" }))),
+  compare: fc.option(fc.array(fc.string({ minLength: 1, unit: "grapheme" }))),
   layer: fc.option(fc.string({ minLength: 1 })),
   layerFilter: fc.string(),
   step: fc.option(fc.maxSafeNat()),

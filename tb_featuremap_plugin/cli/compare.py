@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from tb_featuremap_plugin.comparing import Comparison, Difference
     from tb_featuremap_plugin.reading.events import EventSource
 
-REPORT_VERSION = 1
 _MOST_ROWS = 12
 
 
@@ -36,7 +35,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Compares two runs; the exit status is 0, 1 or, where that cannot be done, 2."""
-    from tb_featuremap_plugin.comparing import compare
+    from tb_featuremap_plugin.comparing import REPORT_VERSION, compare
 
     source_a, name_a = _open(arguments.a, arguments.run_a, "--run-a")
     source_b, name_b = _open(arguments.b, arguments.run_b, "--run-b")

@@ -17,6 +17,7 @@ from tb_featuremap_plugin.comparing.comparison import (
     OPTIMIZER,
     OTHER_STARTS,
     OUTPUT,
+    REPORT_VERSION,
     SHAPE,
     THE_SAME,
     WEIGHTS,
@@ -28,7 +29,7 @@ from tb_featuremap_plugin.comparing.scan import Parted, Scan
 from tb_featuremap_plugin.comparing.sites import Pair, Site, probe_step
 from tb_featuremap_plugin.reading.run import Run, Source
 
-__all__ = ["Comparison", "Difference", "compare"]
+__all__ = ["REPORT_VERSION", "Comparison", "Difference", "compare"]
 
 _MOST_ROWS = 200
 

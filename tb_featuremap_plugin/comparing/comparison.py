@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+
+from tb_featuremap_plugin.schema.answers import ComparedAnswer, DifferenceAnswer
+
+REPORT_VERSION = 1
+"""Of the JSON form of a comparison, on the command line and over HTTP."""
 
 THE_SAME = "the same"
 OTHER_STARTS = "different starts (other seeds)"
@@ -75,9 +79,22 @@ class Comparison:
         """Whether the runs cannot be compared."""
         return self.kind.startswith(NOT_COMPARABLE)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> ComparedAnswer:
         """Plain JSON values; numbers that JSON does not have are None."""
-        return {**asdict(self), "rows": [_plain(asdict(row)) for row in self.rows], "notes": list(self.notes)}
+        return {
+            "same": self.same,
+            "kind": self.kind,
+            "message": self.message,
+            "step": self.step,
+            "layer": self.layer,
+            "variable": self.variable,
+            "channel": self.channel,
+            "what": self.what,
+            "rows": [_plain(row) for row in self.rows],
+            "notes": list(self.notes),
+            "a": self.a,
+            "b": self.b,
+        }
 
     def __repr__(self) -> str:
         places = [f"{name}={value!r}" for name in ("what", "layer", "variable", "channel") if (value := getattr(self, name)) is not None]
@@ -87,5 +104,15 @@ class Comparison:
         return "\n".join([self.message, *self.notes])
 
 
-def _plain(row: dict[str, Any]) -> dict[str, Any]:
-    return {key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in row.items()}
+def _plain(row: Difference) -> DifferenceAnswer:
+    a, b, difference = (value if math.isfinite(value) else None for value in (row.a, row.b, row.difference))
+    return {
+        "step": row.step,
+        "table": row.table,
+        "row": row.row,
+        "column": row.column,
+        "channel": row.channel,
+        "a": a,
+        "b": b,
+        "difference": difference,
+    }

@@ -101,7 +101,7 @@ def _how_much(parted: Parted) -> str:
     if column == "value" and parted.entries == 1:
         return f"one entry{place} differs: it is {_both(parted)}"
     if column == "value":
-        return f"{parted.entries or 0:,} entries differ, the most one{place}: {_both(parted)}"
+        return f"{parted.entries or 0:,} entries differ, the largest difference is one{place}: {_both(parted)}"
     return f"its {_column(parted)}{place} is {_both(parted)}"
 
 

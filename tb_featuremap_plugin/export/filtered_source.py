@@ -68,6 +68,10 @@ class FilteredSource:
         """The value of a pure function of one of the runs shown."""
         return function(self.run(name))
 
+    def derive_pair(self, a: str, b: str, function: Callable[[Run, Run, Source], T]) -> T:
+        """The value of a pure function of two of the runs shown."""
+        return function(self.run(a), self.run(b), self)
+
     def scalar_names(self, run: str) -> Mapping[str, Sequence[str]]:
         """Names of scalar series, as the other source has them."""
         self._check(run)

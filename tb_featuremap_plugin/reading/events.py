@@ -8,7 +8,7 @@ from typing import TypeVar
 from tb_featuremap_plugin.reading import assemble
 from tb_featuremap_plugin.reading.lazy_reader import LazyReader, LazyReaders
 from tb_featuremap_plugin.reading.places import Where, find_runs
-from tb_featuremap_plugin.reading.run import MissingError, Outline, Points, Run
+from tb_featuremap_plugin.reading.run import MissingError, Outline, Points, Run, Source
 from tb_featuremap_plugin.reading.run_reader import RunReader
 from tb_featuremap_plugin.reading.stored_files import RunFiles
 from tb_featuremap_plugin.schema import tags
@@ -78,6 +78,14 @@ class EventSource:
             MissingError: there is no such run, or it holds nothing of ours.
         """
         return function(self.run(name))
+
+    def derive_pair(self, a: str, b: str, function: Callable[[Run, Run, Source], T]) -> T:
+        """The value of a pure function of two runs and of where their pictures are.
+
+        Raises:
+            MissingError: there is no such run, or it holds nothing of ours.
+        """
+        return function(self.run(a), self.run(b), self)
 
     def picture(self, run: str, kind: str, name: str, step: int) -> bytes:
         """A stored picture's bytes, as they are.

@@ -19,7 +19,7 @@ from tensorboard.data.provider import BlobSequenceTimeSeries, DataProvider, RunT
 from tb_featuremap_plugin.reading import assemble
 from tb_featuremap_plugin.reading.cache import Cache
 from tb_featuremap_plugin.reading.raw_series import Problems, RawRun, RawSeries, as_written
-from tb_featuremap_plugin.reading.run import MissingError, Outline, Points, Run
+from tb_featuremap_plugin.reading.run import MissingError, Outline, Points, Run, Source
 from tb_featuremap_plugin.schema import limits, tags
 
 T = TypeVar("T")
@@ -30,6 +30,7 @@ ALL_POINTS = 10**6
 SCALARS = "scalars"
 _WORKERS = 8
 _CACHED_BYTES = 512 * 2**20
+_CACHED_PAIRS = 200
 _THINNED = (500, 200, 50)
 _LARGE_TAGS = (tags.LAYERS_TAG, tags.VARIABLES_TAG, tags.LOSSES_TAG)
 
@@ -68,6 +69,7 @@ class Memory:
         self.runs: Cache[Run] = Cache(_CACHED_BYTES, _run_bytes)
         self.listed: Cache[_Listed] = Cache(10_000, lambda _: 1)
         self.derived: Cache[Any] = Cache(10_000, lambda _: 1)
+        self.pairs: Cache[Any] = Cache(_CACHED_PAIRS, lambda _: 1)
 
 
 class ProviderSource:
@@ -120,6 +122,13 @@ class ProviderSource:
         listed = self._only(name)
         key = (self.experiment_id, name, function)
         value: T = self._memory.derived.get(key, lambda: function(self._run(listed)), listed.fingerprint)
+        return value
+
+    def derive_pair(self, a: str, b: str, function: Callable[[Run, Run, Source], T]) -> T:
+        """As `derive`, of two runs and of where their pictures are."""
+        first, second = self._only(a), self._only(b)
+        key, version = (self.experiment_id, a, b, function), (first.fingerprint, second.fingerprint)
+        value: T = self._memory.pairs.get(key, lambda: function(self._run(first), self._run(second), self), version)
         return value
 
     def picture(self, run: str, kind: str, name: str, step: int) -> bytes:

@@ -165,6 +165,13 @@ class Source(Protocol):
             MissingError: there is no such run, or it holds nothing of ours.
         """
 
+    def derive_pair(self, a: str, b: str, function: Callable[[Run, Run, Source], T]) -> T:
+        """The value of a pure function of two runs and of where their pictures are, computed again only when one of them has changed.
+
+        Raises:
+            MissingError: there is no such run, or it holds nothing of ours.
+        """
+
     def scalar_names(self, run: str) -> Mapping[str, Sequence[str]]:
         """Names of the scalar series of this run and of its siblings, by run.
 

@@ -197,6 +197,42 @@ class DiagnosisAnswer(TypedDict):
     runs: Sequence[RunDiagnosisAnswer]
 
 
+class DifferenceAnswer(TypedDict):
+    """One number that differs between two runs. `a`, `b` and `difference` are null where they are NaN or infinite."""
+
+    step: int | None
+    table: str
+    row: str
+    column: str
+    channel: int | None
+    a: float | None
+    b: float | None
+    difference: float | None
+
+
+class ComparedAnswer(TypedDict):
+    """Where two runs part first; docs/comparing.md explains the fields."""
+
+    same: bool
+    kind: str
+    message: str
+    step: int | None
+    layer: str | None
+    variable: str | None
+    channel: int | None
+    what: str | None
+    rows: Sequence[DifferenceAnswer]
+    notes: Sequence[str]
+    a: str
+    b: str
+
+
+class ComparisonAnswer(ComparedAnswer):
+    """`/comparison`, and `tb-featuremap compare --format json`."""
+
+    version: int
+
+
 class ScalarNamesAnswer(TypedDict):
     """`/scalars` of a run: names of scalar series by the run that holds them."""
 

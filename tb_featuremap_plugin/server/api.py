@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tb_featuremap_plugin._version import __version__
+from tb_featuremap_plugin.comparing import REPORT_VERSION as COMPARISON_VERSION
+from tb_featuremap_plugin.comparing import compare
 from tb_featuremap_plugin.diagnosis import REPORT_VERSION, diagnose
 from tb_featuremap_plugin.diagnosis.channel_health import conditions
 from tb_featuremap_plugin.diagnosis.reference_ranges import healthy_ranges
@@ -20,6 +22,7 @@ from tb_featuremap_plugin.schema.answers import (
     CONDITIONS,
     TABLE_NAMES,
     ChannelsHeader,
+    ComparisonAnswer,
     DiagnosisAnswer,
     ProblemAnswer,
     RunAnswer,
@@ -58,6 +61,15 @@ def diagnosis(source: Source, names: Sequence[str] = ()) -> DiagnosisAnswer:
     """Findings and verdicts of runs, of all if none is named, as `tb-featuremap diagnose --format json` prints them."""
     chosen = list(names) or [outline.name for outline in source.outlines()]
     return {"version": REPORT_VERSION, "healthy": healthy_ranges(), "runs": [source.derive(name, _diagnose) for name in chosen]}
+
+
+def comparison(source: Source, a: str, b: str) -> ComparisonAnswer:
+    """Where two runs part first, as `tb-featuremap compare --format json` prints it.
+
+    Raises:
+        MissingError: there is no such run.
+    """
+    return source.derive_pair(a, b, _compare)
 
 
 def table(source: Source, name: str, which: str, columns: Sequence[str] = (), rows: Sequence[str] = ()) -> bytes:
@@ -177,6 +189,10 @@ def _problems(problems: Sequence[Problem]) -> list[ProblemAnswer]:
 
 def _diagnose(run: Run) -> RunDiagnosisAnswer:
     return diagnose(run).to_dict()
+
+
+def _compare(a: Run, b: Run, pictures: Source) -> ComparisonAnswer:
+    return {"version": COMPARISON_VERSION, **compare(a, b, pictures, pictures).to_dict()}
 
 
 def _check_names(what: str, asked: Sequence[str], known: Sequence[str]) -> Sequence[str]:

@@ -51,6 +51,7 @@ class FeatureMapsPlugin(base_plugin.TBPlugin):  # type: ignore[misc]
         self._routes: dict[str, Serve] = {
             "/runs": self._serve_runs,
             "/diagnosis": _serve_diagnosis,
+            "/comparison": _serve_comparison,
             "/table": _serve_table,
             "/losses": _serve_losses,
             "/scalars": _serve_scalars,
@@ -105,6 +106,13 @@ def _serve_diagnosis(request: wrappers.Request, source: ProviderSource) -> wrapp
     names = parameters.several("run")
     parameters.done()
     return _respond_json(request, api.diagnosis(source, names))
+
+
+def _serve_comparison(request: wrappers.Request, source: ProviderSource) -> wrappers.Response:
+    parameters = Parameters(request)
+    a, b = parameters.one("a"), parameters.one("b")
+    parameters.done()
+    return _respond_json(request, api.comparison(source, a, b))
 
 
 def _serve_table(request: wrappers.Request, source: ProviderSource) -> wrappers.Response:

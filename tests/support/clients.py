@@ -83,6 +83,8 @@ def walk(client: Client) -> list[dict[str, Any]]:
                 ask_anything(client, "picture", **place, step=step, v=picture["version"])
     report = json_of(ask_anything(client, "diagnosis"))
     assert [run["run"] for run in report["runs"]] == [run["run"] for run in runs]
+    for run in runs:
+        assert json_of(ask_anything(client, "comparison", a=run["run"], b=runs[0]["run"]))["a"] == run["title"]
     return runs
 
 

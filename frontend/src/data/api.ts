@@ -1,6 +1,6 @@
 /** The backend's answers, typed, each fetched once: pictures and tables stay in memory until others push them out. */
 
-import type { Diagnosis, PictureKind, Run, Runs, ScalarNames, TableName } from "../types.gen";
+import type { Comparison, Diagnosis, PictureKind, Run, Runs, ScalarNames, TableName } from "../types.gen";
 import { assert, isObject } from "./assert";
 import { PromiseCache } from "./cache";
 import { type Channels, type Points, readChannels, readPoints, readTable, type Table } from "./frames";
@@ -43,6 +43,16 @@ export class Api {
     const answer = await this.#findings.get(where, (aborted) => this.#json(where, aborted), signal);
     assert(isObject(answer) && Array.isArray(answer.runs), "the diagnosis cannot be read");
     return answer as unknown as Diagnosis;
+  }
+
+  async comparison(a: string, b: string, signal?: AbortSignal): Promise<Comparison> {
+    const where = address("comparison", [
+      ["a", a],
+      ["b", b],
+    ]);
+    const answer = await this.#findings.get(where, (aborted) => this.#json(where, aborted), signal);
+    assert(isObject(answer) && Array.isArray(answer.rows), "the comparison cannot be read");
+    return answer as unknown as Comparison;
   }
 
   table(run: string, table: TableName, parts: TableParts = {}, signal?: AbortSignal): Promise<Table> {

@@ -22,6 +22,8 @@ const FIELDS = {
   view: oneOf(VIEWS, "overview"),
   /** Chosen runs by name; null: the first few that exist. */
   runs: list(),
+  /** The two runs of which the overview says where they part first, by name or title; null: none are compared. */
+  compare: list(),
   runFilter: text(""),
   layerFilter: text(""),
   /** Kind of layers to show, such as "conv2d"; empty: all. */

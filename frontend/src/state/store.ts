@@ -38,7 +38,13 @@ export class Store {
   readonly hovered: Signal<Hovered | null> = signal(null);
 
   readonly runs: ReadonlySignal<readonly Run[]> = computed(() => this.index.value.value?.runs ?? []);
-  readonly chosen: ReadonlySignal<readonly Run[]> = computed(() => chosenRuns(this.runs.value, this.state.value.runs));
+  /** What stands in the address as the two runs to compare, as far as it is there: by name or, as somebody may have typed it, by title. */
+  readonly compared: ReadonlySignal<readonly (Run | undefined)[]> = computed(() =>
+    (this.state.value.compare ?? []).slice(0, 2).map((name) => namedRun(this.runs.value, name)),
+  );
+  readonly chosen: ReadonlySignal<readonly Run[]> = computed(() =>
+    chosenRuns(this.runs.value, this.state.value.runs, this.compared.value),
+  );
   /** Steps that the cursor can stand on in this view. */
   readonly steps: ReadonlySignal<readonly number[]> = computed(() =>
     stepsOfView(this.chosen.value, this.state.value.view),
@@ -121,8 +127,19 @@ export class Store {
   }
 }
 
-function chosenRuns(runs: readonly Run[], names: readonly string[] | null): readonly Run[] {
-  return names === null ? runs.slice(0, DEFAULT_RUNS) : runs.filter((run) => names.includes(run.run));
+function namedRun(runs: readonly Run[], name: string): Run | undefined {
+  return runs.find(({ run }) => run === name) ?? runs.find(({ title }) => title === name);
+}
+
+/** Where the address does not say which, those that are compared, or else the first. */
+function chosenRuns(
+  runs: readonly Run[],
+  names: readonly string[] | null,
+  compared: readonly (Run | undefined)[],
+): readonly Run[] {
+  if (names !== null) return runs.filter((run) => names.includes(run.run));
+  const pair = runs.filter((run) => compared.includes(run));
+  return pair.length ? pair : runs.slice(0, DEFAULT_RUNS);
 }
 
 /** Pictures may be kept at fewer steps than numbers: in the views of pictures the cursor stands only where there is one. */

@@ -100,8 +100,26 @@ function RunList() {
         ))}
         {runs.length === 0 && <li class="muted">No run matches</li>}
       </ul>
+      {store.runs.value.length > 1 && store.api.source.live && <CompareButton />}
       <RunProblems />
     </section>
+  );
+}
+
+/** Compares the first two of the chosen runs; where fewer are chosen, with the next one that there is. */
+function CompareButton() {
+  const store = useStore();
+  const chosen = store.chosen.value;
+  const two = [...new Set([...chosen, ...store.runs.value])].slice(0, 2);
+  return (
+    <button
+      type="button"
+      class="compare"
+      title="At which step, in which layer and channel two runs part first"
+      onClick={() => store.open("overview", { compare: two.map(({ run }) => run) })}
+    >
+      Compare two runs
+    </button>
   );
 }
 
