@@ -14,11 +14,22 @@ from hypothesis import strategies as st
 from tb_featuremap_plugin.format import record, run_record
 from tb_featuremap_plugin.schema.answers import ROLES
 from tb_featuremap_plugin.schema.errors import FormatError, NewerVersionError
-from tb_featuremap_plugin.schema.network import Layer, Probe, RunRecord
+from tb_featuremap_plugin.schema.network import Layer, LossFacts, Probe, RunRecord
 
 names = st.text(max_size=20)
 name_lists = st.lists(names, max_size=3).map(tuple)
 sizes = st.lists(st.integers(0, 2**40), max_size=3).map(tuple)
+numbers = st.floats(allow_nan=False, allow_infinity=False)
+loss_facts = st.builds(
+    LossFacts,
+    ignored=st.none() | st.integers(-(2**40), 2**40),
+    weighted=st.booleans(),
+    summed=st.booleans(),
+    constant=st.none() | numbers,
+    entries=st.integers(0, 2**40),
+    output_shape=sizes,
+    target_shape=sizes,
+)
 layers = st.builds(
     Layer,
     names,
@@ -34,6 +45,9 @@ layers = st.builds(
     padding=st.none() | names | sizes,
     dilation=st.none() | sizes,
     groups=st.none() | st.integers(1, 99),
+    receives=st.none() | st.tuples(numbers, numbers),
+    output_function=st.none() | names,
+    output_axis=st.none() | st.integers(0, 9),
 )
 records = st.builds(
     RunRecord,
@@ -48,7 +62,9 @@ records = st.builds(
     loss=st.none() | names,
     from_logits=st.none() | st.booleans(),
     optimizer=st.none() | names,
-    weight_decay=st.none() | st.floats(allow_nan=False, allow_infinity=False),
+    weight_decay=st.none() | numbers,
+    loss_facts=st.none() | loss_facts,
+    not_optimized=name_lists,
     probes=st.lists(st.builds(Probe, st.integers(0, 2**40), names, st.dictionaries(names, sizes, max_size=2)), max_size=2).map(tuple),
     inputs_private=st.booleans(),
     every=st.none() | names,
@@ -74,14 +90,16 @@ def test_every_field_is_read_back():
     layer = Layer(
         "a", kind="conv2d", activation="relu", weights=("a/k",), state=("a/s",), trainable=False, role="output", inputs=("b",),
         kernel_size=(3, 3), strides=(2, 2), padding=(1, 1), dilation=(2, 2), groups=2,
+        receives=(-1.0, 1.0), output_function="softmax", output_axis=1,
     )  # fmt: skip
+    facts = LossFacts(ignored=-100, weighted=True, summed=True, constant=0.5, entries=8, output_shape=(8, 1), target_shape=(8,))
     run = RunRecord(
         layers=(layer,), layer_rows=("a",), layer_columns=("mean",), variable_rows=("a/k",), variable_columns=("norm",),
         progress_columns=("loss",), variable_shapes={"a/k": (3, 3, 1, 4)}, variable_dtypes={"a/k": "float32"}, loss="mse", from_logits=True,
         optimizer="adam", weight_decay=0.5, probes=(Probe(3, "0f", {"x": (1, 2)}),), inputs_private=True, every="every step",
-        versions={"numpy": "2"}, notes=("note",),
+        versions={"numpy": "2"}, notes=("note",), loss_facts=facts, not_optimized=("a/k",),
     )  # fmt: skip
-    for filled, defaults in ((layer, Layer("a")), (run, RunRecord())):
+    for filled, defaults in ((layer, Layer("a")), (run, RunRecord()), (facts, LossFacts())):
         assert [field.name for field in fields(filled) if getattr(filled, field.name) == getattr(defaults, field.name)] in ([], ["name"])
     assert run_record.decode(run_record.encode(run)) == run
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from itertools import chain
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from benchmarks.programs.program import healthy
 
 def _mlp(*sizes: int, hidden: type[nn.Module] = nn.ReLU) -> nn.Sequential:
     parts: list[nn.Module] = []
-    for before, after in zip(sizes, sizes[1:], strict=False):
+    for before, after in pairwise(sizes):
         parts += [nn.Linear(before, after), hidden()]
     return nn.Sequential(*parts[:-1])
 

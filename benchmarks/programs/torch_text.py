@@ -41,7 +41,8 @@ class _Classifier(nn.Module):
 def _lstm(logdir: Path) -> Any:
     torch.manual_seed(1)
     model = _Classifier()
-    return fit(model, *tensors(*sentences()), nn.CrossEntropyLoss(), torch.optim.Adam(model.parameters(), 5e-3), logdir)
+    x, y = tensors(*sentences())
+    return fit(model, x, y, nn.CrossEntropyLoss(), torch.optim.Adam(model.parameters(), 5e-3), logdir)
 
 
 @healthy("tagger with padding ignored (-100), GRU, Adam", "loss")

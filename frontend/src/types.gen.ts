@@ -33,6 +33,20 @@ export interface Layer {
   readonly dilation: readonly number[] | null;
   readonly groups: number | null;
   readonly frozen: readonly string[];
+  readonly receives: readonly number[] | null;
+  readonly output_function: string | null;
+  readonly output_axis: number | null;
+}
+
+/** What is known of a loss besides its name. */
+export interface LossFacts {
+  readonly ignored: number | null;
+  readonly weighted: boolean;
+  readonly summed: boolean;
+  readonly constant: number | null;
+  readonly entries: number;
+  readonly output_shape: readonly number[];
+  readonly target_shape: readonly number[];
 }
 
 /** The inputs on which feature maps were computed from `step` on. */
@@ -56,6 +70,8 @@ export interface RunRecord {
   readonly from_logits: boolean | null;
   readonly optimizer: string | null;
   readonly weight_decay: number | null;
+  readonly loss_facts: LossFacts | null;
+  readonly not_optimized: readonly string[];
   readonly probes: readonly Probe[];
   readonly inputs_private: boolean;
   readonly every: string | null;

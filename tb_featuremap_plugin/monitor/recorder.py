@@ -32,7 +32,7 @@ from tb_featuremap_plugin.monitor.step_arguments import (
 from tb_featuremap_plugin.monitor.step_data import ProbeLog, StepData
 from tb_featuremap_plugin.monitor.workers import Workers
 from tb_featuremap_plugin.schema.columns import LAYER_COLUMNS, PROGRESS_COLUMNS, VARIABLE_COLUMNS
-from tb_featuremap_plugin.schema.network import Layer, RunRecord
+from tb_featuremap_plugin.schema.network import Layer, LossFacts, RunRecord
 from tb_featuremap_plugin.writer import Writer
 
 Array = npt.NDArray[Any]
@@ -47,6 +47,8 @@ class Training:
     from_logits: bool | None
     optimizer: str | None
     weight_decay: float | None
+    loss_facts: LossFacts | None = None
+    not_optimized: tuple[str, ...] = ()
 
 
 class Recorder:
@@ -190,6 +192,8 @@ class Recorder:
             from_logits=training.from_logits,
             optimizer=training.optimizer,
             weight_decay=training.weight_decay,
+            loss_facts=training.loss_facts,
+            not_optimized=training.not_optimized,
             probes=self._probe.entries,
             inputs_private=not self._options.record_inputs,
             every=training.every,

@@ -54,6 +54,21 @@ class LayerAnswer(TypedDict):
     dilation: Sequence[int] | None
     groups: int | None
     frozen: Sequence[str]
+    receives: Sequence[float] | None
+    output_function: str | None
+    output_axis: int | None
+
+
+class LossFactsAnswer(TypedDict):
+    """What is known of a loss besides its name."""
+
+    ignored: int | None
+    weighted: bool
+    summed: bool
+    constant: float | None
+    entries: int
+    output_shape: Sequence[int]
+    target_shape: Sequence[int]
 
 
 class ProbeAnswer(TypedDict):
@@ -79,6 +94,8 @@ class RunRecordAnswer(TypedDict):
     from_logits: bool | None
     optimizer: str | None
     weight_decay: float | None
+    loss_facts: LossFactsAnswer | None
+    not_optimized: Sequence[str]
     probes: Sequence[ProbeAnswer]
     inputs_private: bool
     every: str | None

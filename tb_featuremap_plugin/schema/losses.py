@@ -12,6 +12,9 @@ SQUARED, ROOT_SQUARED, ABSOLUTE = "squared", "root_squared", "absolute"
 REGRESSION = (SQUARED, ROOT_SQUARED, ABSOLUTE)
 
 CLASS_NUMBERS, ONE_HOT, LABELS, NUMBERS = "class numbers", "one-hot", "labels", "numbers"
+OWN = "own "
+"""What a name begins with that is a user's own function's: what it means is not known, whatever it is called."""
+
 PROBABILITIES, LOGITS, LOG_PROBABILITIES, SCORES = "probabilities", "logits", "log-probabilities", "scores"
 
 

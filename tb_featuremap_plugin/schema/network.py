@@ -32,6 +32,9 @@ class Layer:
         groups: groups of a grouped convolution.
         frozen: those of its weights that training leaves alone though the layer is trainable: a kernel whose bias trains, the base
             of an adapter.
+        receives: lowest and highest number that it got when the probe first passed; None if unknown, and for whole numbers.
+        output_function: activation that the model's own code, no layer, applies last to what an output layer puts out.
+        output_axis: axis over which that function, or the layer itself, normalises, counted from 0.
 
     Raises:
         TypeError: a name is no string, or a size no whole number.
@@ -52,6 +55,9 @@ class Layer:
     dilation: tuple[int, ...] | None = None
     groups: int | None = None
     frozen: tuple[str, ...] = ()
+    receives: tuple[float, ...] | None = None
+    output_function: str | None = None
+    output_axis: int | None = None
 
     def __post_init__(self) -> None:
         if self.role not in ROLES:
@@ -98,6 +104,28 @@ class Probe:
 
 
 @dataclass(frozen=True)
+class LossFacts:
+    """What is known of a loss besides its name.
+
+    Attributes:
+        ignored: target that it leaves out, such as 255 or -100; None if there is none, or that is not known.
+        weighted: whether classes or samples count differently.
+        summed: whether it is summed over the batch, not averaged.
+        constant: its value for the best constant answer to the probe's targets: their entropy, variance or mean distance from the median.
+        entries: targets that this was computed from.
+        output_shape, target_shape: of the probe, where the loss compares the two entry by entry as they are; () if unknown.
+    """
+
+    ignored: int | None = None
+    weighted: bool = False
+    summed: bool = False
+    constant: float | None = None
+    entries: int = 0
+    output_shape: tuple[int, ...] = ()
+    target_shape: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
 class RunRecord:
     """All that a run says of itself, cumulative: the latest record of a run contains the earlier ones.
 
@@ -107,6 +135,8 @@ class RunRecord:
         layer_columns, variable_columns, progress_columns: names of their columns.
         variable_shapes, variable_dtypes: by variable name.
         loss, from_logits, optimizer, weight_decay: as given; None if unknown.
+        loss_facts: what else is known of the loss; None if nothing is.
+        not_optimized: trainable variables that the optimizer does not have.
         probes: one entry each time the probe inputs changed.
         inputs_private: True if the probe inputs were left out on purpose.
         every: the schedule in words: "every 100 steps".
@@ -126,6 +156,8 @@ class RunRecord:
     from_logits: bool | None = None
     optimizer: str | None = None
     weight_decay: float | None = None
+    loss_facts: LossFacts | None = None
+    not_optimized: tuple[str, ...] = ()
     probes: tuple[Probe, ...] = ()
     inputs_private: bool = False
     every: str | None = None

@@ -21,21 +21,28 @@ class LayerCall:
         layer: the layer itself.
         inputs: names of the calls whose outputs it was given; those of the model's inputs and of unknown tensors are missing.
         output: what it put out.
+        given: what it was given: positional and keyword arguments.
     """
 
     name: str
     layer: Any
     inputs: tuple[str, ...]
     output: Any
+    given: Any = None
 
 
 @dataclass
 class Trace:
-    """The calls of one pass, and what the pass as a whole returned."""
+    """The calls of one pass, what the pass as a whole returned, and the operations, no layers, that were applied last to it.
+
+    Such an operation is known by the name of the call whose output it was given.
+    """
 
     calls: list[LayerCall] = field(default_factory=list)
     outputs: Any = None
+    functions: dict[str, Any] = field(default_factory=dict)
     _producers: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    _applied: dict[int, tuple[str, Any]] = field(default_factory=dict)
     _alive: list[Any] = field(default_factory=list)
     _counts: Counter[str] = field(default_factory=Counter)
 
@@ -44,12 +51,22 @@ class Trace:
         self._counts[name] += 1
         number = self._counts[name]
         call_name = name if number == 1 else f"{name}:{number}"
-        self.calls.append(LayerCall(call_name, layer, self.sources(inputs), output))
+        self.calls.append(LayerCall(call_name, layer, self.sources(inputs), output, inputs))
         self._remember(output, (call_name,))
 
-    def pass_through(self, inputs: Any, output: Any) -> None:
+    def pass_through(self, operation: Any, inputs: Any, output: Any) -> None:
         """Takes note of an operation that is no layer: what it puts out comes from where its inputs came from."""
-        self._remember(output, self.sources(inputs))
+        names = self.sources(inputs)
+        self._remember(output, names)
+        direct = [
+            call.name for call in self.calls if call.name in names and any(call.output is given for given in keras.tree.flatten(inputs))
+        ]
+        self._applied.update((id(tensor), (name, operation)) for tensor in keras.tree.flatten(output) for name in direct)
+
+    def finish(self, outputs: Any) -> None:
+        """Takes note of what the pass returned."""
+        self.outputs = outputs
+        self.functions = dict(self._applied[id(tensor)] for tensor in keras.tree.flatten(outputs) if id(tensor) in self._applied)
 
     def sources(self, tensors: Any) -> tuple[str, ...]:
         """Names of the calls that these tensors came from."""
@@ -75,7 +92,7 @@ def watching(layers: Mapping[str, Any], operations: Sequence[Any]) -> Iterator[T
         for name, layer in layers.items():
             stack.enter_context(_wrapped(layer, partial(trace.add, name, layer)))
         for operation in operations:
-            stack.enter_context(_wrapped(operation, trace.pass_through))
+            stack.enter_context(_wrapped(operation, partial(trace.pass_through, operation)))
         yield trace
 
 

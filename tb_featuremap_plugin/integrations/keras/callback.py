@@ -119,6 +119,7 @@ class FeatureMapCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Ker
             layers=describe(trace, model, observed.variable_names, training.loss_weights(model)),
             loss=training.loss_name(model),
             from_logits=training.from_logits(model),
+            loss_facts=training.loss_facts(model, self._targets),
             optimizer=training.optimizer_name(model),
             weight_decay=training.weight_decay(model),
         )

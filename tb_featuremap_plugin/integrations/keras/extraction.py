@@ -93,7 +93,7 @@ def inference(model: Any) -> Iterator[None]:
 
 def _watched_pass(model: Any, layers: dict[str, Any], others: list[Any], probe: Any, values: Values) -> Trace:
     with keras.StatelessScope(state_mapping=list(values)), watching(layers, others) as trace:
-        trace.outputs = model(probe, training=False)
+        trace.finish(model(probe, training=False))
     return trace
 
 

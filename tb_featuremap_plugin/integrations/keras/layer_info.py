@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import keras
+import numpy as np
 
+from tb_featuremap_plugin.arrays.tensors import to_numpy
 from tb_featuremap_plugin.integrations.keras.call_trace import LayerCall, Trace
 from tb_featuremap_plugin.integrations.keras.leaf_layers import named_layers, variables_of
 from tb_featuremap_plugin.schema import activations
@@ -41,7 +44,8 @@ def describe(trace: Trace, model: Any, names: Mapping[int, str], loss_weights: A
     for call in trace.calls:
         first = id(call.layer) not in seen
         seen.add(id(call.layer))
-        described.append(_describe(call, names if first else {}, roles.get(call.name, "hidden")))
+        layer = _describe(call, names if first else {}, roles.get(call.name, "hidden"))
+        described.append(replace(layer, **_function(trace.functions.get(call.name))))
     idle = [(name, layer) for name, layer in named_layers(model).items() if id(layer) not in seen]
     for name, layer in [*idle, (model.name, model)]:
         if sum(map(len, variables_of(layer))):
@@ -82,7 +86,25 @@ def _describe(call: LayerCall, names: Mapping[int, str], role: str) -> Layer:
         padding=_padding(layer),
         dilation=_numbers(layer, "dilation_rate"),
         groups=getattr(layer, "groups", None) if isinstance(getattr(layer, "groups", None), int) else None,
+        receives=_range(call.given),
     )
+
+
+def _function(operation: Any) -> dict[str, Any]:
+    """The activation that an operation is; empty if it is not one."""
+    known = activations.find(type(operation).__name__) if operation is not None else None
+    return {"output_function": known.name} if known is not None else {}
+
+
+def _range(given: Any) -> tuple[float, float] | None:
+    """Lowest and highest number of the first tensor that a layer was given; None if those are no finite floating-point numbers."""
+    first = next(iter(keras.tree.flatten(given)), None)
+    if not keras.ops.is_tensor(first):
+        return None
+    values = to_numpy(first, "inputs")
+    if values.dtype.kind != "f" or values.size == 0 or not np.all(np.isfinite(values)):
+        return None
+    return float(values.min()), float(values.max())
 
 
 def _numbers(layer: Any, *attributes: str) -> tuple[int, ...] | None:

@@ -5,15 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
 
 from tb_featuremap_plugin.arrays.tensors import to_numpy
 from tb_featuremap_plugin.integrations.keras.layer_info import snake_case
+from tb_featuremap_plugin.measures.targets import constant_loss
+from tb_featuremap_plugin.schema.losses import OWN
+from tb_featuremap_plugin.schema.network import LossFacts
 
 _WITH_LOGITS = ("categorical_crossentropy", "sparse_categorical_crossentropy", "binary_crossentropy")
 
 
 def loss_name(model: Any) -> str | None:
-    """The loss's name; None for several losses or one that is computed elsewhere."""
+    """The loss's name, marked if it is the user's own; None for several losses or one that is computed elsewhere."""
     loss = getattr(model, "loss", None)
     if isinstance(loss, (list, tuple, dict)):
         names = {_name(part) for part in keras.tree.flatten(loss)}
@@ -27,6 +31,28 @@ def from_logits(model: Any) -> bool | None:
     if len(losses) != 1 or loss_name(model) not in _WITH_LOGITS:
         return None
     return bool(getattr(losses[0], "_fn_kwargs", {}).get("from_logits", False))
+
+
+def loss_facts(model: Any, targets: Any) -> LossFacts | None:
+    """What else is known of the one loss of a model; None for several, and for one of the user's.
+
+    Args:
+        model: compiled.
+        targets: of the probe; None if unknown.
+    """
+    losses, name = keras.tree.flatten(getattr(model, "loss", None)), loss_name(model)
+    if len(losses) != 1 or name is None or name.startswith(OWN):
+        return None
+    ignored = getattr(losses[0], "_fn_kwargs", {}).get("ignore_class")
+    known = [target for target in keras.tree.flatten(targets) if target is not None]
+    values = to_numpy(known[0], "targets").astype(np.float64) if len(known) == 1 else np.zeros(0)
+    kept = values if ignored is None else values[values != ignored]
+    return LossFacts(
+        ignored=ignored,
+        summed=str(getattr(losses[0], "reduction", "")) == "sum",
+        constant=constant_loss(name, kept),
+        entries=len(kept) if kept.ndim else 0,
+    )
 
 
 def optimizer_name(model: Any) -> str | None:
@@ -103,6 +129,6 @@ def _has_counted(metric: Any) -> bool:
 def _name(loss: Any) -> str | None:
     if loss is None or isinstance(loss, str):
         return loss
-    if isinstance(loss, keras.losses.Loss):
-        return snake_case(type(loss).__name__)
-    return getattr(loss, "__name__", None)
+    name = snake_case(type(loss).__name__) if isinstance(loss, keras.losses.Loss) else getattr(loss, "__name__", type(loss).__name__)
+    of_keras = str(getattr(loss, "__module__", "")).partition(".")[0] == "keras"
+    return str(name) if of_keras else f"{OWN}{name}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from torch import nn
@@ -75,7 +76,9 @@ def describe(trace: Trace, module: nn.Module) -> list[Layer]:
         own = "" if id(call.module) in seen else names[id(call.module)]
         seen.add(id(call.module))
         first = call.name.partition(":")[0] == call.name
-        described.append(_describe(call, own, roles.get(call.name, "hidden"), with_variables=first))
+        layer = _describe(call, own, roles.get(call.name, "hidden"), with_variables=first)
+        function, axis = trace.functions.get(call.name, (None, layer.output_axis))
+        described.append(replace(layer, output_function=function, output_axis=axis))
     idle = [(name, part) for name, part in module.named_modules() if id(part) not in seen and _has_variables(part, module)]
     return described + [_describe(ModuleCall(name or "model", part, (), 0), name, "hidden", with_variables=True) for name, part in idle]
 
@@ -106,7 +109,15 @@ def _describe(call: ModuleCall, path: str, role: str, *, with_variables: bool) -
         padding=getattr(module, "padding", None) if isinstance(getattr(module, "padding", None), str) else _numbers(module, "padding"),
         dilation=_numbers(module, "dilation"),
         groups=getattr(module, "groups", None) if isinstance(module, _CONVOLUTIONS) else None,
+        receives=call.receives,
+        output_axis=_axis(module, call.axes),
     )
+
+
+def _axis(module: nn.Module, axes: int) -> int | None:
+    """The axis over which a softmax sums to 1; None for other modules, and where it was not said."""
+    dim = getattr(module, "dim", None) if isinstance(module, (nn.Softmax, nn.LogSoftmax, nn.Softmin)) else None
+    return dim % axes if isinstance(dim, int) and axes else None
 
 
 def _variables(module: nn.Module, path: str) -> tuple[tuple[str, ...], tuple[str, ...], bool]:

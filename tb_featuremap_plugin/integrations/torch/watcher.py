@@ -166,7 +166,11 @@ class Watcher:
         trainable = tuple(parameter.requires_grad for parameter in self._model.parameters())
         if trainable != self._trainable:
             self._trainable = trainable
-            self.monitor.describe(layers=describe(self._trace, self._model))
+            self.monitor.describe(
+                layers=describe(self._trace, self._model),
+                loss_facts=training.loss_details(self._loss_fn, self._targets, self._trace.shape),
+                not_optimized=training.not_optimized(self._model, self._optimizer),
+            )
 
     def _weights(self) -> dict[str, torch.Tensor]:
         buffers = {name: buffer for name, buffer in self._model.named_buffers() if buffer.is_floating_point()}
