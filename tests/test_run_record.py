@@ -89,7 +89,7 @@ def test_every_field_is_read_back():
     """A record in which no field is what it is by default, so that one that is not read is missed."""
     layer = Layer(
         "a", kind="conv2d", activation="relu", weights=("a/k",), state=("a/s",), trainable=False, role="output", inputs=("b",),
-        kernel_size=(3, 3), strides=(2, 2), padding=(1, 1), dilation=(2, 2), groups=2,
+        kernel_size=(3, 3), strides=(2, 2), padding=(1, 1), dilation=(2, 2), groups=2, frozen=("a/k",),
         receives=(-1.0, 1.0), output_function="softmax", output_axis=1,
     )  # fmt: skip
     facts = LossFacts(ignored=-100, weighted=True, summed=True, constant=0.5, entries=8, output_shape=(8, 1), target_shape=(8,))

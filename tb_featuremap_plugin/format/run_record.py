@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import is_dataclass
 from functools import cache, partial
 from types import NoneType, UnionType
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -18,8 +18,8 @@ from tb_featuremap_plugin.schema.errors import FormatError
 from tb_featuremap_plugin.schema.network import RunRecord
 
 KIND = "run"
-_LATER_LAYER_FIELDS = ("frozen",)
-"""Fields of a layer that came after 0.1.0: left out where they are empty, so that a record that has none of them stays as it was."""
+_LATER_FIELDS = frozenset({"frozen", "receives", "output_function", "output_axis", "loss_facts", "not_optimized"})
+"""Fields of layers and records that came after 0.1.0: left out where they are empty, so that a record without them stays as it was."""
 
 _SECTION = "run"
 
@@ -33,7 +33,7 @@ def encode(run_record: RunRecord) -> bytes:
     Raises:
         ValueError: the record holds NaN or Inf, which JSON cannot.
     """
-    known = run_record.to_dict()
+    known = _without_empty(cast("Mapping[str, Any]", run_record.to_dict()))
     values = {**known, "layers": [_without_empty(layer) for layer in known["layers"]]}
     text = json.dumps(values, allow_nan=False, separators=(",", ":"), sort_keys=True)
     return record.encode({"kind": KIND}, {_SECTION: np.frombuffer(text.encode("ascii"), np.uint8)})
@@ -65,7 +65,7 @@ def from_dict(values: object) -> RunRecord:
 
 
 def _without_empty(layer: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in layer.items() if value or name not in _LATER_LAYER_FIELDS}
+    return {name: value for name, value in layer.items() if name not in _LATER_FIELDS or not (value is None or value == ())}
 
 
 def _parse_json(text: bytes) -> object:
