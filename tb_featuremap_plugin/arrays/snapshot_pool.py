@@ -34,8 +34,8 @@ class SnapshotPool:
         Raises:
             TypeError: as `tensors.to_numpy`.
         """
-        array = tensors.to_numpy(tensor, name)
-        if not tensors.is_shared(array, tensor):
+        array, owned = tensors.to_own(tensor, name)
+        if owned:
             return array
         if array.nbytes < _LEAST_BYTES or not array.flags.c_contiguous:
             plain: Array = array.copy(order="K")
