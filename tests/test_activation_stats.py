@@ -304,7 +304,7 @@ def join_all(parts):
             barrier.wait()
             return joined
 
-        results[rank] = join(parts[rank], all_reduce)
+        results[rank] = join([parts[rank]], all_reduce)[0]
 
     threads = [threading.Thread(target=work, args=(rank,)) for rank in range(len(parts))]
     for thread in threads:

@@ -14,7 +14,7 @@ from tb_featuremap_plugin.monitor.recorder import Recorder
 from tb_featuremap_plugin.monitor.schedule import Plan, Schedule, TimeBudget
 from tb_featuremap_plugin.monitor.snapshots import Snapshots
 from tb_featuremap_plugin.monitor.step_arguments import StepArguments, Tree
-from tb_featuremap_plugin.monitor.workers import Alone, first_says
+from tb_featuremap_plugin.monitor.workers import team_of
 from tb_featuremap_plugin.recording.keywords import options_of, takes
 from tb_featuremap_plugin.schema.network import Layer
 from tb_featuremap_plugin.schema.one_line import described, quoted_path
@@ -66,13 +66,13 @@ class Monitor:
         given = options_of(MonitorOptions, options, "Monitor")
         self._schedule = Schedule(given.every)
         self._strict = given.strict
-        self._workers = given.workers or Alone()
+        self._team = team_of(given.workers)
         self._budget = TimeBudget(given.max_overhead)
         self._plan = Plan(self._decide)
         self._losses = Losses()
         self._snapshots = Snapshots(keep_first=given.keep_first)
         self._folder = folder = _folder(logdir, given.run_name)
-        self._recorder = Recorder(lambda: Writer(folder, strict=given.strict), given, self._schedule.words, self._budget, self._workers)
+        self._recorder = Recorder(lambda: Writer(folder, strict=given.strict), given, self._schedule.words, self._budget, self._team)
         self._last_step: int | None = None
         self._unrecorded: StepArguments | None = None
         self._warned = False
@@ -147,6 +147,7 @@ class Monitor:
         """Records the last step, if it was not due, and the losses since, and closes the files. May be called again."""
         if not self._closed:
             self.pause()
+            self._team.leave()
             self._closed = True
 
     def pause(self) -> None:
@@ -154,11 +155,20 @@ class Monitor:
         self.guard(self._record_last)
         self.guard(self._recorder.close)
 
+    def _abandon(self) -> None:
+        """Closes the files after an error in the loop: other workers are told, none is waited for, and nothing more is recorded."""
+        self._team.leave()
+        self.guard(self._recorder.close)
+        self._closed = True
+
     def __enter__(self) -> Monitor:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.close()
+        if kind is not None and self._team.size > 1:
+            self._abandon()
+        else:
+            self.close()
 
     def __repr__(self) -> str:
         at = "nothing logged yet" if self._last_step is None else f"at step {self._last_step}"
@@ -168,9 +178,9 @@ class Monitor:
         """The first worker's answer wherever those of others could differ."""
         wanted = self._schedule.wants(step)
         if not self._schedule.fixed:
-            wanted = first_says(self._workers, wanted)
+            wanted = self._team.first_says(wanted)
         if wanted and self._budget.share is not None:
-            wanted = first_says(self._workers, self._budget.allows())
+            wanted = self._team.first_says(self._budget.allows())
         return wanted
 
     def _log(self, step: int, call: StepArguments, loss: Any) -> None:
@@ -190,11 +200,11 @@ class Monitor:
             self._read(step, call, due)
 
     def _read(self, step: int, call: StepArguments, due: bool) -> None:
-        with self._budget.holding():
-            self._recorder.raise_problem()
+        with self._budget.holding(), self._team.informed(step, due):
             reads = self._snapshots.add(step, self._recorder.read_weights(call.weights))
             if due:
                 self._recorder.record(step, call, reads, self._snapshots.first, self._losses)
+        self._recorder.raise_problem()
 
     def _record_last(self) -> None:
         if self._last_step is not None and self._unrecorded is not None:

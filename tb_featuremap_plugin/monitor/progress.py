@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tb_featuremap_plugin.arrays.tensors import to_numpy
+from tb_featuremap_plugin.monitor.step_arguments import replicas
 from tb_featuremap_plugin.schema.columns import JUMP_WINDOW, PROGRESS_COLUMNS
 
 NAN = float("nan")
@@ -70,7 +71,10 @@ def detached(loss: Any) -> Any:
 
 
 def as_number(loss: Any) -> float:
-    """One float of a number or of a tensor; the mean of a tensor with several entries, NaN for one with none."""
+    """One float of a number or of a tensor; the mean of a tensor with several entries, or of what replicas hold each; NaN for none."""
+    parts = replicas(loss)
+    if parts:
+        return sum(map(as_number, parts)) / len(parts)
     values = np.asarray(loss if isinstance(loss, (int, float)) else to_numpy(loss, "loss"), np.float64)
     return float(values.mean()) if values.size else float("nan")
 

@@ -70,7 +70,7 @@ class RecordBuilder:
         """Statistics by row of the layers' table."""
         statistics: dict[str, Measured] = dict(data.joined)
         for row, array in {**rows_of_batch(data.inputs, data.targets), **data.activations}.items():
-            if row not in statistics:
+            if row not in statistics and data.own_share:
                 layer = data.network.layer(row)
                 activation = layer.function if layer is not None else None
                 self._attempt(partial(self._measure, statistics, row, array, activation))

@@ -10,8 +10,7 @@ from typing import Any
 import numpy.typing as npt
 
 from tb_featuremap_plugin.arrays.tensors import dtype_name
-from tb_featuremap_plugin.measures.activations.accumulator import ActivationAccumulator
-from tb_featuremap_plugin.measures.activations.joining import join
+from tb_featuremap_plugin.monitor.joined_layers import Joined, NotJoinedError, join_layers, plan_of
 from tb_featuremap_plugin.monitor.layer_layouts import LayerLayouts, mergeable, rows_of_batch
 from tb_featuremap_plugin.monitor.network import Network, Rows, software_in_use
 from tb_featuremap_plugin.monitor.options import MonitorOptions, check_training
@@ -29,8 +28,8 @@ from tb_featuremap_plugin.monitor.step_arguments import (
     resolve,
     snapshots,
 )
-from tb_featuremap_plugin.monitor.step_data import ProbeLog, StepData
-from tb_featuremap_plugin.monitor.workers import Workers
+from tb_featuremap_plugin.monitor.step_data import ProbeLog, StepData, digest_of
+from tb_featuremap_plugin.monitor.workers import Stand, Team
 from tb_featuremap_plugin.schema.columns import LAYER_COLUMNS, PROGRESS_COLUMNS, VARIABLE_COLUMNS
 from tb_featuremap_plugin.schema.network import Layer, LossFacts, RunRecord
 from tb_featuremap_plugin.writer import Writer
@@ -59,7 +58,7 @@ class Recorder:
         options: of the monitor.
         every: the schedule in words.
         budget: measures what logging takes.
-        workers: who train together.
+        team: who train together.
     """
 
     def __init__(
@@ -68,7 +67,7 @@ class Recorder:
         options: MonitorOptions,
         every: str,
         budget: TimeBudget,
-        workers: Workers,
+        team: Team,
     ) -> None:
         self.seen_steps = 0
         self.failures = 0
@@ -78,7 +77,8 @@ class Recorder:
         self._options = options
         self._training = Training(every, options.loss, options.from_logits, options.optimizer, options.weight_decay)
         self._budget = budget
-        self._workers = workers
+        self._team = team
+        self._told = team.ended
         self._builder = RecordBuilder(options, budget)
         self._layouts = LayerLayouts(options.layouts)
         self._network = Network(options.layers)
@@ -99,20 +99,44 @@ class Recorder:
 
     def read_weights(self, tree: Tree) -> Mapping[str, Array]:
         """Copies of the weights by flat names; none for workers that do not write."""
-        if self._workers.rank > 0:
+        if not self._team.writes:
             return {}
         tensors = flat(tree, "weights", "weights")
         self._dtypes.update((name, dtype_name(tensor)) for name, tensor in tensors.items() if name not in self._dtypes)
         return snapshots(tensors, "weights")
 
     def record(self, step: int, call: StepArguments, reads: tuple[Read, ...], first: Mapping[str, First], losses: Losses) -> None:
-        """Takes the arrays of a due step and queues its record."""
+        """Takes the arrays of a due step and queues its record.
+
+        Raises:
+            NotJoinedError: other workers could not take part; what this one has is recorded.
+        """
         started = self._budget.clock()
-        batch = _Batch.take(call)
-        joined = self._join(batch)
-        if self._workers.rank > 0:
+        if not (self._team.joins or self._team.writes):
             losses.take(step)
+            self._tell_of_end(step)
             return
+        batch = _Batch.take(call)
+        joined = self._join(step, batch)
+        if self._team.writes:
+            self._submit(step, call, batch, joined, reads, first, losses, started)
+        else:
+            losses.take(step)
+        self._tell_of_end(step)
+        if joined.problem:
+            raise NotJoinedError(f"nothing was joined over workers at step {step}: {joined.problem}")
+
+    def _submit(
+        self,
+        step: int,
+        call: StepArguments,
+        batch: _Batch,
+        joined: Joined,
+        reads: tuple[Read, ...],
+        first: Mapping[str, First],
+        losses: Losses,
+        started: float,
+    ) -> None:
         if self._writer is None:
             self._writer = self._open_writer()
         changed = bool(batch.inputs) and self._probe.changed(step, batch.inputs)
@@ -128,7 +152,8 @@ class Recorder:
             probe_changed=changed,
             reads=reads,
             first=first,
-            joined=joined,
+            joined=joined.layers,
+            own_share=joined.own_share,
             ordinals=self._count(batch, reads[-1].values),
             losses=losses.take(step),
             progress=self._progress(step, losses, call, started),
@@ -156,16 +181,22 @@ class Recorder:
             self._lost_before += writer.dropped + writer.failed
         self.raise_problem()
 
-    def _join(self, batch: _Batch) -> dict[str, ActivationAccumulator]:
-        """Statistics over all workers by row; none for a single process, whose statistics are made behind the loop."""
-        if self._workers.size == 1:
-            return {}
-        joined = {}
+    def _tell_of_end(self, step: int) -> None:
+        if self._team.ended != self._told:
+            self._told = self._team.ended
+            raise NotJoinedError(f"nothing is joined over workers from step {step} on: {self._told}")
+
+    def _join(self, step: int, batch: _Batch) -> Joined:
+        """Statistics over all workers; for a single process they are made behind the loop."""
+        if not self._team.joins:
+            return Joined()
+        shares = {}
         for row, array in {**rows_of_batch(batch.inputs, batch.targets), **batch.activations}.items():
             layer = self._network.layer(row)
-            share = mergeable(self._layouts, row, array, layer.function if layer else None)
-            joined[row] = join(share, self._workers.all_reduce)
-        return joined
+            shares[row] = mergeable(self._layouts, row, array, layer.function if layer else None)
+        stand = Stand(f"step {step}", plan_of(shares), samples=digest_of(batch.inputs) if batch.inputs else "")
+        self._team.met = True
+        return join_layers(self._team, self._team.agree(stand), shares)
 
     def _learn(self, batch: _Batch, weights: Mapping[str, Array]) -> None:
         self._network = self._network.with_names(batch.activations, weights)

@@ -71,7 +71,7 @@ def snapshots(tensors: Mapping[str, Any], what: str) -> dict[str, npt.NDArray[An
 
 def _snapshot(value: Any, name: str) -> npt.NDArray[Any]:
     """An array of our own; what several replicas hold is joined along the batch."""
-    parts = _replicas(value)
+    parts = replicas(value)
     return snapshot(value, name) if parts is None else np.concatenate([snapshot(part, name) for part in parts])
 
 
@@ -98,13 +98,13 @@ def flatten(tree: Tree, single: str = "value") -> dict[str, Any]:
     return dict(_leaves(tree, ()))
 
 
-def _replicas(value: Any) -> tuple[Any, ...] | None:
+def replicas(value: Any) -> tuple[Any, ...] | None:
     """What the replicas of a `tf.distribute` strategy hold each; None for anything else."""
     return tuple(value.values) if type(value).__name__ == "PerReplica" else None
 
 
 def _is_array(value: object) -> bool:
-    return (has(value, "shape") and has(value, "dtype")) or _replicas(value) is not None
+    return (has(value, "shape") and has(value, "dtype")) or replicas(value) is not None
 
 
 def _leaves(tree: Any, path: tuple[str, ...]) -> Iterator[tuple[str, Any]]:

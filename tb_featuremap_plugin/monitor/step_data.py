@@ -33,6 +33,7 @@ class StepData:
         reads: the weights now, after up to two earlier ones; empty where weights were not given.
         first: the first weights, by name.
         joined: statistics over all workers, by row; empty for a single process.
+        own_share: whether rows that are not in `joined` are measured from the arrays that this process has.
         ordinals: how often each row has been logged, this time included.
         losses: float32 [n, 2] of `LOSS_COLUMNS`; None if there are none.
     """
@@ -49,6 +50,7 @@ class StepData:
     reads: tuple[Read, ...] = ()
     first: Mapping[str, First] = field(default_factory=dict)
     joined: Mapping[str, ActivationAccumulator] = field(default_factory=dict)
+    own_share: bool = True
     ordinals: Mapping[str, int] = field(default_factory=dict)
     losses: npt.NDArray[np.float32] | None = None
 
@@ -70,7 +72,7 @@ MOST_PROBES = 100
 _DIGEST_BYTES = 8
 
 
-def _digest_of(arrays: Arrays) -> str:
+def digest_of(arrays: Arrays) -> str:
     """A hash of names, shapes, dtypes and values."""
     digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
     for name, array in arrays.items():
@@ -89,7 +91,7 @@ class ProbeLog:
 
     def changed(self, step: int, arrays: Arrays) -> bool:
         """Whether these inputs differ from the last ones; the first ones do."""
-        digest = _digest_of(arrays)
+        digest = digest_of(arrays)
         if digest == self._digest:
             return False
         self.changes += self._digest is not None

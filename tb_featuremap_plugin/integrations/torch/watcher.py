@@ -16,10 +16,11 @@ from tb_featuremap_plugin.integrations.torch.call_trace import hooked, tensors, 
 from tb_featuremap_plugin.integrations.torch.layer_info import describe, layouts_of
 from tb_featuremap_plugin.integrations.torch.layer_selection import Choices, choose
 from tb_featuremap_plugin.integrations.torch.modes import inference, unwrapped
-from tb_featuremap_plugin.integrations.torch.workers import workers
+from tb_featuremap_plugin.integrations.torch.workers import TorchWorkers, is_distributed, say_alone, workers_of
 from tb_featuremap_plugin.monitor import Monitor
 from tb_featuremap_plugin.monitor.layer_layouts import CHANNELS_FIRST, OTHERS
 from tb_featuremap_plugin.monitor.options import LoopKeywords, MonitorOptions
+from tb_featuremap_plugin.monitor.workers import Workers
 from tb_featuremap_plugin.recording.keywords import takes
 from tb_featuremap_plugin.schema.one_line import counted, described
 
@@ -89,14 +90,18 @@ class Watcher:
         self._step = first_step
         facts = training.loss_facts(loss_fn, self._targets)
         facts |= training.optimizer_facts(optimizer) if isinstance(optimizer, torch.optim.Optimizer) else {"optimizer": optimizer}
-        if isinstance(model, nn.parallel.DistributedDataParallel):
-            facts["workers"] = workers(model.process_group)
+        team = _workers(model, self._model, monitor_options)
         self._trainable: tuple[bool, ...] = ()
-        with inference(self._model):
-            self._trace = trace(self._model, self._run)
+        try:
+            with inference(self._model):
+                self._trace = trace(self._model, self._run)
+        except BaseException:
+            if isinstance(team, TorchWorkers):
+                team.leave()
+            raise
         self._names = choose(self._trace, layers)
         layouts = {OTHERS: CHANNELS_FIRST, **layouts_of(self._trace)}
-        self.monitor = Monitor(logdir, **{"layers": (), "layouts": layouts, **facts, **monitor_options})
+        self.monitor = Monitor(logdir, **{"layers": (), "layouts": layouts, **facts, **monitor_options, "workers": team})
         self._log(None)
 
     def step(self, loss: Any = None) -> None:
@@ -116,7 +121,7 @@ class Watcher:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        self.close()
+        self.monitor.__exit__(kind, error, traceback)
 
     def __repr__(self) -> str:
         model = type(self._model).__name__
@@ -186,6 +191,17 @@ class Watcher:
             loss = self._loss_fn(self._run(), tree_map(self._placed, self._targets))
             gradients = torch.autograd.grad(loss, list(trained.values()), allow_unused=True)
         return {name: gradient for name, gradient in zip(trained, gradients, strict=True) if gradient is not None}
+
+
+def _workers(model: nn.Module, inner: nn.Module, options: LoopKeywords) -> Workers | None:
+    """Who trains the model together with this process; found out only where the user has not said so."""
+    found = options.get("workers")
+    if "workers" not in options and isinstance(model, nn.parallel.DistributedDataParallel) and is_distributed(model.process_group):
+        found = workers_of(inner, model.process_group)
+    if isinstance(found, TorchWorkers):
+        found.start()
+        say_alone(found, stacklevel=5)
+    return found
 
 
 def _folder(target: Any) -> str:

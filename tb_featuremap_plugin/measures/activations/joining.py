@@ -1,15 +1,17 @@
 """Statistics of different samples of one layer, joined as if all had been measured together.
 
-Workers join theirs by three collective calls a layer, and no raw map leaves its worker: counts and means are summed and extremes
-compared first; then, about the common mean, squared deviations and the histogram of the sampled values are summed.
+Workers join theirs by three collective calls for all layers (for each `_TOGETHER` numbers of them), and no raw map leaves its worker:
+counts and means are summed and extremes compared first; then, about the common mean, squared deviations and the histogram of the
+sampled values are summed.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from functools import partial
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -19,29 +21,73 @@ from tb_featuremap_plugin.measures.activations.percentiles import KEYS
 
 Array = npt.NDArray[Any]
 Float64 = npt.NDArray[np.float64]
-AllReduce = Callable[[Float64, Literal["sum", "max"]], Float64]
 
 
-def join(accumulator: ActivationAccumulator, all_reduce: AllReduce) -> ActivationAccumulator:
-    """Joins the workers' statistics of one layer; every worker calls it, and every worker gets the whole.
+class AllReduce(Protocol):
+    """The engine's collective."""
+
+    def __call__(self, values: Float64, how: Literal["sum", "max"]) -> Float64:
+        """Joins a vector [n] over all workers, entry by entry."""
+
+
+_TOGETHER = 1 << 22
+"""Numbers that are joined at once: 32 MB, beside which the time of a call is little."""
+
+
+def join(accumulators: Sequence[ActivationAccumulator], all_reduce: AllReduce) -> list[ActivationAccumulator]:
+    """Joins the workers' statistics of layers; every worker calls it, and every worker gets the whole.
 
     Args:
-        accumulator: of this worker's samples, measured with `mergeable=True`; may be of no samples.
+        accumulators: of this worker's samples, a layer each, measured with `mergeable=True`; of the same layers, channels and positions
+            on all workers; may be of no samples.
         all_reduce: the engine's collective: a vector [n] of float64 and "sum" or "max" in, the joined vector out.
 
     Raises:
-        ValueError: the accumulator is not mergeable.
+        ValueError: an accumulator is not mergeable.
     """
-    _check([accumulator])
-    common = _Common.unpack(accumulator, all_reduce(_first_sums(accumulator), "sum"), all_reduce(_extremes(accumulator), "max"))
-    return common.finish(all_reduce(common.second_sums(accumulator), "sum"))
+    joined: list[ActivationAccumulator] = []
+    for group in _groups(accumulators):
+        sums = _together([_first_sums(accumulator) for accumulator in group], partial(all_reduce, how="sum"))
+        extremes = _together([_extremes(accumulator) for accumulator in group], partial(all_reduce, how="max"))
+        common = [_Common.unpack(*parts) for parts in zip(group, sums, extremes, strict=True)]
+        seconds = [one.second_sums(local) for one, local in zip(common, group, strict=True)]
+        seconds = _together(seconds, partial(all_reduce, how="sum"))
+        joined += [one.finish(second) for one, second in zip(common, seconds, strict=True)]
+    return joined
+
+
+def without_samples(accumulator: ActivationAccumulator) -> ActivationAccumulator:
+    """What a worker joins whose samples another one has too."""
+    like = accumulator
+    return ActivationAccumulator.empty(0, like.channels, like.positions, like.activation, mergeable=True)
+
+
+def _groups(accumulators: Sequence[ActivationAccumulator]) -> Iterator[list[ActivationAccumulator]]:
+    """Layers that are joined at once."""
+    group: list[ActivationAccumulator] = []
+    numbers = 0
+    for accumulator in accumulators:
+        _check([accumulator])
+        group.append(accumulator)
+        numbers += accumulator.channels * accumulator.positions
+        if numbers >= _TOGETHER:
+            yield group
+            group, numbers = [], 0
+    if group:
+        yield group
+
+
+def _together(vectors: Sequence[Float64], reduce: Callable[[Float64], Float64]) -> list[Float64]:
+    """Joins vectors by one call."""
+    stops = np.cumsum([len(vector) for vector in vectors])
+    return np.split(reduce(np.concatenate(vectors)), stops[:-1])
 
 
 def merge(accumulators: Sequence[ActivationAccumulator]) -> ActivationAccumulator:
     """Joins statistics that one process holds, such as those of its replicas.
 
     Args:
-        partials: at least one, all measured with `mergeable=True`.
+        accumulators: at least one, all measured with `mergeable=True`.
 
     Raises:
         ValueError: they are not mergeable, or of different channels or positions.
