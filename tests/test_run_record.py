@@ -48,6 +48,9 @@ layers = st.builds(
     receives=st.none() | st.tuples(numbers, numbers),
     output_function=st.none() | names,
     output_axis=st.none() | st.integers(0, 9),
+    kernels=st.none() | name_lists,
+    layout=st.none() | names,
+    calls=st.none() | st.integers(1, 2**40),
 )
 records = st.builds(
     RunRecord,
@@ -90,7 +93,7 @@ def test_every_field_is_read_back():
     layer = Layer(
         "a", kind="conv2d", activation="relu", weights=("a/k",), state=("a/s",), trainable=False, role="output", inputs=("b",),
         kernel_size=(3, 3), strides=(2, 2), padding=(1, 1), dilation=(2, 2), groups=2, frozen=("a/k",),
-        receives=(-1.0, 1.0), output_function="softmax", output_axis=1,
+        receives=(-1.0, 1.0), output_function="softmax", output_axis=1, kernels=(), layout="NHWC", calls=3,
     )  # fmt: skip
     facts = LossFacts(ignored=-100, weighted=True, summed=True, constant=0.5, entries=8, output_shape=(8, 1), target_shape=(8,))
     run = RunRecord(

@@ -36,6 +36,9 @@ export interface Layer {
   readonly receives: readonly number[] | null;
   readonly output_function: string | null;
   readonly output_axis: number | null;
+  readonly kernels: readonly string[] | null;
+  readonly layout: string | null;
+  readonly calls: number | null;
 }
 
 /** What is known of a loss besides its name. */

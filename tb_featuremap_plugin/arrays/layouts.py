@@ -15,7 +15,12 @@ from tb_featuremap_plugin.schema.errors import LayoutError
 
 Array = npt.NDArray[Any]
 
-FEATURE_MAP_LAYOUTS = ("NHWC", "NCHW", "NWC", "NCW", "NDHWC", "NCDHW", "NC")
+FEATURE_MAP_LAYOUTS = ("NHWC", "NCHW", "NWC", "NCW", "NDHWC", "NCDHW", "NC", "WNC")
+"""Samples first, but for recurrent layers and attention that take time first: WNC."""
+
+UNKNOWN_LAYOUT = "unknown"
+"""Said by an integration where it is not certain which axes are the samples and the channels; no array is put in order by it."""
+
 _SPACE = {0: "", 1: "W", 2: "HW", 3: "DHW"}
 
 

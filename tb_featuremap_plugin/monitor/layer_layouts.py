@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tb_featuremap_plugin.arrays.layouts import canonical_maps
+from tb_featuremap_plugin.arrays.layouts import UNKNOWN_LAYOUT, canonical_maps
 from tb_featuremap_plugin.measures.activations.accumulator import ActivationAccumulator
 from tb_featuremap_plugin.measures.activations.measure import measure
 from tb_featuremap_plugin.measures.activations.measured import Measured, describe
-from tb_featuremap_plugin.schema.columns import INPUTS_ROW, TARGETS_ROW
+from tb_featuremap_plugin.schema.columns import INPUTS_ROW, LAYER_COLUMNS, TARGETS_ROW
 from tb_featuremap_plugin.schema.layer_kinds import ATTENTION, CONVOLUTIONS, DENSE, DEPTHWISE, EMBEDDING, TRANSPOSED, family_of, leaf_of
 from tb_featuremap_plugin.schema.network import Layer
 
@@ -45,15 +45,22 @@ class LayerLayouts:
         self._format = layouts if isinstance(layouts, str) else layouts.get(OTHERS, CHANNELS_LAST)
         self._named: Mapping[str, str] = {} if isinstance(layouts, str) else layouts
 
-    def maps(self, name: str, data: Array) -> tuple[Array, str]:
-        """An activation as an array that has a layout, and the layout. What is no feature map is flattened to [samples, units]."""
-        named = self._named.get(name)
+    def maps(self, name: str, data: Array, layer: Layer | None = None) -> tuple[Array, str]:
+        """An activation as an array that has a layout, and the layout: what the user said, or the layer says, or else the usual one.
+
+        What is no feature map is flattened to [samples, units]; an array of unknown axes comes back with the layout "unknown".
+        """
+        named = self._named.get(name) or (layer.layout if layer is not None else None)
         if named is not None:
             return data, named
         if not 2 <= data.ndim <= _MOST_AXES:
             samples = data.shape[0] if data.ndim else 1
             data = data.reshape(samples, math.prod(data.shape[1:]))
         return data, _MAPS[self._format][data.ndim]
+
+    def is_unknown(self, name: str, layer: Layer | None) -> bool:
+        """Whether it is not known which of an activation's axes are samples and channels."""
+        return (self._named.get(name) or (layer.layout if layer is not None else None)) == UNKNOWN_LAYOUT
 
     def kernel(self, name: str, ndim: int, layer: Layer | None) -> str | None:
         """The layout of a variable that is a kernel; None for biases, scales and what is neither dense nor a convolution."""
@@ -96,23 +103,42 @@ def rows_of_batch(inputs: Arrays, targets: Arrays) -> dict[str, npt.NDArray[Any]
     return {**_rows(INPUTS_ROW, inputs), **_rows(TARGETS_ROW, targets)}
 
 
-def measured(layouts: LayerLayouts, name: str, array: npt.NDArray[Any], activation: str | None) -> Measured:
-    """Statistics of one row of the layers' table.
+def measured(layouts: LayerLayouts, name: str, array: npt.NDArray[Any], layer: Layer | None) -> Measured:
+    """Statistics of one row of the layers' table; those of an array of unknown axes are over all its entries.
 
     Args:
         layouts: says the layout.
         name: of the row.
         array: as logged.
-        activation: the layer's; None if unknown.
+        layer: that the row is of; None if unknown.
     """
-    shaped, layout = layouts.maps(name, array)
-    return describe(canonical_maps(shaped, layout), activation)
+    shaped, layout = layouts.maps(name, array, layer)
+    return describe(_in_order(shaped, layout), layer.function if layer is not None else None)
 
 
-def mergeable(layouts: LayerLayouts, name: str, array: npt.NDArray[Any], activation: str | None) -> ActivationAccumulator:
+def mergeable(layouts: LayerLayouts, name: str, array: npt.NDArray[Any], layer: Layer | None) -> ActivationAccumulator:
     """As `measured`, with what joining over workers needs."""
-    shaped, layout = layouts.maps(name, array)
-    return measure(canonical_maps(shaped, layout), activation, mergeable=True)
+    shaped, layout = layouts.maps(name, array, layer)
+    return measure(_in_order(shaped, layout), layer.function if layer is not None else None, mergeable=True)
+
+
+_BY_AXIS = (
+    *("samples", "units", "dead_units", "constant_units", "saturated_units", "input_share"),
+    *("channel_sum_min", "channel_sum_max", "top_share"),
+)
+"""Columns that say something of samples or channels."""
+
+
+def without_axes(row: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The row of a layer whose axes are unknown: what it says of samples and channels is not known."""
+    known: npt.NDArray[np.float32] = row.copy()
+    known[[LAYER_COLUMNS.index(column) for column in _BY_AXIS]] = np.nan
+    return known
+
+
+def _in_order(array: npt.NDArray[Any], layout: str) -> npt.NDArray[Any]:
+    """[samples, channels, *space]; all entries as samples of one channel where the axes are unknown."""
+    return array.reshape(-1, 1) if layout == UNKNOWN_LAYOUT else canonical_maps(array, layout)
 
 
 def _rows(row: str, arrays: Arrays) -> dict[str, npt.NDArray[Any]]:

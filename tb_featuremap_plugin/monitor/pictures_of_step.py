@@ -87,7 +87,8 @@ class StepPictures:
             for name, array in data.inputs.items():
                 yield Picture("inputs", name, partial(self._inputs, name, array))
         for name, array in data.activations.items():
-            yield Picture("maps", name, partial(self._maps, data, name, array, statistics.get(name)))
+            if not self._layouts.is_unknown(name, data.network.layer(name)):
+                yield Picture("maps", name, partial(self._maps, data, name, array, statistics.get(name)))
         for name, kernel in data.weights.items():
             layout = self._layouts.kernel(name, kernel.ndim, data.network.owner(name))
             if layout is not None:
@@ -102,8 +103,8 @@ class StepPictures:
         return inputs_record(name, array, self._map_options(layout), ordinal=ordinal)
 
     def _maps(self, data: StepData, name: str, array: Array, statistics: Measured | None, ordinal: int) -> bytes:
-        array, layout = self._layouts.maps(name, array)
         layer = data.network.layer(name)
+        array, layout = self._layouts.maps(name, array, layer)
         options = self._map_options(layout, layer.function if layer else None)
         return maps_record(name, array, options, statistics=statistics, ordinal=ordinal, inputs=self._probe_name)
 

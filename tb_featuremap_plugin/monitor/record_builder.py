@@ -19,7 +19,7 @@ from tb_featuremap_plugin.format.values import Value, blob_value, encoded, table
 from tb_featuremap_plugin.measures.activations.measured import Measured, layer_row
 from tb_featuremap_plugin.measures.weights.many import variable_rows
 from tb_featuremap_plugin.measures.weights.variable import Change, Variable
-from tb_featuremap_plugin.monitor.layer_layouts import LayerLayouts, measured, rows_of_batch, ungrouped
+from tb_featuremap_plugin.monitor.layer_layouts import LayerLayouts, measured, rows_of_batch, ungrouped, without_axes
 from tb_featuremap_plugin.monitor.options import MonitorOptions
 from tb_featuremap_plugin.monitor.pictures_of_step import StepPictures
 from tb_featuremap_plugin.monitor.schedule import TimeBudget
@@ -71,13 +71,12 @@ class RecordBuilder:
         statistics: dict[str, Measured] = dict(data.joined)
         for row, array in {**rows_of_batch(data.inputs, data.targets), **data.activations}.items():
             if row not in statistics and data.own_share:
-                layer = data.network.layer(row)
-                activation = layer.function if layer is not None else None
-                self._attempt(partial(self._measure, statistics, row, array, activation))
+                self._attempt(partial(self._measure, statistics, row, array, data.network.layer(row)))
         return statistics
 
     def _layer_rows(self, data: StepData, statistics: dict[str, Measured]) -> dict[str, Float32]:
-        return {row: layer_row(found, data.ordinals[row]) for row, found in statistics.items()}
+        rows = {row: layer_row(found, data.ordinals[row]) for row, found in statistics.items()}
+        return {name: without_axes(row) if self._layouts.is_unknown(name, data.network.layer(name)) else row for name, row in rows.items()}
 
     def _variable_rows(self, data: StepData) -> dict[str, Float32]:
         found: dict[str, Variable] = {}
@@ -91,8 +90,8 @@ class RecordBuilder:
                 self._attempt(partial(_add_row, rows, name, variable))
             return rows
 
-    def _measure(self, statistics: dict[str, Measured], row: str, array: Array, activation: str | None) -> None:
-        statistics[row] = measured(self._layouts, row, array, activation)
+    def _measure(self, statistics: dict[str, Measured], row: str, array: Array, layer: Layer | None) -> None:
+        statistics[row] = measured(self._layouts, row, array, layer)
 
     def _add_variable(self, found: dict[str, Variable], data: StepData, name: str) -> None:
         value = data.weights[name]

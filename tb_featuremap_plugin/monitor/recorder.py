@@ -192,8 +192,7 @@ class Recorder:
             return Joined()
         shares = {}
         for row, array in {**rows_of_batch(batch.inputs, batch.targets), **batch.activations}.items():
-            layer = self._network.layer(row)
-            shares[row] = mergeable(self._layouts, row, array, layer.function if layer else None)
+            shares[row] = mergeable(self._layouts, row, array, self._network.layer(row))
         stand = Stand(f"step {step}", plan_of(shares), samples=digest_of(batch.inputs) if batch.inputs else "")
         self._team.met = True
         return join_layers(self._team, self._team.agree(stand), shares)

@@ -57,6 +57,9 @@ class LayerAnswer(TypedDict):
     receives: Sequence[float] | None
     output_function: str | None
     output_axis: int | None
+    kernels: Sequence[str] | None
+    layout: str | None
+    calls: int | None
 
 
 class LossFactsAnswer(TypedDict):

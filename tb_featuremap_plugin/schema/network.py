@@ -35,6 +35,10 @@ class Layer:
         receives: lowest and highest number that it got when the probe first passed; None if unknown, and for whole numbers.
         output_function: activation that the model's own code, no layer, applies last to what an output layer puts out.
         output_axis: axis over which that function, or the layer itself, normalises, counted from 0.
+        kernels: those of its weights that multiply its input; None where that is to be told by their names.
+        layout: axes of its output, such as "NHWC"; "unknown" where it is not certain which are samples and channels, and None where nobody
+            said anything.
+        calls: how often it is called in one pass, if more than once: it is listed as it was called first, "<name>:2" and so on.
 
     Raises:
         TypeError: a name is no string, or a size no whole number.
@@ -58,11 +62,14 @@ class Layer:
     receives: tuple[float, ...] | None = None
     output_function: str | None = None
     output_axis: int | None = None
+    kernels: tuple[str, ...] | None = None
+    layout: str | None = None
+    calls: int | None = None
 
     def __post_init__(self) -> None:
         if self.role not in ROLES:
             raise ValueError(f"role is {self.role!r}; allowed are {list(ROLES)}")
-        for name in ("weights", "state", "inputs", "kernel_size", "strides", "dilation", "frozen"):
+        for name in ("weights", "state", "inputs", "kernel_size", "strides", "dilation", "frozen", "kernels"):
             value = getattr(self, name)
             if value is not None:
                 object.__setattr__(self, name, (value,) if isinstance(value, (int, str)) else tuple(value))
@@ -81,7 +88,7 @@ class Layer:
         return self.activation or (self.kind if activations.find(self.kind) is not None else None)
 
     def _check_types(self) -> None:
-        for name in ("name", "kind", "activation"):
+        for name in ("name", "kind", "activation", "layout"):
             value = getattr(self, name)
             if not isinstance(value, str) and (value is not None or name == "name"):
                 raise TypeError(f"{name} is {value!r:.100}; allowed is a string")

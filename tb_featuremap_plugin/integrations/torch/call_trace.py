@@ -1,30 +1,47 @@
-"""Watches one pass through a torch module: which sub-modules are called, in which order, on whose outputs."""
+"""Watches one pass through a torch module: what is called, in which order, on whose outputs, and what the axes of its outputs are."""
 
 from __future__ import annotations
 
 import math
+import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
-from torch.overrides import TorchFunctionMode
-from torch.utils._pytree import tree_leaves
 
-from tb_featuremap_plugin.schema import activations
+from tb_featuremap_plugin.integrations.common.arrangement import Arrangement, arrangement
+from tb_featuremap_plugin.integrations.common.axis_labels import Labels
+from tb_featuremap_plugin.integrations.torch.data_flow import Flow, followed
+from tb_featuremap_plugin.integrations.torch.function_names import plain_function_name
+from tb_featuremap_plugin.integrations.torch.last_functions import LastFunctions
+from tb_featuremap_plugin.integrations.torch.nests import tensors
+
+__all__ = ["ModuleCall", "Trace", "hooked", "tensors", "trace", "units"]
+
+FIRST_CALLS = 3
+"""Of a module that is called many times so many calls are kept, and the last one: a cell in a loop over time is one layer, not 999."""
+
+_ONLY_MAKES_PARAMETERS = frozenset({"parametrizations"})
+
+Note = Callable[[str, torch.nn.Module, Any, Any], None]
 
 
 @dataclass(frozen=True)
 class ModuleCall:
-    """One call of a module.
+    """One call of a module, or of a function within one.
 
     Attributes:
-        name: the module's; a second call of a shared module is "<module>:2".
-        module: the module itself.
+        name: the module's; a second call of a shared module is "<module>:2". That of a function is "<module>:relu".
+        module: the module itself; that of a function is the one in whose `forward` it was called.
         inputs: names of the calls whose outputs it was given, through whatever functions were called between.
         axes: of its output; 0 if that is no tensor.
+        arrangement: how its output gets a layout; None where its axes are not known.
+        function: name of the function; "" for a call of the module itself.
+        order: place among all calls of the pass, by when they ended.
+        calls: how often it was called in the pass.
         receives: lowest and highest number that it got; None if those are no finite floating-point numbers.
     """
 
@@ -32,46 +49,104 @@ class ModuleCall:
     module: torch.nn.Module
     inputs: tuple[str, ...]
     axes: int
+    arrangement: Arrangement | None = None
+    function: str = ""
+    order: int = 0
+    calls: int = 1
     receives: tuple[float, float] | None = None
 
 
 @dataclass
 class Trace:
-    """The calls of one pass, the names of those that the outputs came from, and the functions that the model applied last to them.
+    """What was seen of one pass.
 
-    A function is an activation that is no module, by its name, and the axis over which it normalises. `shape` is that of the output, if
-    there is one.
+    Attributes:
+        calls: of modules that do the work, in order.
+        others: calls that are logged only where they are named: of modules that are made of others, and of functions.
+        outputs: of each tensor that the model put out, the names of the calls that it came from.
+        uses: what each parameter does, as of `Flow`.
+        used_at: how many calls had ended before a parameter was first used.
+        functions: of the calls that the outputs came from, the activation that is no module and was applied last, by its name, and the
+            axis over which it normalises.
+        shape: of the output, if there is one.
     """
 
     calls: list[ModuleCall] = field(default_factory=list)
+    others: list[ModuleCall] = field(default_factory=list)
     outputs: tuple[tuple[str, ...], ...] = ()
-    functions: dict[str, tuple[str, int | None]] = field(default_factory=dict)
+    uses: Mapping[str, set[str]] = field(default_factory=dict)
+    used_at: Mapping[str, int] = field(default_factory=dict)
+    functions: Mapping[str, tuple[str, int | None]] = field(default_factory=dict)
     shape: tuple[int, ...] = ()
 
 
+def parts_of(module: torch.nn.Module) -> list[torch.nn.Module]:
+    """Modules within a module that its `forward` may call: not those that only make a parameter out of others."""
+    return [part for name, part in module.named_children() if name not in _ONLY_MAKES_PARAMETERS]
+
+
 def units(module: torch.nn.Module) -> dict[str, torch.nn.Module]:
-    """The modules that do the work, by name: those without parts, and attention, whose parts are not called."""
+    """The modules that do the work, by name: those without parts, and attention, whose parts are not called.
+
+    Scripted modules are left out: they are compiled as a whole, and what is within them cannot be watched.
+    """
+    return {name: part for name, part in watchable(module).items() if _is_unit(part)}
+
+
+def _is_unit(part: torch.nn.Module) -> bool:
+    return isinstance(part, torch.nn.MultiheadAttention) or not parts_of(part)
+
+
+def watchable(module: torch.nn.Module) -> dict[str, torch.nn.Module]:
+    """All modules that can be watched, by name: not scripted ones, and not the insides of units."""
     found: dict[str, torch.nn.Module] = {}
-    inside: list[str] = []
+    closed: list[str] = []
     for name, part in module.named_modules():
-        if any(name.startswith(f"{outer}.") for outer in inside):
+        if any(name.startswith(f"{outer}.") for outer in closed):
             continue
-        if isinstance(part, torch.nn.MultiheadAttention):
-            inside.append(name)
-        if isinstance(part, torch.nn.MultiheadAttention) or not any(True for _ in part.children()):
-            found[name or type(part).__name__.lower()] = part
+        if _is_unit(part) or isinstance(part, torch.jit.ScriptModule):
+            closed.append(name)
+            if not name and isinstance(part, torch.jit.ScriptModule):
+                return {}
+        if not isinstance(part, torch.jit.ScriptModule):
+            found[name or (type(part).__name__.lower() if _is_unit(part) else "")] = part
     return found
 
 
+class CallNames:
+    """Names of calls, the first of which is the module's: "conv", "conv:2"; another where a module has that name.
+
+    Args:
+        taken: names of modules.
+    """
+
+    def __init__(self, taken: Iterable[str]) -> None:
+        self._taken = frozenset(taken)
+        self.counts: Counter[str] = Counter()
+
+    def next(self, name: str) -> str:
+        """The name of the next call."""
+        self.counts[name] += 1
+        return self.numbered(name, self.counts[name])
+
+    def numbered(self, name: str, number: int) -> str:
+        """The name of the call of this number, from 1."""
+        if number == 1:
+            return name
+        separator = ":"
+        while f"{name}{separator}{number}" in self._taken:
+            separator += ":"
+        return f"{name}{separator}{number}"
+
+
 @contextmanager
-def hooked(modules: Mapping[str, torch.nn.Module], note: Callable[[str, torch.nn.Module, Any, Any], None]) -> Iterator[None]:
+def hooked(modules: Mapping[str, torch.nn.Module], note: Note) -> Iterator[None]:
     """Calls `note` with call name, module, arguments and output after each call of a module, until the end of the block."""
-    counts: Counter[str] = Counter()
+    names = CallNames(modules)
 
     def hook(name: str) -> Callable[..., None]:
         def after(module: torch.nn.Module, args: Any, kwargs: Any, output: Any) -> None:
-            counts[name] += 1
-            note(name if counts[name] == 1 else f"{name}:{counts[name]}", module, (args, kwargs), output)
+            note(names.next(name), module, (args, kwargs), output)
 
         return after
 
@@ -83,33 +158,54 @@ def hooked(modules: Mapping[str, torch.nn.Module], note: Callable[[str, torch.nn
             handle.remove()
 
 
-def tensors(value: Any) -> list[torch.Tensor]:
-    """The tensors of whatever a module takes or returns."""
-    return [leaf for leaf in tree_leaves(value) if isinstance(leaf, torch.Tensor)]
-
-
 def trace(module: torch.nn.Module, run: Callable[[], Any]) -> Trace:
-    """Runs a pass and tells how its modules are connected.
+    """Runs a pass and tells how its modules are connected, and what the axes of what they put out mean.
 
     Args:
         module: whose parts are watched.
         run: the pass.
     """
-    found, flow = Trace(), _Flow()
+    _warn_of_scripts(module)
+    watch = _Watch(module)
+    try:
+        with watch.everything(operators=True):
+            output = run()
+    except Exception:  # what the model does may not go with a mode that sees operators; if it fails by itself, it does so again
+        watch = _Watch(module)
+        with watch.everything(operators=False):
+            output = run()
+    return watch.trace(output)
 
-    def note(name: str, part: torch.nn.Module, arguments: Any, output: Any) -> None:
-        outputs = tensors(output)
-        found.calls.append(ModuleCall(name, part, flow.before(outputs, arguments), outputs[0].ndim if outputs else 0, _range(arguments)))
-        flow.set(outputs, (name,))
-        flow.of_module(outputs, name)
 
-    with flow, hooked(units(module), note):
-        output = run()
-    found.outputs = tuple(flow.sources(tensor) for tensor in tensors(output))
-    shapes = [tuple(tensor.shape) for tensor in tensors(output)]
-    found.shape = shapes[0] if len(shapes) == 1 else ()
-    found.functions = dict(filter(None, map(flow.function_of, tensors(output))))
-    return found
+def _warn_of_scripts(module: torch.nn.Module) -> None:
+    scripted = [name or "the model" for name, part in module.named_modules() if isinstance(part, torch.jit.ScriptModule)]
+    outermost = [name for name in scripted if not any(name.startswith(f"{other}.") for other in scripted)]
+    if outermost:
+        named = ", ".join(outermost[:4]) + (", ..." if len(outermost) > 4 else "")
+        warnings.warn(
+            f"scripted modules have no feature maps, because TorchScript runs them as a whole: {named}; "
+            "watch the model before torch.jit.script or torch.jit.trace",
+            RuntimeWarning,
+            stacklevel=4,
+        )
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A call as it was seen; its axes may be learnt of later."""
+
+    call: ModuleCall
+    base: str
+    number: int
+    labels: Labels | None
+
+
+@dataclass(frozen=True)
+class _Entered:
+    """What a call was given."""
+
+    sources: tuple[str, ...] = ()
+    range: tuple[float, float] | None = None
 
 
 def _range(arguments: Any) -> tuple[float, float] | None:
@@ -121,59 +217,109 @@ def _range(arguments: Any) -> tuple[float, float] | None:
     return (low, high) if math.isfinite(low) and math.isfinite(high) else None
 
 
-_RESHAPING = frozenset({"view", "reshape", "flatten", "squeeze", "unsqueeze", "contiguous", "float", "to", "double"})
-"""Functions after which a tensor still is what its module put out."""
+class _Watch:
+    """Takes note of the calls of one pass."""
+
+    def __init__(self, module: torch.nn.Module) -> None:
+        self._root = module
+        self._modules = watchable(module)
+        self._paths = {id(part): name for name, part in self._modules.items()}
+        self._names = CallNames(name for name, _ in module.named_modules())
+        self._flow = Flow()
+        self._last = LastFunctions()
+        self._stack: list[torch.nn.Module] = []
+        self._entered: list[_Entered] = []
+        self._seen: list[_Seen] = []
+
+    @contextmanager
+    def everything(self, *, operators: bool) -> Iterator[None]:
+        """Watches modules and functions, and operators too or nobody knows of any axes."""
+        handles = [self._root.register_forward_pre_hook(self._begin, with_kwargs=True)]
+        for part in self._modules.values():
+            handles.append(part.register_forward_pre_hook(self._enter, with_kwargs=True))
+            handles.append(part.register_forward_hook(self._leave, with_kwargs=True))
+        try:
+            with followed(self._flow, self._function, operators=operators):
+                yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def trace(self, output: Any) -> Trace:
+        """What was seen, when the pass is over."""
+        names = _Kept(self._names.counts, self._names)
+        kept = [self._finished(seen, names) for seen in self._seen if names.is_kept(seen.base, seen.number)]
+        sources = tuple(names.kept(self._flow.sources(tensor)) for tensor in tensors(output))
+        plain = [call for call in kept if not call.function and _is_unit(call.module)]
+        others = [call for call in kept if call.function or not _is_unit(call.module)]
+        shapes = [tuple(tensor.shape) for tensor in tensors(output)]
+        return Trace(
+            plain,
+            others,
+            sources,
+            uses=self._flow.uses,
+            used_at=self._flow.used_at,
+            functions=self._last.functions(tensors(output)),
+            shape=shapes[0] if len(shapes) == 1 else (),
+        )
+
+    def _begin(self, module: torch.nn.Module, args: Any, kwargs: Any) -> None:
+        if not self._seen and not self._stack:
+            self._flow.begin(module, (args, kwargs))
+
+    def _enter(self, module: torch.nn.Module, args: Any, kwargs: Any) -> None:
+        self._stack.append(module)
+        self._entered.append(_Entered(self._flow.sources((args, kwargs)), _range((args, kwargs)) if _is_unit(module) else None))
+
+    def _leave(self, module: torch.nn.Module, args: Any, kwargs: Any, output: Any) -> None:
+        while self._stack and self._stack.pop() is not module:  # left by an exception that the model caught
+            self._entered.pop()
+        entered = self._entered.pop() if self._entered else _Entered()
+        outputs, base = tensors(output), self._paths[id(module)]
+        if _is_unit(module):
+            self._note(base, "", module, entered if entered.sources else replace(entered, sources=self._flow.sources(outputs)), outputs)
+            name = self._names.numbered(base, self._names.counts[base])
+            self._flow.came_from(outputs, name)
+            self._last.of_module(outputs, name)
+        elif base:
+            self._note(base, "", module, entered, outputs)
+
+    def _function(self, name: str, outputs: list[torch.Tensor], arguments: Any) -> None:
+        self._last.follow(name, arguments, outputs)
+        name = plain_function_name(name)
+        if name and self._stack and outputs[0].ndim > 1:
+            module = self._stack[-1]
+            self._note(f"{self._paths[id(module)]}:{name}", name, module, _Entered(self._flow.sources(arguments)), outputs)
+
+    def _note(self, base: str, function: str, module: torch.nn.Module, entered: _Entered, outputs: list[torch.Tensor]) -> None:
+        axes, labels = (outputs[0].ndim, self._flow.labels(outputs[0])) if outputs else (0, None)
+        order = self._flow.ended = len(self._seen)
+        name = self._names.next(base)
+        call = ModuleCall(name, module, entered.sources, axes, function=function, order=order, receives=entered.range)
+        self._seen.append(_Seen(call, base, self._names.counts[base], labels))
+
+    def _finished(self, seen: _Seen, names: _Kept) -> ModuleCall:
+        """A call with all that was learnt in the pass."""
+        call, count = seen.call, self._names.counts[seen.base]
+        arranged = arrangement(seen.labels, self._flow.origins) if seen.labels is not None else None
+        return replace(call, inputs=names.kept(call.inputs), arrangement=arranged, calls=count)
 
 
-class _Flow(TorchFunctionMode):  # type: ignore[misc]  # its module has no types
-    """Knows of every tensor from which modules it came, through all functions of torch."""
+class _Kept:
+    """Which calls of a module that was called many times are kept: the first ones and the last."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._producers: dict[int, tuple[str, ...]] = {}
-        self._alive: list[torch.Tensor] = []
-        self._modules: dict[int, str] = {}
-        self._functions: dict[int, tuple[str, tuple[str, int | None]]] = {}
+    def __init__(self, counts: Counter[str], names: CallNames) -> None:
+        self._counts = counts
+        self._instead = {
+            names.numbered(base, number): names.numbered(base, FIRST_CALLS)
+            for base, count in counts.items()
+            for number in range(FIRST_CALLS + 1, count)
+        }
 
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        names = self.sources((args, kwargs))
-        output = func(*args, **(kwargs or {}))
-        if names:
-            self.set(tensors(output), names)
-            self._follow(func, args, kwargs or {}, output)
-        return output
+    def is_kept(self, base: str, number: int) -> bool:
+        """Whether the call of this number is kept."""
+        return number <= FIRST_CALLS or number == self._counts[base]
 
-    def of_module(self, outputs: list[torch.Tensor], name: str) -> None:
-        """Says that tensors are what a module put out, with nothing applied to them."""
-        self._modules.update((id(tensor), name) for tensor in outputs)
-
-    def function_of(self, tensor: torch.Tensor) -> tuple[str, tuple[str, int | None]] | None:
-        """The module and the function whose value a tensor is; None if it is something else."""
-        return self._functions.get(id(tensor))
-
-    def _follow(self, func: Any, args: Any, kwargs: Any, output: Any) -> None:
-        given = args[0] if args else kwargs.get("input")
-        if not isinstance(given, torch.Tensor) or not isinstance(output, torch.Tensor):
-            return
-        name = getattr(func, "__name__", "")
-        module, known = self._modules.get(id(given)), activations.find(name)
-        if name in _RESHAPING:
-            self._modules |= {id(output): module} if module is not None else {}
-            self._functions |= {id(output): self._functions[id(given)]} if id(given) in self._functions else {}
-        elif module is not None and known is not None:
-            dim = kwargs.get("dim", args[1] if len(args) > 1 else None)
-            axis = dim % given.ndim if isinstance(dim, int) and not isinstance(dim, bool) and given.ndim else None
-            self._functions[id(output)] = (module, (known.name, axis))
-
-    def sources(self, value: Any) -> tuple[str, ...]:
-        """Names of the calls that the tensors in `value` came from."""
-        return tuple(dict.fromkeys(name for tensor in tensors(value) for name in self._producers.get(id(tensor), ())))
-
-    def before(self, outputs: list[torch.Tensor], arguments: Any) -> tuple[str, ...]:
-        """As `sources` of a module's arguments; of its outputs where it worked in place."""
-        return self.sources(arguments) or self.sources(outputs)
-
-    def set(self, outputs: list[torch.Tensor], names: tuple[str, ...]) -> None:
-        """Says where tensors came from."""
-        self._alive += outputs
-        self._producers.update((id(tensor), names) for tensor in outputs)
+    def kept(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Names of calls, those of left-out ones as the last one that was kept before them."""
+        return tuple(dict.fromkeys(self._instead.get(name, name) for name in names))

@@ -1,4 +1,4 @@
-"""What is known of torch modules, as `fm.Layer`s in the order in which they are called, and the layouts of what they put out."""
+"""What is known of torch modules, as `fm.Layer`s in the order in which they are called."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import nn
 
+from tb_featuremap_plugin.arrays.layouts import UNKNOWN_LAYOUT
 from tb_featuremap_plugin.integrations.torch.call_trace import ModuleCall, Trace, units
 from tb_featuremap_plugin.schema import activations
 from tb_featuremap_plugin.schema.layer_kinds import ACTIVATION, NORMALISATION, family_of
@@ -30,10 +31,6 @@ _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z][a-z])|(?<=[a-z])(?=[A-Z])")
 _CONVOLUTIONS = (nn.modules.conv._ConvNd,)
 _HARD_LIMITS = {(-1, 1): "hard_tanh", (0, 6): "relu6"}
 """What `nn.Hardtanh` is, by its limits."""
-
-_CHANNELS_LAST = (nn.Linear, nn.Embedding, nn.LayerNorm, nn.MultiheadAttention, nn.RNNBase)
-_CHANNELS_FIRST = (*_CONVOLUTIONS, nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.modules.pooling._MaxPoolNd)
-_LAST = {2: "NC", 3: "NWC", 4: "NHWC", 5: "NDHWC"}
 
 
 def kind_of(module: nn.Module) -> str:
@@ -83,13 +80,11 @@ def describe(trace: Trace, module: nn.Module) -> list[Layer]:
     return described + [_describe(ModuleCall(name or "model", part, (), 0), name, "hidden", with_variables=True) for name, part in idle]
 
 
-def layouts_of(trace: Trace) -> dict[str, str]:
-    """Layouts by layer of those that do not have channels first: dense layers, attention, and what follows them."""
-    last: dict[str, bool] = {}
-    for call in trace.calls:
-        follows = any(last.get(name, False) for name in call.inputs)
-        last[call.name] = isinstance(call.module, _CHANNELS_LAST) or (follows and not isinstance(call.module, _CHANNELS_FIRST))
-    return {call.name: _LAST[call.axes] for call in trace.calls if last[call.name] and call.axes in _LAST}
+def layout_of(call: ModuleCall) -> str | None:
+    """The layout of a call's output as it is logged; "unknown" where its axes are not known, None where it is no tensor."""
+    if not call.axes:
+        return None
+    return call.arrangement.layout if call.arrangement is not None else UNKNOWN_LAYOUT
 
 
 def _describe(call: ModuleCall, path: str, role: str, *, with_variables: bool) -> Layer:
@@ -111,6 +106,7 @@ def _describe(call: ModuleCall, path: str, role: str, *, with_variables: bool) -
         groups=getattr(module, "groups", None) if isinstance(module, _CONVOLUTIONS) else None,
         receives=call.receives,
         output_axis=_axis(module, call.axes),
+        layout=layout_of(call),
     )
 
 

@@ -12,13 +12,14 @@ from torch import nn
 from torch.utils._pytree import tree_map
 
 from tb_featuremap_plugin.integrations.torch import training
-from tb_featuremap_plugin.integrations.torch.call_trace import hooked, tensors, trace, units
-from tb_featuremap_plugin.integrations.torch.layer_info import describe, layouts_of
+from tb_featuremap_plugin.integrations.torch.call_trace import trace
+from tb_featuremap_plugin.integrations.torch.capture import capturing
+from tb_featuremap_plugin.integrations.torch.layer_info import describe
 from tb_featuremap_plugin.integrations.torch.layer_selection import Choices, choose
 from tb_featuremap_plugin.integrations.torch.modes import inference, unwrapped
 from tb_featuremap_plugin.integrations.torch.workers import TorchWorkers, is_distributed, say_alone, workers_of
 from tb_featuremap_plugin.monitor import Monitor
-from tb_featuremap_plugin.monitor.layer_layouts import CHANNELS_FIRST, OTHERS
+from tb_featuremap_plugin.monitor.layer_layouts import CHANNELS_FIRST
 from tb_featuremap_plugin.monitor.options import LoopKeywords, MonitorOptions
 from tb_featuremap_plugin.monitor.workers import Workers
 from tb_featuremap_plugin.recording.keywords import takes
@@ -100,7 +101,8 @@ class Watcher:
                 team.leave()
             raise
         self._names = choose(self._trace, layers)
-        layouts = {OTHERS: CHANNELS_FIRST, **layouts_of(self._trace)}
+        layouts = monitor_options.get("layouts", CHANNELS_FIRST)
+        self._as_given = () if isinstance(layouts, str) else tuple(layouts)
         self.monitor = Monitor(logdir, **{"layers": (), "layouts": layouts, **facts, **monitor_options, "workers": team})
         self._log(None)
 
@@ -156,13 +158,12 @@ class Watcher:
 
     def _activations(self) -> dict[str, torch.Tensor]:
         self._describe_if_changed()
-        wanted, captured = set(self._names), dict.fromkeys(self._names)
+        captured: dict[str, torch.Tensor | None] = dict.fromkeys(self._names)
 
-        def note(name: str, module: nn.Module, arguments: Any, output: Any) -> None:
-            if name in wanted:
-                captured[name] = tensors(output)[0].detach().clone()
+        def take(name: str, tensor: torch.Tensor) -> None:
+            captured[name] = tensor.detach().clone()
 
-        with inference(self._model), hooked(units(self._model), note):
+        with inference(self._model), capturing(self._model, self._trace, self._names, take, self._as_given):
             self._run()
         return {name: tensor for name, tensor in captured.items() if tensor is not None}
 

@@ -1,0 +1,334 @@
+"""Follows tensors through a pass: which modules they came from, what their axes are, and what became of the parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.weak import WeakTensorKeyDictionary
+
+from tb_featuremap_plugin.integrations.common import axes as algebra
+from tb_featuremap_plugin.integrations.common.axis_labels import Labels, Origins, Role, Trust
+from tb_featuremap_plugin.integrations.torch.axis_rules import CONTRACTIONS, OperatorCall, attended, labels_after
+from tb_featuremap_plugin.integrations.torch.nests import tensors
+
+KERNEL_OF_CONVOLUTION, KERNEL_OF_DENSE, TABLE, SCALE = "convolution", "dense", "embedding", "normalisation"
+"""What a parameter does: it multiplies, is looked up in, or rescales a normalised output."""
+
+_WEIGHTS: dict[str, tuple[str, tuple[str, ...]]] = {
+    **dict.fromkeys(("convolution", "_convolution", "deform_conv2d"), (KERNEL_OF_CONVOLUTION, ("weight",))),
+    "embedding": (TABLE, ("weight",)),
+    **dict.fromkeys(("native_batch_norm", "native_layer_norm", "native_group_norm", "_fused_rms_norm"), (SCALE, ("weight", "bias"))),
+}
+_NO_DATA = (
+    "zeros_like",
+    "ones_like",
+    "empty_like",
+    "full_like",
+    "rand_like",
+    "randn_like",
+    "new_zeros",
+    "new_ones",
+    "new_empty",
+    "new_full",
+)
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of a tensor.
+
+    Attributes:
+        labels: of its axes.
+        sources: names of the calls of modules that it came from.
+        from_input: whether it holds anything of the model's input.
+        parameters: names of those that it is a form of: masked, normalised, transposed.
+    """
+
+    labels: Labels
+    sources: tuple[str, ...] = ()
+    from_input: bool = False
+    parameters: frozenset[str] = frozenset()
+
+
+@dataclass
+class Flow:
+    """What was seen of a pass.
+
+    Attributes:
+        origins: of axes.
+        uses: what each parameter does, by name.
+        used_at: how many calls had ended before a parameter was first used.
+        ended: how many calls have.
+        problem: the first error of a rule; what it concerned is unknown.
+    """
+
+    origins: Origins = field(default_factory=Origins)
+    uses: dict[str, set[str]] = field(default_factory=dict)
+    used_at: dict[str, int] = field(default_factory=dict)
+    ended: int = 0
+    problem: Exception | None = None
+    _known: WeakTensorKeyDictionary = field(default_factory=WeakTensorKeyDictionary)
+
+    def known(self, tensor: torch.Tensor) -> Known:
+        """What is known of a tensor; what was never seen has new axes, and comes from nowhere."""
+        found: Known | None = self._known.get(tensor)
+        if found is None:
+            found = Known(algebra.unknown(tensor.shape, self.origins))
+            self._known[tensor] = found
+        return found
+
+    def set(self, tensor: torch.Tensor, known: Known) -> None:
+        """Says what is known of a tensor."""
+        self._known[tensor] = known
+
+    def labels(self, tensor: torch.Tensor) -> Labels:
+        """Of the axes of a tensor; unknown ones where it was reshaped behind our back."""
+        labels = self.known(tensor).labels
+        return labels if labels.shape == tuple(tensor.shape) else algebra.unknown(tensor.shape, self.origins)
+
+    def relabel(self, tensor: torch.Tensor, labels: Labels) -> None:
+        """Says what a tensor's axes are."""
+        if labels.shape == tuple(tensor.shape):
+            self.set(tensor, replace(self.known(tensor), labels=labels))
+
+    def sources(self, value: Any) -> tuple[str, ...]:
+        """Names of the calls that the tensors in `value` came from."""
+        return tuple(dict.fromkeys(name for tensor in tensors(value) for name in self.known(tensor).sources))
+
+    def came_from(self, outputs: Iterable[torch.Tensor], name: str) -> None:
+        """Says that a module has put these out."""
+        for tensor in outputs:
+            self.set(tensor, replace(self.known(tensor), sources=(name,)))
+
+    def begin(self, module: torch.nn.Module, arguments: Any) -> None:
+        """Labels what the model is called with, and its parameters.
+
+        The first axis of the inputs is that of the samples; a list of images of three axes each is one sample an image.
+        """
+        for name, parameter in [*module.named_parameters(), *module.named_buffers()]:
+            self.set(parameter, replace(self.known(parameter), parameters=frozenset({name})))
+        given = tensors(arguments)
+        first = next((tensor for tensor in given if tensor.ndim), None)
+        images = any(isinstance(value, (list, tuple)) and _are_images(value) for value in _arguments(arguments))
+        for tensor in given:
+            labels = algebra.unknown(tensor.shape, self.origins)
+            if first is not None and tensor.ndim and tensor.shape[0] == first.shape[0] and not images:
+                labels = algebra.replace_axis(labels, 0, [(self.origins.samples(first.shape[0]),)])
+            self.set(tensor, Known(labels, from_input=True))
+
+    def operator(self, name: str, arguments: dict[str, Any], outputs: list[torch.Tensor], *, pointwise: bool) -> None:
+        """Takes note of a call of an operator."""
+        inputs = tensors(arguments)
+        known = [self.known(tensor) for tensor in inputs]
+        from_input = name not in _NO_DATA and any(one.from_input for one in known)
+        sources = tuple(dict.fromkeys(source for one in known for source in one.sources))
+        own = frozenset(name for one in known for name in one.parameters)
+        parameters = frozenset[str]() if from_input or name in CONTRACTIONS else own
+        for parameter in own:
+            self.used_at.setdefault(parameter, self.ended)
+        self._note_uses(name, arguments)
+        try:
+            call = OperatorCall(name, arguments, outputs, self.labels, lambda tensor: self.known(tensor).from_input, self.origins)
+            found = labels_after(call, pointwise=pointwise)
+        except Exception as error:  # of a rule that met what it was not made for: what its outputs are is not known then
+            self.problem = self.problem or error
+            found = [algebra.unknown(output.shape, self.origins) for output in outputs]
+        for output, labels in zip(outputs, found, strict=True):
+            self.set(output, Known(labels, sources, from_input, parameters))
+
+    def function(self, name: str, inputs: Mapping[str, Any], outputs: list[torch.Tensor]) -> None:
+        """Takes note of a call of a function that says more of axes than its operators do."""
+        rule = _FUNCTIONS.get(name)
+        if rule is not None and outputs:
+            rule(self, inputs, outputs)
+
+    def _note_uses(self, name: str, arguments: dict[str, Any]) -> None:
+        use, keys = _WEIGHTS.get(name, (KERNEL_OF_DENSE, ())) if name in _WEIGHTS or name in CONTRACTIONS else ("", ())
+        if not use:
+            return
+        given = [arguments[key] for key in keys if isinstance(arguments.get(key), torch.Tensor)]
+        if not keys:
+            operands = [
+                value for key, value in arguments.items() if isinstance(value, torch.Tensor) and (key != "self" or name in ("mm", "bmm"))
+            ]
+            still = [tensor for tensor in operands if not self.known(tensor).from_input]
+            given = still[-1:]
+        for tensor in given:
+            for parameter in self.known(tensor).parameters:
+                self.uses.setdefault(parameter, set()).add(use)
+
+
+def _are_images(value: Sequence[Any]) -> bool:
+    return bool(value) and all(isinstance(image, torch.Tensor) and image.ndim == 3 and image.is_floating_point() for image in value)
+
+
+def _arguments(arguments: Any) -> list[Any]:
+    args, kwargs = arguments
+    return [*args, *kwargs.values()]
+
+
+FunctionRule = Callable[[Flow, Mapping[str, Any], list[torch.Tensor]], None]
+
+
+def _linear(flow: Flow, inputs: Mapping[str, Any], outputs: list[torch.Tensor]) -> None:
+    flow.relabel(outputs[0], algebra.dense(flow.labels(inputs["input"]), outputs[0].shape[-1], flow.origins))
+
+
+def _attention_of_heads(flow: Flow, inputs: Mapping[str, Any], outputs: list[torch.Tensor]) -> None:
+    """Of [positions, samples, channels], or [positions, channels] of one sample."""
+    query = inputs["query"]
+    if query.ndim == 3:
+        _second_axis_is_samples(flow, query)
+        _meet(flow, query, inputs["key"], 1)
+    flow.relabel(outputs[0], algebra.dense(flow.labels(query), outputs[0].shape[-1], flow.origins))
+
+
+def _meet(flow: Flow, one: torch.Tensor, other: torch.Tensor, axis: int) -> None:
+    """Two tensors share an axis: what is known of one's is known of the other's."""
+    labels = [Labels((flow.labels(tensor).axes[axis],)) for tensor in (one, other) if tensor.ndim > axis]
+    if len(labels) == 2 and labels[0].shape == labels[1].shape:
+        algebra.join(labels, flow.origins)
+
+
+def _recurrent(flow: Flow, inputs: Mapping[str, Any], outputs: list[torch.Tensor]) -> None:
+    data, states = inputs["input"], outputs[1:]
+    packed = isinstance(inputs.get("hx"), torch.Tensor) and not isinstance(inputs.get("batch_first"), bool)
+    labels = flow.labels(data)
+    if packed or data.ndim != 3:
+        flow.relabel(outputs[0], algebra.dense(labels, outputs[0].shape[-1], flow.origins, Trust.NORMALISATION))
+        return
+    if not inputs["batch_first"]:
+        _second_axis_is_samples(flow, data)
+        labels = flow.labels(data)
+    samples = labels.axes[0 if inputs["batch_first"] else 1]
+    result = algebra.dense(labels, outputs[0].shape[-1], flow.origins, Trust.NORMALISATION)
+    flow.relabel(outputs[0], result)
+    for state in states:
+        layers = flow.origins.new(state.shape[0], Role.POSITION, Trust.JOINED)
+        units = flow.origins.new(state.shape[-1], Role.CHANNEL, Trust.NORMALISATION)
+        flow.relabel(state, Labels(((layers,), samples, (units,)), frozenset({units.origin})))
+
+
+def _second_axis_is_samples(flow: Flow, tensor: torch.Tensor) -> None:
+    """A layer that takes time first was given the samples first: then the first axis of the inputs is time."""
+    first, second = flow.labels(tensor).axes[:2]
+    given = [factor for factor in first if flow.origins.is_sample(factor)]
+    whole = len(second) == 1 and second[0].is_whole and not any(map(flow.origins.is_sample, second))
+    if len(given) == len(first) == 1 and whole and given[0].is_whole and flow.origins.role(second[0]) in (Role.UNKNOWN, Role.POSITION):
+        flow.origins.sample = second[0]
+
+
+def _attention(flow: Flow, inputs: Mapping[str, Any], outputs: list[torch.Tensor]) -> None:
+    query, key, value = (flow.labels(inputs[key]) for key in ("query", "key", "value"))
+    flow.relabel(outputs[0], attended(query, key, value, flow.origins))
+
+
+def _bag(flow: Flow, inputs: Mapping[str, Any], outputs: list[torch.Tensor]) -> None:
+    ids = inputs["input"]
+    if ids.ndim == 2:
+        new = flow.origins.new(outputs[0].shape[-1], Role.CHANNEL, Trust.NORMALISATION)
+        flow.relabel(outputs[0], Labels((flow.labels(ids).axes[0], (new,)), frozenset({new.origin})))
+
+
+_FUNCTIONS: dict[str, FunctionRule] = {
+    "linear": _linear,
+    "multi_head_attention_forward": _attention_of_heads,
+    **dict.fromkeys(("lstm", "gru", "rnn_tanh", "rnn_relu"), _recurrent),
+    "scaled_dot_product_attention": _attention,
+    "embedding_bag": _bag,
+}
+_PARAMETERS: dict[str, tuple[str, ...]] = {
+    "linear": ("input", "weight", "bias"),
+    "multi_head_attention_forward": ("query", "key", "value"),
+    **dict.fromkeys(
+        ("lstm", "gru", "rnn_tanh", "rnn_relu"),
+        ("input", "hx", "params", "has_biases", "num_layers", "dropout", "train", "bidirectional", "batch_first"),
+    ),
+    "scaled_dot_product_attention": ("query", "key", "value"),
+    "embedding_bag": ("input", "weight"),
+}
+
+
+class _Functions(TorchFunctionMode):  # type: ignore[misc]  # its module has no types
+    """Sees functions by their names, before they fall apart into operators."""
+
+    def __init__(self, flow: Flow, note: Callable[[str, list[torch.Tensor], Any], None]) -> None:
+        super().__init__()
+        self._flow = flow
+        self._note = note
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        output = func(*args, **kwargs)
+        name = getattr(func, "__name__", "")
+        try:
+            self._after(name, args, kwargs, tensors(output))
+        except Exception as error:  # of our own bookkeeping, which must not stop the user's model
+            self._flow.problem = self._flow.problem or error
+        return output
+
+    def _after(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], outputs: list[torch.Tensor]) -> None:
+        if name in _PARAMETERS:
+            self._flow.function(name, {**dict(zip(_PARAMETERS[name], args, strict=False)), **kwargs}, outputs)
+        if outputs:
+            self._note(name, outputs, (args, kwargs))
+
+
+class _Operators(TorchDispatchMode):  # type: ignore[misc]  # its module has no types
+    """Sees the operators that all functions are made of, also those of torch's own composite functions and scripts."""
+
+    supports_higher_order_operators = True
+
+    def __init__(self, flow: Flow) -> None:
+        super().__init__()
+        self._flow = flow
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        output = func(*args, **(kwargs or {}))
+        try:
+            outputs = [leaf for leaf in tree_leaves(output) if isinstance(leaf, torch.Tensor)]
+            if outputs:
+                self._flow.operator(
+                    _plain_name(func), _named(func, args, kwargs or {}), outputs, pointwise=torch.Tag.pointwise in _tags(func)
+                )
+        except Exception as error:  # of our own bookkeeping, which must not stop the user's model
+            self._flow.problem = self._flow.problem or error
+        return output
+
+
+def _plain_name(func: Any) -> str:
+    name = str(getattr(getattr(func, "overloadpacket", func), "__name__", ""))
+    return name if name.startswith("__") else name.rstrip("_")
+
+
+def _tags(func: Any) -> Sequence[Any]:
+    return getattr(func, "tags", ())
+
+
+def _named(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments by the names of the operator's schema; by their place where it has none."""
+    schema = getattr(func, "_schema", None)
+    names = [argument.name for argument in schema.arguments] if schema is not None else [str(index) for index in range(len(args))]
+    return {**dict(zip(names, args, strict=False)), **kwargs}
+
+
+def followed(flow: Flow, note: Callable[[str, list[torch.Tensor], Any], None], *, operators: bool = True) -> ExitStack:
+    """A context in which a flow sees all that torch does.
+
+    Args:
+        flow: that takes note.
+        note: called with the name of a function, its tensors and its arguments.
+        operators: whether operators are seen too.
+    """
+    stack = ExitStack()
+    stack.enter_context(_Functions(flow, note))
+    if operators:
+        stack.enter_context(_Operators(flow))
+    return stack
