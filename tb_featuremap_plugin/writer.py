@@ -12,7 +12,6 @@ import weakref
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -20,9 +19,9 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 
 from tb_featuremap_plugin.arrays import tensors
 from tb_featuremap_plugin.arrays.snapshot_pool import SnapshotPool
-from tb_featuremap_plugin.format import remote
 from tb_featuremap_plugin.format.values import Value, encoded
 from tb_featuremap_plugin.images.options import FilterKeywords, FilterOptions, MapKeywords, MapOptions
+from tb_featuremap_plugin.recording import storage
 from tb_featuremap_plugin.recording.background import Background
 from tb_featuremap_plugin.recording.eventlog import EventLog
 from tb_featuremap_plugin.recording.keywords import options_of, takes
@@ -46,7 +45,11 @@ _writers: weakref.WeakSet[Writer] = weakref.WeakSet()
 
 
 class Writer:
-    """Writes into exactly one folder, as a SummaryWriter does; may be used from many threads, and as a context manager.
+    """Writes into one folder, as a SummaryWriter does; may be used from many threads, and as a context manager.
+
+    A folder that holds an earlier session is resumed: from its first step on, the new one replaces what the other wrote. A session that
+    would leave next to nothing of it, and one that writes what another writer is writing there, goes to a folder `session_2` (or 3, ...)
+    inside; a warning says so.
 
     What fails behind the training loop (a full disk, a lost mount) is counted and said in one warning, at the next call.
 
@@ -58,8 +61,9 @@ class Writer:
         strict: raise at the next call what failed, instead of a warning.
 
     Attributes:
-        logdir: as given, local paths made absolute.
-        dropped: records that were given up: the queue stayed full, `max_bytes` was reached, or one was logged twice at one step.
+        logdir: as given; a local path is made absolute, and `~` the home folder, when the writer is made.
+        dropped: records that were given up: the queue stayed full, `max_bytes` was reached, or a series already had this step or a
+            later one.
         failed: records that could not be built or written.
     """
 
@@ -71,12 +75,11 @@ class Writer:
             _check_size("max_bytes", max_bytes)
         if not isinstance(logdir, (str, os.PathLike)):
             raise TypeError(f"logdir is a {type(logdir).__name__}; allowed are strings and path objects")
-        path = os.fspath(logdir)
-        self.logdir = path if remote.is_remote(path) else str(Path(path).absolute())
+        self.logdir = storage.resolved(logdir)
         self.dropped = 0
         self.failed = 0
         self._strict = strict
-        self._log = EventLog(self.logdir, max_bytes)
+        self._log = self._open_log(max_bytes)
         self._queue = Background(max_queue_bytes, _settle_of(weakref.ref(self)))
         self._pool = SnapshotPool()
         self._ordinals: Counter[tuple[str, str]] = Counter()
@@ -86,6 +89,9 @@ class Writer:
         self._told: set[str] = set()
         _writers.add(self)
         weakref.finalize(self, _shut, self._queue, self._log).atexit = False
+
+    def _open_log(self, max_bytes: int | None) -> EventLog:
+        return EventLog(self.logdir, max_bytes)
 
     @takes(MapOptions)
     def feature_maps(
@@ -235,6 +241,9 @@ class Writer:
 
     def _append(self, step: int, build: Callable[[], Sequence[Value]]) -> None:
         left_out = self._log.append(step, build())
+        for remark in self._log.take_remarks():
+            self._count_dropped(0, remark)
+        self.dropped += left_out.late
         if left_out.repeated:
             self._count_dropped(left_out.repeated, _REPEATED)
         if left_out.beyond_cap:
@@ -281,6 +290,23 @@ class Writer:
         self._log.leave_to_parent()
         if closed:
             self._queue.close()
+
+
+class RunWriter(Writer):
+    """A writer that has a run to itself, as a `Monitor` must: it shares its folder with no other one.
+
+    Args:
+        logdir, strict: as of `Writer`.
+        before: a closed writer of the same logdir that this one goes on with.
+    """
+
+    def __init__(self, logdir: str | os.PathLike[str], *, strict: bool = False, before: RunWriter | None = None) -> None:
+        self._before = before
+        super().__init__(logdir, strict=strict)
+
+    def _open_log(self, max_bytes: int | None) -> EventLog:
+        before, self._before = self._before, None
+        return EventLog(self.logdir, max_bytes, alone=True, before=before._log if before is not None else None)
 
 
 def check_step(step: object, name: str = "step") -> int:

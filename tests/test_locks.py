@@ -101,10 +101,16 @@ def test_the_lock_of_a_process_that_was_killed_is_gone(tmp_path, preamble):
     assert series.steps.tolist() == list(range(11))
 
 
-def test_without_any_locks_a_writer_works_alone(tmp_path, monkeypatch):
+def test_without_any_locks_a_session_replaces_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(locks, "LOCKS", None)
-    for begin in (0, 5):
-        with fm.Writer(tmp_path / "run") as writer:
-            for step in range(begin, 10):
-                children.log(writer, step)
-    assert_all_there(EventSource(tmp_path), "run", 9)
+    with fm.Writer(tmp_path / "run") as writer:
+        for step in range(10):
+            children.log(writer, step)
+    writer = fm.Writer(tmp_path / "run")
+    for step in range(5, 10):
+        children.log(writer, step)
+    with pytest.warns(RuntimeWarning, match="session_2"):
+        writer.close()
+    source = EventSource(tmp_path)
+    assert_all_there(source, "run", 9)
+    assert source.run("run/session_2").pictures[0].steps.tolist() == [5, 6, 7, 8, 9]

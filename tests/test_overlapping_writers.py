@@ -69,11 +69,3 @@ def test_a_writer_that_comes_after_another_resumes_its_run(tmp_path):
     with fm.Writer(tmp_path / "run") as after:
         after.feature_maps("maps", MAP, 3)
     assert steps(tmp_path / "run") == {"maps": [0, 1, 2, 3]}
-
-
-def test_a_writer_that_goes_back_purges_its_own_later_steps(tmp_path):
-    with fm.Writer(tmp_path / "run") as writer:
-        for step in (0, 1, 2, 3, 1):
-            writer.feature_maps("maps", MAP, step)
-            writer.flush()
-    assert steps(tmp_path / "run") == {"maps": [0, 1]}

@@ -91,15 +91,6 @@ def test_what_is_logged_is_what_the_array_held_at_the_call(tmp_path):
     assert means == [0, 1, 2, 3, 4]
 
 
-def test_a_step_that_goes_back_begins_a_file_that_purges(tmp_path):
-    with fm.Writer(tmp_path) as writer:
-        for step in (0, 10, 20, 5, 15):
-            writer.feature_maps("conv", MAPS, step=step)
-    starts = [event.step for event in events(tmp_path) if event.session_log.status]
-    assert starts == [0, 5]
-    assert len(list(tmp_path.iterdir())) == 2
-
-
 def test_a_record_logged_twice_at_a_step_is_dropped_once_said(tmp_path):
     writer = fm.Writer(tmp_path)
     for _ in range(3):
@@ -334,14 +325,16 @@ def test_of_events_that_are_written_together_only_those_are_lost_that_the_storag
     assert b"good" in files[-1].written[-1]
 
 
-def test_a_step_that_goes_back_finds_what_is_held_back_in_the_file_before(tmp_path):
+def test_a_step_that_goes_back_begins_no_file_and_purges_nothing(tmp_path):
     log = eventlog.EventLog(str(tmp_path))
-    for step in (1, 2, 3, 2, 4):
-        log.append(step, [values.blob_value("featuremaps/maps/a", b"a")])
+    left_out = [log.append(step, [values.blob_value("featuremaps/maps/a", b"a")]).late for step in (1, 2, 3, 2, 4)]
     log.close()
-    files = [list(event_file_loader.EventFileLoader(str(file)).Load()) for file in sorted(tmp_path.glob("*tfevents*"))]
-    steps = [[event.step for event in file if event.summary.value and event.summary.value[0].tag.endswith("/a")] for file in files]
-    assert steps == [[1, 2, 3], [2, 4]]
+    assert left_out == [0, 0, 0, 1, 0]
+    (remark,) = log.take_remarks()
+    assert remark.startswith("'a' was logged at step 2 after step 3: ")
+    assert log.take_remarks() == []
+    assert [event.step for event in events(tmp_path) if event.session_log.status] == [1]
+    assert [step for step, tag, _ in found(tmp_path) if tag.endswith("/a")] == [1, 2, 3, 4]
 
 
 def test_a_build_that_flushes_finds_written_what_was_logged_before(tmp_path):

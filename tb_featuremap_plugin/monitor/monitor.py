@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Sequence
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +16,11 @@ from tb_featuremap_plugin.monitor.schedule import Plan, Schedule, TimeBudget
 from tb_featuremap_plugin.monitor.snapshots import Snapshots
 from tb_featuremap_plugin.monitor.step_arguments import StepArguments, Tree
 from tb_featuremap_plugin.monitor.workers import team_of
+from tb_featuremap_plugin.recording import storage
 from tb_featuremap_plugin.recording.keywords import options_of, takes
 from tb_featuremap_plugin.schema.network import Layer
 from tb_featuremap_plugin.schema.one_line import described, quoted_path
-from tb_featuremap_plugin.writer import Writer
+from tb_featuremap_plugin.writer import RunWriter
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -72,7 +74,8 @@ class Monitor:
         self._losses = Losses()
         self._snapshots = Snapshots(keep_first=given.keep_first)
         self._folder = folder = _folder(logdir, given.run_name)
-        self._recorder = Recorder(lambda: Writer(folder, strict=given.strict), given, self._schedule.words, self._budget, self._team)
+        open_writer = partial(_open_writer, folder, given.strict)
+        self._recorder = Recorder(open_writer, given, self._schedule.words, self._budget, self._team)
         self._last_step: int | None = None
         self._unrecorded: StepArguments | None = None
         self._warned = False
@@ -220,5 +223,9 @@ class Monitor:
             warnings.warn(f"feature maps are not logged: {type(error).__name__}: {error}", RuntimeWarning, stacklevel=3)
 
 
+def _open_writer(folder: str, strict: bool, before: RunWriter | None) -> RunWriter:
+    return RunWriter(folder, strict=strict, before=before)
+
+
 def _folder(logdir: str | os.PathLike[str], run_name: str) -> str:
-    return f"{os.fspath(logdir).rstrip('/')}/{run_name}"
+    return storage.join(storage.resolved(logdir), run_name)

@@ -32,7 +32,7 @@ from tb_featuremap_plugin.monitor.step_data import ProbeLog, StepData, digest_of
 from tb_featuremap_plugin.monitor.workers import Stand, Team
 from tb_featuremap_plugin.schema.columns import LAYER_COLUMNS, PROGRESS_COLUMNS, VARIABLE_COLUMNS
 from tb_featuremap_plugin.schema.network import Layer, LossFacts, RunRecord
-from tb_featuremap_plugin.writer import Writer
+from tb_featuremap_plugin.writer import RunWriter
 
 Array = npt.NDArray[Any]
 
@@ -54,7 +54,8 @@ class Recorder:
     """Prepares one `StepData` a logged step and submits it to the writer.
 
     Args:
-        open_writer: makes the writer; called before the first record, and after `close` before the next, on the first worker alone.
+        open_writer: makes the writer, of the closed one that it goes on with if there is one; called before the first record, and after
+            `close` before the next, on the first worker alone.
         options: of the monitor.
         every: the schedule in words.
         budget: measures what logging takes.
@@ -63,7 +64,7 @@ class Recorder:
 
     def __init__(
         self,
-        open_writer: Callable[[], Writer],
+        open_writer: Callable[[RunWriter | None], RunWriter],
         options: MonitorOptions,
         every: str,
         budget: TimeBudget,
@@ -72,7 +73,8 @@ class Recorder:
         self.seen_steps = 0
         self.failures = 0
         self._open_writer = open_writer
-        self._writer: Writer | None = None
+        self._writer: RunWriter | None = None
+        self._closed_writer: RunWriter | None = None
         self._lost_before = 0
         self._options = options
         self._training = Training(every, options.loss, options.from_logits, options.optimizer, options.weight_decay)
@@ -138,7 +140,7 @@ class Recorder:
         started: float,
     ) -> None:
         if self._writer is None:
-            self._writer = self._open_writer()
+            self._writer, self._closed_writer = self._open_writer(self._closed_writer), None
         changed = bool(batch.inputs) and self._probe.changed(step, batch.inputs)
         self._learn(batch, reads[-1].values)
         data = StepData(
@@ -177,6 +179,7 @@ class Recorder:
         """Writes what waits and closes the file."""
         if self._writer is not None:
             writer, self._writer = self._writer, None
+            self._closed_writer = writer
             writer.close()
             self._lost_before += writer.dropped + writer.failed
         self.raise_problem()

@@ -69,7 +69,7 @@ def _numbers(stored: TensorProto) -> Array:
         raise ValueError(f"shape {sizes!r:.100} is not one of at most {limits.MAX_TABLE_CELLS} numbers")
     if not stored.tensor_content and count > max(len(getattr(stored, name)) for name in _VALUE_FIELDS):
         raise ValueError(f"fewer numbers are stored than shape {sizes!r:.100} has")
-    if stored.tensor_content and stored.dtype == types_pb2.DT_FLOAT:
+    if stored.dtype == types_pb2.DT_FLOAT and (stored.tensor_content or not count):
         return np.frombuffer(stored.tensor_content, np.float32).reshape(sizes)
     return _other_numbers(stored)
 
@@ -78,5 +78,8 @@ def _other_numbers(stored: TensorProto) -> Array:
     """Of any type and encoding. What TensorBoard has for it takes longer to load than a small logdir to read."""
     from tensorboard.util import tensor_util
 
-    array: Array = np.asarray(tensor_util.make_ndarray(stored))
+    try:
+        array: Array = np.asarray(tensor_util.make_ndarray(stored))
+    except KeyError:  # what TensorBoard raises
+        raise ValueError(f"its dtype is number {stored.dtype}, which TensorBoard does not know") from None
     return array

@@ -1,18 +1,21 @@
-"""The event files of one folder: begins them, keeps the steps of every tag increasing, and goes on after a failure or a resume."""
+"""The event files of one session: finds them a folder, keeps the steps of every tag increasing, and goes on after a failure."""
 
 from __future__ import annotations
 
 import itertools
+import logging
 import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from tb_featuremap_plugin.format import eventfile
+from tb_featuremap_plugin.format import eventfile, remote
 from tb_featuremap_plugin.format.values import Value
-from tb_featuremap_plugin.recording import storage
+from tb_featuremap_plugin.recording import sessions, storage
 from tb_featuremap_plugin.schema import tags
+
+_logger = logging.getLogger(__name__)
 
 LARGEST_EVENT_BYTES = 32 << 20
 """Values are written as one event up to this size, and one by one above."""
@@ -26,9 +29,16 @@ _HELD_BACK_BYTES = 1 << 16
 
 @dataclass(frozen=True)
 class LeftOut:
-    """Values that an append left out: their tag already had an event at this step, or the folder is at its cap."""
+    """Values that an append left out.
+
+    Attributes:
+        repeated: their tag has an event at this step.
+        late: their tag has an event at a later step: readers would drop that one, and all between.
+        beyond_cap: the folder is at its cap.
+    """
 
     repeated: int = 0
+    late: int = 0
     beyond_cap: int = 0
 
 
@@ -45,20 +55,28 @@ _Event: TypeAlias = tuple[int, Sequence[Value], bytes]
 
 
 class EventLog:
-    """Appends events to a folder. One thread at a time.
+    """Appends the events of one session to a folder. One thread at a time.
 
     Args:
-        folder: a local path or a `scheme://` path; made when the first event is written.
+        base: a local path or a `scheme://` path; made when the first event is written. Where that would replace what another session
+            wrote, or mix with it, the session goes to a folder of its own, see `sessions`.
         max_bytes: above this size no more pictures are written; None is no cap.
+        alone: whether a folder is not to be shared with another writer.
+        before: a log that this one goes on with, in its folder.
 
     Attributes:
         lost: events that were taken and could not be written.
     """
 
-    def __init__(self, folder: str, max_bytes: int | None = None) -> None:
-        self._folder = folder
+    def __init__(self, base: str, max_bytes: int | None = None, *, alone: bool = False, before: EventLog | None = None) -> None:
+        self._base = self._folder = base
+        self._alone = alone
         self._max_bytes = max_bytes
         self.lost = 0
+        self._remarks: list[str] = []
+        self._begun = False
+        self._refused: set[str] = set()
+        self._reason: str | None = None
         self._bytes = 0
         self._file: storage.Appender | None = None
         self._events: list[_Event] = []
@@ -66,16 +84,20 @@ class EventLog:
         self._last_steps: dict[str, int] = {}
         self._written_steps: dict[str, int] = {}
         self._shared = False
+        self._remarked_on_late = False
         self._wall_time = 0.0
-        self._made = time.monotonic()
+        self._sizes = storage.sizes(base)
         self._made_at = next(_moments)
         self._name = ""
-        self._own: set[str] = set()
+        self._own: set[tuple[str, str]] = set()
+        self._known: frozenset[str] = frozenset()
+        if before is not None:
+            self._folder, self._begun, self._known = before._folder, before._begun, before._known
+            self._refused, self._own = before._refused, before._own
+            self._last_steps, self._wall_time = before._last_steps, before._wall_time
 
     def append(self, step: int, values: Sequence[Value]) -> LeftOut:
         """Takes values of a step, to be written with the next ones or by `write`.
-
-        A step that is smaller than what a tag has seen begins a new file, as a resumed run does.
 
         Raises:
             OSError: as `write`.
@@ -85,14 +107,16 @@ class EventLog:
             if values:
                 self._take(step, values)
             return _NOTHING
-        fresh = [value for value in values if last_steps.get(value.tag) != step]
+        late = [value for value in values if last_steps.get(value.tag, step) > step]
+        if late:
+            self._remark_on_late(late[0].tag, step)
+        fresh = [value for value in values if last_steps.get(value.tag, _BEFORE_ALL) < step]
         cap = self._max_bytes
         kept = fresh if cap is None else [value for value in fresh if self._has_room(value.tag, cap)]
-        if any(last_steps.get(value.tag, step) > step for value in kept):
-            self._go_back(step)
         if kept:
             self._take(step, kept)
-        return _NOTHING if len(kept) == len(values) else LeftOut(len(values) - len(fresh), len(fresh) - len(kept))
+        left_out = LeftOut(len(values) - len(fresh) - len(late), len(late), len(fresh) - len(kept))
+        return _NOTHING if len(kept) == len(values) else left_out
 
     def write(self) -> None:
         """Writes what `append` took.
@@ -122,29 +146,39 @@ class EventLog:
             if file is not None:
                 file.close()
 
+    def take_remarks(self) -> list[str]:
+        """What the caller should be told, each thing once."""
+        if not self._remarks:
+            return self._remarks
+        remarks, self._remarks = self._remarks, []
+        return remarks
+
     def leave_to_parent(self) -> None:
         """In the child of a fork: begins a new file with the next event, and takes the parent's for somebody else's."""
         if self._file is not None:
             self._file.abandon()
         self._file = None
         self._events, self._held_back = [], 0
-        self._shared = True
+        self._folder, self._begun, self._refused, self._own, self._last_steps = self._base, False, set(), set(), {}
 
     def _has_room(self, tag: str, cap: int) -> bool:
         is_picture = tags.parse_picture_tag(tag) is not None
         return self._bytes + self._held_back < cap * (1 if is_picture else _NUMBERS_BEYOND_CAP)
 
-    def _go_back(self, step: int) -> None:
-        try:
-            self.close()
-        except BaseException:
-            self.lost += 1  # the event whose step goes back
-            raise
-        self._last_steps = {tag: last for tag, last in self._last_steps.items() if last < step}
+    def _remark_on_late(self, tag: str, step: int) -> None:
+        if not self._remarked_on_late:
+            self._remarked_on_late = True
+            self._remarks.append(
+                f"{tags.shown_name(tag)!r} was logged at step {step} after step {self._last_steps[tag]}: steps of one series must go "
+                "up, so what comes too late is left out, and nothing else is; count steps over the whole training, and give what "
+                "counts otherwise (epochs, evaluations, a training that starts again) a writer and a folder of its own"
+            )
 
     def _take(self, step: int, values: Sequence[Value]) -> None:
         self._look_at_clock()
         is_small = sum([value.nbytes for value in values]) <= LARGEST_EVENT_BYTES if len(values) > 1 else True
+        if self._file is not None and any(value.tag not in self._last_steps for value in values):
+            self._look_for_others(values)
         for group in [values] if is_small else [[value] for value in values]:
             if self._file is None:
                 self._begin(step, group)
@@ -185,15 +219,10 @@ class EventLog:
 
     def _begin(self, step: int, values: Sequence[Value]) -> None:
         """Begins a file with its first event in one go, so that a full disk leaves no empty file behind."""
-        with storage.locked(self._folder):
-            names = storage.list_names(self._folder)
-            self._name = name = eventfile.new_name(names)
-            file = storage.open_appender(self._folder, name)
-            others = [other for other in names if other not in self._own]
-            self._own.add(name)
-            self._shared = self._shared or any(map(eventfile.is_foreign, names)) or any(map(self._is_of_another, others))
+        with storage.locked(self._base):
+            file, starts = self._open(step, {value.tag for value in values})
             self._look_at_clock()  # a START purges what is older than itself, so times follow the order of the files
-        start = b"" if self._shared else eventfile.start_events(self._wall_time, step)
+        start = eventfile.start_events(self._wall_time, step) if starts else b""
         event = eventfile.summary_event(self._wall_time, step, values)
         try:
             self._append(file, eventfile.version_event(self._wall_time) + start + event)
@@ -201,6 +230,76 @@ class EventLog:
             file.discard()
             raise
         self._file = file
+        self._begun = True
+
+    def _open(self, step: int, written: set[str]) -> tuple[storage.Appender, bool]:
+        """The file of a session, open, in the first folder that may have it; and whether it begins with a START."""
+        numbers = itertools.count(1)
+        while True:
+            folder = self._folder if self._begun else sessions.folder_of(self._base, next(numbers), alone=self._alone)
+            if folder in self._refused:
+                continue
+            file, place = self._enter(folder)
+            verdict = self._judge(place, step, written)
+            if verdict.refused is None:
+                break
+            self._leave(file, verdict.refused)
+        self._shared, self._known = place.living is not False, frozenset(storage.list_names(folder))
+        self._own.add((folder, self._name))
+        self._remark_on_place(verdict, step)
+        return file or storage.open_appender(folder, self._name), verdict.starts
+
+    def _enter(self, folder: str) -> tuple[storage.Appender | None, sessions.Place]:
+        """Opens a local file in a folder, by which others see that somebody is there, and looks who else is."""
+        names = storage.list_names(folder)
+        self._folder, self._name = folder, eventfile.new_name(names)
+        file = None if remote.is_remote(folder) else storage.open_appender(folder, self._name)
+        others = [name for name in names if eventfile.is_own(name) and (folder, name) not in self._own]
+        living = [self._is_written(name) for name in others]
+        alive = True if True in living else None if None in living else False
+        return file, sessions.Place(folder, others, alive, any(map(eventfile.is_foreign, names)))
+
+    def _leave(self, file: storage.Appender | None, reason: str) -> None:
+        if file is not None:
+            file.discard()
+        self._refused.add(self._folder)
+        self._reason, self._begun = self._reason or reason, False
+
+    def _judge(self, place: sessions.Place, step: int, written: set[str]) -> sessions.Verdict:
+        if not self._begun:
+            return sessions.judge(place, step, written, alone=self._alone, is_crowded=self._is_crowded)
+        has_guests = any(name not in self._known for name in place.others)
+        return sessions.judge_beside(place, written, alone=self._alone) if has_guests else sessions.Verdict()
+
+    def _is_crowded(self) -> bool:
+        """Whether another session has had to go to a folder of its own before."""
+        return any(map(eventfile.is_own, storage.list_names(sessions.folder_of(self._base, 2, alone=self._alone))))
+
+    def _remark_on_place(self, verdict: sessions.Verdict, step: int) -> None:
+        if self._reason is not None:
+            reason, self._reason = self._reason, None
+            self._remarks.append(
+                f"{reason}; so what follows is written to {self._folder}, and nothing is lost. To choose where, give each training and "
+                "each network a logdir or run_name of its own"
+            )
+        if verdict.replaces is not None:
+            _logger.warning(
+                "Feature maps in %s are resumed: what an earlier session wrote at steps %d to %d is replaced. "
+                "Give a training that is not the same one a folder of its own",
+                *(self._folder, step, verdict.replaces),
+            )
+
+    def _look_for_others(self, values: Sequence[Value]) -> None:
+        """Before the first value of a series: another writer that has come to this folder may write the same one."""
+        names = [name for name in storage.list_names(self._folder) if eventfile.is_own(name) and (self._folder, name) not in self._own]
+        others = names if self._shared else [name for name in names if name not in self._known]
+        if not others:
+            return
+        place = sessions.Place(self._folder, others, living=True, foreign=False)
+        reason = sessions.clash(place, {value.tag for value in values if value.tag not in self._last_steps})
+        if reason is not None:
+            self.close()
+            self._leave(None, reason)
 
     def _extend(self, file: storage.Appender, data: bytes) -> None:
         try:
@@ -215,19 +314,16 @@ class EventLog:
         _last_written[self._folder, self._name] = next(_moments)
         self._bytes += len(data)
 
-    def _is_of_another(self, name: str) -> bool:
-        """Whether a file is that of a writer beside this one, not of one that it resumes: it is open, or was written to meanwhile.
+    def _is_written(self, name: str) -> bool | None:
+        """Whether a file's writer lives beside this one: it is open, or was written to meanwhile. None where nobody knows.
 
         The first record may be long in the making: who wrote and closed in the meantime, as the child of a fork does, must not lose that.
         """
-        if not eventfile.is_own(name):
-            return False
         written = _last_written.get((self._folder, name))
-        if written is not None and written > self._made_at:
+        if (written is not None and written > self._made_at) or (written is None and self._was_written_meanwhile(name)):
             return True
-        return storage.is_written(self._folder, name) or (written is None and self._was_written_meanwhile(name))
+        return storage.is_written(self._folder, name)
 
     def _was_written_meanwhile(self, name: str) -> bool:
-        """Whether another process wrote to a file since this log was made; where a tick of the clock leaves that open, it did."""
-        lead = storage.seconds_between(self._folder, self._name, name)
-        return lead is not None and lead > -(time.monotonic() - self._made + storage.clock_tick())
+        """Whether another process wrote to a file of the folder that was given since this log was made."""
+        return self._folder == self._base and storage.sizes(self._folder).get(name) != self._sizes.get(name)

@@ -13,7 +13,7 @@ FAR = 2**40
 """Where a file is locked on Windows, which keeps others from reading what is locked: one byte, far behind anything ever written."""
 
 LOCK_FILE = ".featuremaps.lock"
-"""What stands for a folder on Windows, where folders cannot be locked."""
+"""What stands for a folder where folders cannot be locked: on Windows, and on NFS, which locks only what is open for writing."""
 
 
 class Locks(Protocol):
@@ -65,7 +65,7 @@ class WindowsLocks:
 
     def open_folder(self, folder: str) -> int:
         """A file in the folder that is there for nothing else."""
-        return os.open(Path(folder) / LOCK_FILE, os.O_RDWR | os.O_CREAT)
+        return _open_stand_in(folder)
 
     def try_lock(self, descriptor: int) -> None:
         """Locks, or raises at once."""
@@ -78,16 +78,20 @@ class WindowsLocks:
         self._msvcrt.locking(descriptor, self._msvcrt.LK_LOCK, 1)
 
 
-def is_free(descriptor: int) -> bool:
-    """Locks a file; False if somebody else has it locked. Where it cannot be locked at all it says True."""
+def is_free(descriptor: int) -> bool | None:
+    """Locks a file, open for writing: NFS refuses others.
+
+    Returns:
+        False if somebody else has it locked; None if it cannot be locked at all, so that nobody knows.
+    """
     if LOCKS is None:
-        return True
+        return None
     try:
         LOCKS.try_lock(descriptor)
     except (PermissionError, BlockingIOError):
         return False
     except OSError:
-        return True
+        return None
     return True
 
 
@@ -99,11 +103,27 @@ def held(folder: str) -> Iterator[None]:
         return
     descriptor = LOCKS.open_folder(folder)
     try:
-        with contextlib.suppress(OSError):
-            LOCKS.wait(descriptor)
+        if not _waited(LOCKS, descriptor):
+            os.close(descriptor)
+            descriptor = _open_stand_in(folder)
+            _waited(LOCKS, descriptor)
         yield
     finally:
         os.close(descriptor)
+
+
+def _open_stand_in(folder: str) -> int:
+    """A file that is locked in place of its folder."""
+    return os.open(Path(folder) / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o666)
+
+
+def _waited(kind: Locks, descriptor: int) -> bool:
+    """Locks a file as soon as nobody else has it; False if it cannot be locked."""
+    try:
+        kind.wait(descriptor)
+    except OSError:
+        return False
+    return True
 
 
 def _of_this_system() -> Locks | None:

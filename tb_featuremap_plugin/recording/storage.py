@@ -5,16 +5,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from tb_featuremap_plugin.format import remote
 from tb_featuremap_plugin.recording import locks
-
-_COARSE_SECONDS = 0.02
-"""Windows writes the time of a file in steps of up to 16 ms."""
 
 
 class Appender(Protocol):
@@ -138,6 +134,16 @@ class RemoteAppender:
         """Connections cannot be shared: nothing is done with it."""
 
 
+def resolved(folder: str | os.PathLike[str]) -> str:
+    """A folder's path, whatever the working directory is later: `~` is the home folder. URLs stay as they are."""
+    path = os.fspath(folder)
+    if remote.is_remote(path):
+        return path
+    with contextlib.suppress(RuntimeError):  # nobody knows where home is
+        return str(Path(path).expanduser().absolute())
+    return str(Path(path).absolute())
+
+
 def join(folder: str, name: str) -> str:
     """The path of something in a folder, local or remote."""
     return f"{folder.rstrip('/')}/{name}" if remote.is_remote(folder) else str(Path(folder) / name)
@@ -180,31 +186,35 @@ def locked(folder: str) -> Iterator[None]:
         yield
 
 
-def is_written(folder: str, name: str) -> bool:
-    """Whether a living writer has a local file open; False where that cannot be told."""
+def is_written(folder: str, name: str) -> bool | None:
+    """Whether a living writer has a file open; None where that cannot be told: at a URL, or where files cannot be locked."""
     if remote.is_remote(folder):
-        return False
+        return None
     try:
-        descriptor = os.open(join(folder, name), os.O_RDONLY)
+        descriptor = _open_to_lock(join(folder, name))
     except OSError:
         return False
     try:
-        return not locks.is_free(descriptor)
+        free = locks.is_free(descriptor)
     finally:
         os.close(descriptor)
+    return None if free is None else not free
 
 
-def seconds_between(folder: str, earlier: str, later: str) -> float | None:
-    """How long after one local file another was written to, by the file system's own clock; None where that cannot be told."""
-    if remote.is_remote(folder):
-        return None
+def _open_to_lock(path: str) -> int:
+    """Opens a file for writing, because NFS locks no other; a file of somebody else, which may not be written, for reading."""
     try:
-        return Path(folder, later).stat().st_mtime - Path(folder, earlier).stat().st_mtime
+        return os.open(path, os.O_RDWR)
+    except PermissionError:
+        return os.open(path, os.O_RDONLY)
+
+
+def sizes(folder: str) -> dict[str, int]:
+    """Bytes of the files in a local folder, by name; nothing for a URL, and for a folder that cannot be read."""
+    if remote.is_remote(folder):
+        return {}
+    try:
+        with os.scandir(folder) as found:
+            return {entry.name: entry.stat().st_size for entry in found}
     except OSError:
-        return None
-
-
-def clock_tick() -> float:
-    """Seconds by which a local file's time may lag behind."""
-    coarse = getattr(time, "CLOCK_REALTIME_COARSE", None)
-    return _COARSE_SECONDS if coarse is None else time.clock_getres(coarse)
+        return {}

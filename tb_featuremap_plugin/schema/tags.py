@@ -49,3 +49,12 @@ def parse_picture_tag(tag: str) -> tuple[PictureKind, str, bool] | None:
 def row_tag(table_tag: str, name: str) -> str:
     """The tag of a one-row table, as single calls write it: `featuremaps/layers/conv1`."""
     return f"{table_tag}/{name}"
+
+
+def shown_name(tag: str) -> str:
+    """The name that a series was logged under, of any tag of ours: `conv1` of `featuremaps/maps/conv1`."""
+    parsed = parse_picture_tag(tag)
+    if parsed is not None:
+        return parsed[1]
+    rest = tag.removeprefix(TAG_PREFIX)
+    return rest.partition("/")[2] or rest
