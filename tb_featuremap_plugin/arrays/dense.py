@@ -49,9 +49,10 @@ def from_torch(tensor: Any) -> tuple[Array, bool]:
         return _masked(values.copy(), ~mask), True
     host = plain.cpu()
     dense = _dense_torch(host)
-    owned = dense is not host or plain.device.type != "cpu"
+    if dense is host and plain.device.type == "cpu":
+        dense = dense.clone()  # a tensor that NumPy has looked into can never change its size again, as sharding does
     try:
-        return np.asarray(dense.numpy()), owned
+        return np.asarray(dense.numpy()), True
     except TypeError:  # a dtype that NumPy does not have
         return np.asarray(_widened(dense).numpy()), True
     except RuntimeError:  # a subclass that keeps its values in a form of its own

@@ -204,7 +204,7 @@ class Monitor:
 
     def _read(self, step: int, call: StepArguments, due: bool) -> None:
         with self._budget.holding(), self._team.informed(step, due):
-            reads = self._snapshots.add(step, self._recorder.read_weights(call.weights))
+            reads = self._snapshots.add(step, self._recorder.read_weights(step, call.weights))
             if due:
                 self._recorder.record(step, call, reads, self._snapshots.first, self._losses)
         self._recorder.raise_problem()

@@ -89,7 +89,8 @@ class StepPictures:
         for name, array in data.activations.items():
             if not self._layouts.is_unknown(name, data.network.layer(name)):
                 yield Picture("maps", name, partial(self._maps, data, name, array, statistics.get(name)))
-        for name, kernel in data.weights.items():
+        kernels = {name: one.kernel for name, one in data.sharded.items() if one.kernel is not None}
+        for name, kernel in {**data.weights, **kernels}.items():
             layout = self._layouts.kernel(name, kernel.ndim, data.network.owner(name))
             if layout is not None:
                 yield Picture("filters", name, partial(self._filters, data, name, kernel, layout))
@@ -110,7 +111,8 @@ class StepPictures:
 
     def _filters(self, data: StepData, name: str, kernel: Array, layout: str, ordinal: int) -> bytes:
         layer = data.network.owner(name)
-        initial, previous = first_of(name, data.reads, data.first), previous_of(name, data.reads)
+        whole = name in data.weights
+        initial, previous = (first_of(name, data.reads, data.first), previous_of(name, data.reads)) if whole else (None, None)
         shaped, shaped_layout = ungrouped(kernel, layout, layer)
         options = FilterOptions(shaped_layout, layer.name if layer else None)
         return filters_record(

@@ -23,6 +23,7 @@ from tb_featuremap_plugin.monitor.layer_layouts import LayerLayouts, measured, r
 from tb_featuremap_plugin.monitor.options import MonitorOptions
 from tb_featuremap_plugin.monitor.pictures_of_step import StepPictures
 from tb_featuremap_plugin.monitor.schedule import TimeBudget
+from tb_featuremap_plugin.monitor.sharded_weights import JoinedVariable
 from tb_featuremap_plugin.monitor.snapshots import change_of
 from tb_featuremap_plugin.monitor.step_data import StepData
 from tb_featuremap_plugin.schema import tags
@@ -82,10 +83,11 @@ class RecordBuilder:
         found: dict[str, Variable] = {}
         for name in data.weights:
             self._attempt(partial(self._add_variable, found, data, name))
+        sharded = {name: self._sharded_row(data, name, one) for name, one in data.sharded.items()}
         try:
-            return dict(zip(found, variable_rows(list(found.values())), strict=True))
+            return sharded | dict(zip(found, variable_rows(list(found.values())), strict=True))
         except Exception:  # of one of them, which the others are measured without
-            rows: dict[str, Float32] = {}
+            rows = sharded
             for name, variable in found.items():
                 self._attempt(partial(_add_row, rows, name, variable))
             return rows
@@ -103,6 +105,19 @@ class RecordBuilder:
             value, layout = ungrouped(value, layout, layer)
         dtype, ordinal = data.about.variable_dtypes.get(name), data.ordinals[name]
         found[name] = Variable(value, change, data.network.trainable(name), layout, dtype, ordinal)
+
+    def _sharded_row(self, data: StepData, name: str, joined: JoinedVariable) -> Float32:
+        """The row of a variable that no process holds all of."""
+        layer = data.network.owner(name)
+        layout = self._layouts.kernel(name, len(joined.shape), layer)
+        value = np.broadcast_to(np.zeros((), np.float32), joined.shape) if joined.kernel is None else joined.kernel
+        if joined.kernel is not None and layout is not None:
+            value, layout = ungrouped(value, layout, layer)
+        change, dtype = Change(gap=joined.gap), data.about.variable_dtypes.get(name)
+        known = joined.kernel is not None
+        variable = Variable(value, change, data.network.trainable(name), layout if known else None, dtype, data.ordinals[name])
+        numbers = variable.described() | joined.numbers | {"first_step": joined.initial_step}
+        return np.array([numbers.get(column, np.nan) for column in VARIABLE_COLUMNS], np.float32)
 
     def _run_record(self, data: StepData) -> list[Value]:
         note = self._step_pictures.note()

@@ -17,6 +17,7 @@ from tb_featuremap_plugin.monitor.options import MonitorOptions, check_training
 from tb_featuremap_plugin.monitor.progress import Losses, Progress, as_number, loss_columns
 from tb_featuremap_plugin.monitor.record_builder import RecordBuilder
 from tb_featuremap_plugin.monitor.schedule import TimeBudget
+from tb_featuremap_plugin.monitor.sharded_weights import ShardedWeights
 from tb_featuremap_plugin.monitor.snapshots import First, Read
 from tb_featuremap_plugin.monitor.step_arguments import (
     SINGLE_ACTIVATION,
@@ -29,7 +30,7 @@ from tb_featuremap_plugin.monitor.step_arguments import (
     snapshots,
 )
 from tb_featuremap_plugin.monitor.step_data import ProbeLog, StepData, digest_of
-from tb_featuremap_plugin.monitor.workers import Stand, Team
+from tb_featuremap_plugin.monitor.workers import Stand, Team, words
 from tb_featuremap_plugin.schema.columns import LAYER_COLUMNS, PROGRESS_COLUMNS, VARIABLE_COLUMNS
 from tb_featuremap_plugin.schema.network import Layer, LossFacts, RunRecord
 from tb_featuremap_plugin.writer import RunWriter
@@ -83,6 +84,7 @@ class Recorder:
         self._told = team.ended
         self._builder = RecordBuilder(options, budget)
         self._layouts = LayerLayouts(options.layouts)
+        self._shards = ShardedWeights(team, keep_first=options.keep_first)
         self._network = Network(options.layers)
         self._layer_rows, self._variable_rows = Rows(), Rows()
         self._probe = ProbeLog()
@@ -99,13 +101,16 @@ class Recorder:
         if layers is not None:
             self._network = Network(layers)
 
-    def read_weights(self, tree: Tree) -> Mapping[str, Array]:
-        """Copies of the weights by flat names; none for workers that do not write."""
-        if not self._team.writes:
+    def read_weights(self, step: int, tree: Tree) -> Mapping[str, Array]:
+        """Copies of the weights by flat names, sharded ones left out; workers that do not write copy their shards alone."""
+        if not (self._team.writes or self._team.joins):
             return {}
         tensors = flat(tree, "weights", "weights")
+        whole = self._shards.take(step, tensors)
+        if not self._team.writes:
+            return {}
         self._dtypes.update((name, dtype_name(tensor)) for name, tensor in tensors.items() if name not in self._dtypes)
-        return snapshots(tensors, "weights")
+        return snapshots(whole, "weights")
 
     def record(self, step: int, call: StepArguments, reads: tuple[Read, ...], first: Mapping[str, First], losses: Losses) -> None:
         """Takes the arrays of a due step and queues its record.
@@ -119,9 +124,12 @@ class Recorder:
             self._tell_of_end(step)
             return
         batch = _Batch.take(call)
-        joined = self._join(step, batch)
+        gradients: Mapping[str, Any] = {}
+        if self._team.writes or self._shards.shapes:
+            gradients = flat(call.gradients, "gradients", "gradients", may_be_empty=True)
+        joined = self._join(step, batch, gradients)
         if self._team.writes:
-            self._submit(step, call, batch, joined, reads, first, losses, started)
+            self._submit(step, call, batch, joined, reads, first, gradients, losses, started)
         else:
             losses.take(step)
         self._tell_of_end(step)
@@ -136,13 +144,17 @@ class Recorder:
         joined: Joined,
         reads: tuple[Read, ...],
         first: Mapping[str, First],
+        gradients: Mapping[str, Any],
         losses: Losses,
         started: float,
     ) -> None:
         if self._writer is None:
             self._writer, self._closed_writer = self._open_writer(self._closed_writer), None
         changed = bool(batch.inputs) and self._probe.changed(step, batch.inputs)
-        self._learn(batch, reads[-1].values)
+        shapes = {name: array.shape for name, array in reads[-1].values.items()} | {
+            name: one.shape for name, one in joined.variables.items()
+        }
+        self._learn(batch, shapes)
         data = StepData(
             step=step,
             about=self._about(),
@@ -150,13 +162,14 @@ class Recorder:
             inputs=batch.inputs,
             targets=batch.targets,
             activations={name: batch.activations[name] for name in self._network.order(batch.activations)},
-            gradients=snapshots(flat(call.gradients, "gradients", "gradients", may_be_empty=True), "gradients"),
+            gradients=snapshots({name: value for name, value in gradients.items() if name not in self._shards.shapes}, "gradients"),
             probe_changed=changed,
             reads=reads,
             first=first,
             joined=joined.layers,
             own_share=joined.own_share,
-            ordinals=self._count(batch, reads[-1].values),
+            sharded=joined.variables,
+            ordinals=self._count(batch, shapes),
             losses=losses.take(step),
             progress=self._progress(step, losses, call, started),
         )
@@ -189,24 +202,34 @@ class Recorder:
             self._told = self._team.ended
             raise NotJoinedError(f"nothing is joined over workers from step {step} on: {self._told}")
 
-    def _join(self, step: int, batch: _Batch) -> Joined:
-        """Statistics over all workers; for a single process they are made behind the loop."""
+    def _join(self, step: int, batch: _Batch, gradients: Mapping[str, Any]) -> Joined:
+        """Statistics over all workers; for a single process those of layers are made behind the loop."""
+        shards = self._shards.measured(gradients)
         if not self._team.joins:
-            return Joined()
+            return Joined(variables=self._shards.join(shards, self._is_kernel))
         shares = {}
         for row, array in {**rows_of_batch(batch.inputs, batch.targets), **batch.activations}.items():
             shares[row] = mergeable(self._layouts, row, array, self._network.layer(row))
-        stand = Stand(f"step {step}", plan_of(shares), samples=digest_of(batch.inputs) if batch.inputs else "")
+        stand = Stand(f"step {step}", plan_of(shares, shards), samples=digest_of(batch.inputs) if batch.inputs else "")
         self._team.met = True
-        return join_layers(self._team, self._team.agree(stand), shares)
+        agreement = self._team.agree(stand)
+        if agreement.outcome != "joined":
+            return Joined(own_share=agreement.outcome != "failed", problem=agreement.reason)
+        try:
+            return Joined(join_layers(self._team, agreement, shares), self._shards.join(shards, self._is_kernel), own_share=False)
+        except Exception as error:  # of the engine: a worker died, or the network did; nothing is joined from now on
+            return Joined(problem=words(error))
 
-    def _learn(self, batch: _Batch, weights: Mapping[str, Array]) -> None:
+    def _is_kernel(self, name: str, axes: int) -> bool:
+        return self._layouts.kernel(name, axes, self._network.owner(name)) is not None
+
+    def _learn(self, batch: _Batch, weights: Mapping[str, tuple[int, ...]]) -> None:
         self._network = self._network.with_names(batch.activations, weights)
         self._layer_rows.extend([*rows_of_batch(batch.inputs, batch.targets), *self._network.order(batch.activations)])
         self._variable_rows.extend(self._network.order_variables(weights))
-        self._shapes.update((name, array.shape) for name, array in weights.items())
+        self._shapes.update(weights)
 
-    def _count(self, batch: _Batch, weights: Mapping[str, Array]) -> dict[str, int]:
+    def _count(self, batch: _Batch, weights: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
         rows = [*rows_of_batch(batch.inputs, batch.targets), *batch.activations]
         return {row: self._layer_rows.count(row) for row in rows} | {name: self._variable_rows.count(name) for name in weights}
 

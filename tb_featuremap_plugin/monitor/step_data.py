@@ -13,6 +13,7 @@ import numpy.typing as npt
 from tb_featuremap_plugin.measures.activations.accumulator import ActivationAccumulator
 from tb_featuremap_plugin.monitor.network import Network
 from tb_featuremap_plugin.monitor.progress import Progress
+from tb_featuremap_plugin.monitor.sharded_weights import JoinedVariable
 from tb_featuremap_plugin.monitor.snapshots import First, Read
 from tb_featuremap_plugin.schema.network import Probe, RunRecord
 
@@ -33,6 +34,7 @@ class StepData:
         reads: the weights now, after up to two earlier ones; empty where weights were not given.
         first: the first weights, by name.
         joined: statistics over all workers, by row; empty for a single process.
+        sharded: variables of which each worker holds a part, by name.
         own_share: whether rows that are not in `joined` are measured from the arrays that this process has.
         ordinals: how often each row has been logged, this time included.
         losses: float32 [n, 2] of `LOSS_COLUMNS`; None if there are none.
@@ -51,6 +53,7 @@ class StepData:
     first: Mapping[str, First] = field(default_factory=dict)
     joined: Mapping[str, ActivationAccumulator] = field(default_factory=dict)
     own_share: bool = True
+    sharded: Mapping[str, JoinedVariable] = field(default_factory=dict)
     ordinals: Mapping[str, int] = field(default_factory=dict)
     losses: npt.NDArray[np.float32] | None = None
 
@@ -63,7 +66,8 @@ class StepData:
     def nbytes(self) -> int:
         """Bytes that wait until the record is made; earlier weights are shared with the next records."""
         groups = (self.inputs, self.targets, self.activations, self.gradients, self.weights)
-        return sum(array.nbytes for group in groups for array in group.values())
+        kernels = sum(one.kernel.nbytes for one in self.sharded.values() if one.kernel is not None)
+        return kernels + sum(array.nbytes for group in groups for array in group.values())
 
 
 MOST_PROBES = 100

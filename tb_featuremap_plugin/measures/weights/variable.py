@@ -125,7 +125,7 @@ def _of_entries(value: Array, others: dict[str, Array], percentiles: bool) -> di
     if few is not None:
         return add_few(few).numbers() | (_at_ranks(sorted(few["value"])) if percentiles else {})
     flat = _Flat(value, others, SAMPLED_VALUES if percentiles else 0)
-    return _measure(flat).numbers() | (_percentiles(flat.sample) if percentiles else {})
+    return _measure(flat).numbers() | (percentiles_of(flat.sample) if percentiles else {})
 
 
 class _Flat:
@@ -162,6 +162,16 @@ class _Flat:
         return float(middle) if few and abs(middle) * 4 > few[-1] - few[0] else 0.0
 
 
+def add_up_wide(value: Array, others: dict[str, Array]) -> Sums:
+    """The sums of a variable's entries in float64, to be joined with those of other parts of it.
+
+    Args:
+        value: of at least one entry.
+        others: what it is compared with, as of `Change.compared`.
+    """
+    return _add_up(_Flat(value, others, 0), np.float64)
+
+
 def _measure(flat: _Flat) -> Sums:
     sums = _add_up(flat, np.float64 if flat.is_wide else np.float32)
     if flat.is_wide or not _loses_squares(sums):
@@ -188,7 +198,8 @@ def _loses_squares(sums: Sums) -> bool:
     return value > most or update > most or 0 < value < least or 0 < update < least
 
 
-def _percentiles(values: Array) -> dict[str, float]:
+def percentiles_of(values: Array) -> dict[str, float]:
+    """Percentiles by column of the finite entries of a sample; empty where there are none."""
     if not len(values):
         return {}
     sample = np.sort(values)
