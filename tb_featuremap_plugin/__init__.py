@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from tb_featuremap_plugin._version import __version__
 
 if TYPE_CHECKING:
+    import tb_featuremap_plugin.integrations.jax as jax
     import tb_featuremap_plugin.integrations.keras as keras
     import tb_featuremap_plugin.integrations.torch as torch
     import tb_featuremap_plugin.summary as summary
@@ -36,6 +37,7 @@ __all__ = [
     "Writer",
     "__version__",
     "compare",
+    "jax",
     "keras",
     "open",
     "show",
@@ -43,7 +45,7 @@ __all__ = [
     "torch",
 ]
 
-_MODULES = {"summary": "summary", "keras": "integrations.keras", "torch": "integrations.torch"}
+_MODULES = {"summary": "summary", "jax": "integrations.jax", "keras": "integrations.keras", "torch": "integrations.torch"}
 _LOGS = ("Comparison", "Logs", "Norms", "Picture", "Run", "Series", "Table", "compare", "open")
 _CLASSES = {"Layer": "schema.network", "Monitor": "monitor", "Writer": "writer", "show": "export.show", **dict.fromkeys(_LOGS, "logs")}
 _CLASSES |= dict.fromkeys(("Finding", "Verdict"), "diagnosis.findings")
@@ -51,10 +53,19 @@ _CLASSES |= dict.fromkeys(("Finding", "Verdict"), "diagnosis.findings")
 
 def __getattr__(name: str) -> object:
     if name in _MODULES:
-        return importlib.import_module(f"{__name__}.{_MODULES[name]}")
+        return _imported(name)
     if name in _CLASSES:
         return getattr(importlib.import_module(f"{__name__}.{_CLASSES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _imported(name: str) -> object:
+    try:
+        return importlib.import_module(f"{__name__}.{_MODULES[name]}")
+    except ModuleNotFoundError as error:
+        if error.name != name:
+            raise
+        raise ImportError(f"fm.{name} needs {name}, which is not installed: pip install {name}") from error
 
 
 def __dir__() -> list[str]:

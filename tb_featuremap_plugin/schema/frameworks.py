@@ -2,5 +2,5 @@
 
 from __future__ import annotations
 
-FRAMEWORKS = ("tensorflow", "keras", "torch", "jax", "flax", "equinox")
+FRAMEWORKS = ("tensorflow", "keras", "torch", "jax", "flax", "equinox", "haiku")
 """By the names under which they are imported."""

@@ -1,0 +1,105 @@
+"""What is known of the layers of a JAX model, as `fm.Layer`s in the order of their calls."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from tb_featuremap_plugin.integrations.jax.models import Parts
+from tb_featuremap_plugin.integrations.jax.module_calls import Calls
+from tb_featuremap_plugin.integrations.jax.sites import Site
+from tb_featuremap_plugin.schema import activations
+from tb_featuremap_plugin.schema.layer_kinds import ACTIVATION, ATTENTION, CONVOLUTIONS, DENSE, NORMALISATION, family_of
+from tb_featuremap_plugin.schema.network import Layer
+
+_WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z][a-z])|(?<=[a-z])(?=[A-Z])")
+
+
+def kind_of(module: Any) -> str:
+    """A module's class in words: "batch_norm" of BatchNorm."""
+    return _WORD_START.sub("_", type(module).__name__).lower().lstrip("_")
+
+
+def is_worth_a_picture(kind: str | None) -> bool:
+    """Whether an output is logged by default: of convolutions, dense layers, attention, normalisations and activations."""
+    family = family_of(kind)
+    return family in CONVOLUTIONS or family in (DENSE, ATTENTION, NORMALISATION, ACTIVATION)
+
+
+def site_kind(site: Site, calls: Calls) -> str:
+    """The kind of the layer at a site."""
+    return site.kind or (kind_of(calls.all[site.call].module) if site.call is not None else "")
+
+
+def describe(
+    sites: Sequence[Site], calls: Calls, outputs: Sequence[tuple[str, ...]], parts: Parts, multiplied: set[str]
+) -> tuple[Layer, ...]:
+    """The layers of a pass in order, then what has variables and was not called.
+
+    Args:
+        sites: of the pass.
+        calls: of its modules.
+        outputs: for each output of the model the layers that it came from.
+        parts: of the model.
+        multiplied: names of the parameters that data is multiplied with.
+    """
+    left = dict.fromkeys(name for name in parts.names if name is not None)
+    last = {name for names in outputs for name in names}
+    layers = []
+    for site in sites:
+        owner = site.name.partition(":")[0] if site.kind in (None, "conv", "dense") else None
+        own = [] if owner is None else [name for name in left if name == owner or name.startswith(f"{owner}/")]
+        for name in own:
+            del left[name]
+        layers.append(_layer(site, calls, own, parts, "output" if site.name in last else "hidden"))
+    return (*layers, *_rest(left, parts))
+
+
+def _layer(site: Site, calls: Calls, variables: Iterable[str], parts: Parts, role: str) -> Layer:
+    module = calls.all[site.call].module if site.call is not None else None
+    kind, variables = site_kind(site, calls), tuple(variables)
+    known = activations.find(kind) if family_of(kind) == ACTIVATION else None
+    family = family_of(kind)
+    return Layer(
+        site.name,
+        kind=kind or None,
+        activation=known.name if known is not None else "linear" if family in CONVOLUTIONS or family == DENSE else None,
+        weights=tuple(name for name in variables if name not in parts.state),
+        state=tuple(name for name in variables if name in parts.state),
+        role=role,
+        inputs=tuple(name for name in site.inputs if name),
+        kernel_size=_sizes(module, "kernel_size", "kernel_shape"),
+        strides=_sizes(module, "strides", "stride"),
+        groups=_groups(module),
+    )
+
+
+def _rest(left: Iterable[str], parts: Parts) -> list[Layer]:
+    """Variables of no called layer, by the name of what holds them."""
+    holders: dict[str, list[str]] = {}
+    for name in left:
+        holders.setdefault(name.rpartition("/")[0] or name, []).append(name)
+    return [
+        Layer(
+            f"{holder} (parameters)",
+            weights=tuple(name for name in names if name not in parts.state),
+            state=tuple(name for name in names if name in parts.state),
+        )
+        for holder, names in holders.items()
+    ]
+
+
+def _sizes(module: Any, *attributes: str) -> tuple[int, ...] | None:
+    for attribute in attributes:
+        value = getattr(module, attribute, None)
+        if isinstance(value, int) and not isinstance(value, bool):
+            return (value,)
+        if isinstance(value, Sequence) and value and all(isinstance(number, int) for number in value):
+            return tuple(value)
+    return None
+
+
+def _groups(module: Any) -> int | None:
+    value = getattr(module, "feature_group_count", getattr(module, "groups", None))
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
