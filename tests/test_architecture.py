@@ -23,7 +23,7 @@ OUTSIDE = {
     "threads": {"threading", "queue", "atexit", "concurrent"},
     "processes": {"subprocess", "multiprocessing", "signal"},
     "clock": {"time", "datetime"},
-    "interpreter": {"sys", "platform"},
+    "interpreter": {"sys", "platform", "dis"},
     "terminal": {"argparse", "webbrowser", "logging"},
     "compression": {"zlib", "gzip", "isal"},
     "NumPy": {"numpy"},

@@ -85,9 +85,9 @@ def inference(model: Any) -> Iterator[None]:
     if keras.backend.backend() != "torch":
         yield
         return
-    from tb_featuremap_plugin.integrations.torch.modes import inference as torch_inference
+    from tb_featuremap_plugin.integrations.torch.probe_pass import undisturbed
 
-    with torch_inference(model):
+    with undisturbed(model):
         yield
 
 

@@ -16,7 +16,8 @@ from tb_featuremap_plugin.integrations.torch.call_trace import trace
 from tb_featuremap_plugin.integrations.torch.capture import capturing
 from tb_featuremap_plugin.integrations.torch.layer_info import describe
 from tb_featuremap_plugin.integrations.torch.layer_selection import Choices, choose
-from tb_featuremap_plugin.integrations.torch.modes import inference, unwrapped
+from tb_featuremap_plugin.integrations.torch.modes import unwrapped
+from tb_featuremap_plugin.integrations.torch.probe_pass import ProbePass
 from tb_featuremap_plugin.integrations.torch.workers import TorchWorkers, is_distributed, say_alone, workers_of
 from tb_featuremap_plugin.monitor import Monitor
 from tb_featuremap_plugin.monitor.layer_layouts import CHANNELS_FIRST
@@ -93,9 +94,9 @@ class Watcher:
         facts |= training.optimizer_facts(optimizer) if isinstance(optimizer, torch.optim.Optimizer) else {"optimizer": optimizer}
         team = _workers(model, self._model, monitor_options)
         self._trainable: tuple[bool, ...] = ()
+        self._pass = ProbePass(self._model)
         try:
-            with inference(self._model):
-                self._trace = trace(self._model, self._run)
+            self._trace = self._pass.run(lambda: trace(self._model, self._run))
         except BaseException:
             if isinstance(team, TorchWorkers):
                 team.leave()
@@ -158,12 +159,15 @@ class Watcher:
 
     def _activations(self) -> dict[str, torch.Tensor]:
         self._describe_if_changed()
+        return self._pass.run(self._captured)
+
+    def _captured(self) -> dict[str, torch.Tensor]:
         captured: dict[str, torch.Tensor | None] = dict.fromkeys(self._names)
 
         def take(name: str, tensor: torch.Tensor) -> None:
             captured[name] = tensor.detach().clone()
 
-        with inference(self._model), capturing(self._model, self._trace, self._names, take, self._as_given):
+        with capturing(self._model, self._trace, self._names, take, self._as_given):
             self._run()
         return {name: tensor for name, tensor in captured.items() if tensor is not None}
 
@@ -187,9 +191,13 @@ class Watcher:
         given = {name: parameter.grad for name, parameter in self._model.named_parameters() if parameter.grad is not None}
         if given or self._loss_fn is None or self._targets is None:
             return given
+        loss_fn = self._loss_fn
+        return self._pass.run(lambda: self._on_the_probe(loss_fn))
+
+    def _on_the_probe(self, loss_fn: LossFunction) -> dict[str, torch.Tensor]:
         trained = {name: parameter for name, parameter in self._model.named_parameters() if parameter.requires_grad}
-        with inference(self._model), torch.enable_grad():
-            loss = self._loss_fn(self._run(), tree_map(self._placed, self._targets))
+        with torch.enable_grad():
+            loss = loss_fn(self._run(), tree_map(self._placed, self._targets))
             gradients = torch.autograd.grad(loss, list(trained.values()), allow_unused=True)
         return {name: gradient for name, gradient in zip(trained, gradients, strict=True) if gradient is not None}
 

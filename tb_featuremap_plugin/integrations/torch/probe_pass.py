@@ -1,0 +1,168 @@
+"""Passes of a probe through a torch module that leave no trace: not in weights, buffers, attributes, random numbers or hooks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import torch
+from torch import nn
+
+from tb_featuremap_plugin.integrations.common.python_state import PythonState
+from tb_featuremap_plugin.integrations.common.random_state import random_numbers_as_before
+from tb_featuremap_plugin.integrations.torch.first_check import FirstCheck
+from tb_featuremap_plugin.integrations.torch.modes import evaluation_flags, overrides_modes
+from tb_featuremap_plugin.integrations.torch.tensor_state import TensorState, WriteGuard
+from tb_featuremap_plugin.integrations.torch.user_hooks import hook_tables, onlookers_silent
+
+T = TypeVar("T")
+
+_SHARDING = frozenset({"FullyShardedDataParallel", "FSDPModule"})
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a pass is made.
+
+    Attributes:
+        gradients: with autograd switched on, for a forward that differentiates.
+        all_hooks: hooks that only look on run too; what they leave behind is undone.
+        own_modes: modules with a `train()` or `eval()` of their own stay in the mode that they are in.
+    """
+
+    gradients: bool = False
+    all_hooks: bool = False
+    own_modes: bool = False
+
+
+class ProbePass:
+    """Makes passes through a module, each of them without a trace.
+
+    The first pass is checked: what writes into tensors behind torch's back is found, and looked after in the passes that follow.
+
+    Args:
+        model: the user's own module.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self._model = model
+        self._way = Way()
+        self._check: FirstCheck | None = FirstCheck(model)
+        self._watched: tuple[torch.Tensor, ...] = ()
+
+    def run(self, action: Callable[[], T]) -> T:
+        """What an action returns that runs the probe.
+
+        A model that does not work without gradients, without all its hooks, or in evaluation mode set by flags alone is run again with
+        them; the way that worked is taken from then on.
+
+        Raises:
+            Exception: what the first way raised, if none works.
+        """
+        first: Exception | None = None
+        for way in self._ways():
+            try:
+                result = self._once(action, way)
+            except torch.cuda.OutOfMemoryError:
+                raise
+            except Exception as error:  # whatever a model raises that does not work this way
+                first = first or error
+            else:
+                self._way = way
+                return result
+        assert first is not None
+        raise first
+
+    def _once(self, action: Callable[[], T], way: Way) -> T:
+        with undisturbed(self._model, way, check=self._check, watched=self._watched):
+            result = action()
+        if self._check is not None:
+            self._watched, self._check = self._check.unseen, None
+        return result
+
+    def _ways(self) -> list[Way]:
+        ways = [self._way, Way(gradients=True), Way(gradients=True, all_hooks=True)]
+        if any(map(overrides_modes, self._model.modules())):
+            ways.append(Way(gradients=True, all_hooks=True, own_modes=True))
+        return list(dict.fromkeys(ways))
+
+
+@contextmanager
+def undisturbed(
+    model: nn.Module, way: Way = Way(), *, check: FirstCheck | None = None, watched: Iterable[torch.Tensor] = ()
+) -> Iterator[None]:
+    """Evaluation mode, eager and without gradients; at the end all is as it was, also if the block raises.
+
+    Args:
+        model: the user's own module.
+        way: what is different.
+        check: told what the pass wrote that was not seen.
+        watched: tensors that are known to be written unseen.
+    """
+    with random_numbers_as_before(), ExitStack() as stack:
+        state = _ModuleState(model, watched)
+        stack.callback(state.put_back)
+        if check is not None:
+            stack.enter_context(check.over(state.tensors, state.python, state.guard))
+        if not way.all_hooks:
+            stack.enter_context(onlookers_silent(model.modules()))
+        stack.enter_context(evaluation_flags(model.modules(), keep_own=way.own_modes))
+        stack.enter_context(_outside_of_the_loop(way.gradients))
+        stack.enter_context(state.guard)
+        yield
+
+
+@contextmanager
+def _outside_of_the_loop(gradients: bool) -> Iterator[None]:
+    """What surrounds the call of `step` neither reaches into the pass nor keeps anything of it."""
+    cached = torch.is_autocast_cache_enabled()
+    with ExitStack() as stack:
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.set_grad_enabled(gradients))
+        if hasattr(torch.compiler, "set_stance"):
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
+        stack.callback(torch.set_autocast_cache_enabled, cached)
+        torch.set_autocast_cache_enabled(False)
+        yield
+
+
+class _ModuleState:
+    """All that a pass through a module may change.
+
+    Parameters of a sharded module come and go in the pass, and those who shard know where they are: of those modules the buffers' values
+    are put back, and the rest is theirs.
+    """
+
+    def __init__(self, model: nn.Module, watched: Iterable[torch.Tensor]) -> None:
+        sharded = is_sharded(model)
+        self.guard = WriteGuard(model.buffers() if sharded else None)
+        self.tensors = TensorState()
+        self._generators: list[tuple[torch.Generator, torch.Tensor]] = []
+        roots = [] if sharded else [model, *hook_tables(model.modules())]
+        self.python = PythonState(roots, self._claim)
+        for tensor in watched:
+            self.guard.keep(tensor)
+
+    def put_back(self) -> None:
+        self.python.put_back()
+        self.guard.put_back()
+        self.tensors.put_back()
+        for generator, state in self._generators:
+            generator.set_state(state)
+
+    def _claim(self, thing: Any) -> Iterable[Any] | None:
+        if isinstance(thing, torch.Tensor):
+            self.tensors.add(thing)
+            return (vars(thing),) if getattr(thing, "__dict__", None) else ()
+        if isinstance(thing, torch.Generator):
+            self._generators.append((thing, thing.get_state()))
+            return ()
+        return (vars(thing),) if isinstance(thing, nn.Module) else None
+
+
+def is_sharded(model: nn.Module) -> bool:
+    """Whether parts of the parameters lie elsewhere, with FSDP or DeepSpeed."""
+    kinds = {base.__name__ for part in model.modules() for base in type(part).__mro__}
+    return not _SHARDING.isdisjoint(kinds) or any(hasattr(parameter, "ds_id") for parameter in model.parameters())
