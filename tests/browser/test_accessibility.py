@@ -31,6 +31,10 @@ def test_nothing_serious_in_any_view(open_tab: Callable[..., Any], repository: P
         view = tab.frame.get_by_role("tabpanel").get_attribute("id").removeprefix("view-")
         tab.frame.locator(f"#view-{view} {READY[view]}").first.wait_for(timeout=WAIT_MS)
         found += [f"{name}: {violation}" for violation in violations(tab.frame)]
+        if view == "overview":
+            tab.frame.get_by_role("button", name="Compare two runs").click()
+            tab.frame.locator(".differences tbody tr").first.wait_for(timeout=WAIT_MS)
+            found += [f"{name} with a comparison: {violation}" for violation in violations(tab.frame)]
         if view == "maps":
             tab.frame.locator(".mosaic").first.click(position={"x": 5, "y": 5})
             tab.frame.get_by_role("complementary").locator("h3").first.wait_for(timeout=WAIT_MS)
