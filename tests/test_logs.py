@@ -12,6 +12,7 @@ import pytest
 import tb_featuremap_plugin as fm
 from tb_featuremap_plugin.diagnosis import diagnose
 from tb_featuremap_plugin.logs import Logs
+from tb_featuremap_plugin.reading import lazy_reader
 from tb_featuremap_plugin.reading.events import EventSource
 from tb_featuremap_plugin.schema.columns import LAYER_COLUMNS
 from tb_featuremap_plugin.server import api
@@ -266,16 +267,30 @@ def assert_same_logs(ours: Logs, theirs: Logs) -> None:
             np.testing.assert_array_equal(ours["run"].maps(name, step), theirs["run"].maps(name, step))
 
 
-def test_damage_costs_one_picture(tmp_path) -> None:
-    log = logdirs.EventLog(tmp_path)
+def write_damaged(folder: Path) -> np.ndarray:
+    """Three records of the same large maps, of which the second is damaged in the middle."""
+    log = logdirs.EventLog(folder)
     big = np.random.default_rng(0).normal(size=(1, 9, 64, 64)).astype(np.float32)
     for step in range(3):
         log.maps("conv1", step, big)
-    logs = fm.open(tmp_path)
     data = bytearray(log.path.read_bytes())
     data[len(data) // 2] ^= 1
     log.path.write_bytes(data)
-    run = logs["."]
+    return big
+
+
+def test_all_of_a_small_file_is_checked(tmp_path) -> None:
+    big = write_damaged(tmp_path)
+    run = fm.open(tmp_path)["."]
+    assert run.pictures["maps"]["conv1"].tolist() == [0, 2]
+    assert ["the checksum of the record at byte" in problem for problem in run.problems] == [True]
+    np.testing.assert_array_equal(run.maps("conv1", 2).values, big)
+
+
+def test_damage_in_a_large_file_costs_one_picture(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(lazy_reader, "CHECKED_BYTES", 0)
+    big = write_damaged(tmp_path)
+    run = fm.open(tmp_path)["."]
     assert run.pictures["maps"]["conv1"].tolist() == [0, 1, 2]
     np.testing.assert_array_equal(run.maps("conv1", 0).values, big)
     with pytest.raises(KeyError, match="step 1 were logged, but their record is damaged"):
@@ -302,10 +317,59 @@ def test_hostile_records_are_value_errors(tmp_path) -> None:
             run.maps(name)
 
 
+def test_a_run_of_which_nothing_is_known_is_said(tmp_path) -> None:
+    logdirs.write_monitored(tmp_path / "whole", [0])
+    log = logdirs.write_monitored(tmp_path / "damaged" / "featuremaps", [0])
+    data = bytearray(log.path.read_bytes())
+    data[3] ^= 1
+    log.path.write_bytes(data)
+    with pytest.warns(UserWarning, match=r"'damaged/featuremaps': the length of the record at byte 0 is damaged"):
+        logs = fm.open(tmp_path)
+    assert list(logs) == ["whole"]
+
+
+def test_a_file_that_has_just_been_begun_is_not_damaged(tmp_path) -> None:
+    log = logdirs.write_monitored(tmp_path / "begun", [0])
+    whole = log.path.read_bytes()
+    for size in (0, 5, 12, 30, 60):
+        log.path.write_bytes(whole[:size])
+        assert len(fm.open(tmp_path)) == 0
+
+
+@pytest.mark.parametrize(
+    ("logdir", "error"), [(None, TypeError), (3, TypeError), (b"logs", TypeError), (["logs"], TypeError), ("", ValueError)]
+)
+def test_what_cannot_be_a_logdir_is_refused(logdir, error) -> None:
+    with pytest.raises(error, match="logdir is"):
+        fm.open(logdir)
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (lambda run: run.maps("conv1", 1.0), "step is 1.0, a float; allowed are whole numbers"),
+        (lambda run: run.maps("conv1", "1"), "step is '1', a str; allowed are whole numbers"),
+        (lambda run: run.table("layers").to_numpy(step=None, rows=3), "a row in the table of layers is asked for by its name, a string"),
+        (lambda run: run.maps(["conv1"]), "a layer with feature maps is asked for by its name, a string, and not by ['conv1']"),
+        (lambda run: run.filters(None), "a variable with filters is asked for by its name"),
+        (lambda run: run.table(None), "a table is asked for by its name"),
+        (lambda run: run.table("layers")[0], "a column in the table of layers is asked for by its name, a string, and not by 0"),
+        (
+            lambda run: run.table("layers")["mean", "conv1", 0],
+            "a table is asked for a column, or for a column and a row, and not for 3 names",
+        ),
+    ],
+)
+def test_what_cannot_be_a_name_or_a_step_is_refused(tmp_path, ask, message) -> None:
+    logdirs.write_monitored(tmp_path, [0, 1])
+    with pytest.raises(TypeError, match=re.escape(message)):
+        ask(fm.open(tmp_path)["."])
+
+
 @pytest.mark.parametrize(
     ("make", "error"), [(lambda path: None, FileNotFoundError), (lambda path: path.write_text(""), NotADirectoryError)]
 )
 def test_what_is_no_logdir_is_said(tmp_path, make, error) -> None:
     make(tmp_path / "logdir")
-    with pytest.raises(error):
+    with pytest.raises(error, match=re.escape(repr(str(tmp_path / "logdir")))):
         fm.open(tmp_path / "logdir")

@@ -41,9 +41,10 @@ def in_order(array: np.ndarray, layout: str, order: str) -> dict[tuple[int, ...]
     """Each entry as the float32 that it is, by its place along the axes of `order`: one by one."""
     axes = order[:2] + "".join(axis for axis in "DHW" if axis in layout)
     entries = {}
-    for place in np.ndindex(*array.shape):
-        at = dict(zip(layout, place, strict=True))
-        entries[tuple(at[axis] for axis in axes)] = float(np.float32(array[place]))
+    with np.errstate(over="ignore"):
+        for place in np.ndindex(*array.shape):
+            at = dict(zip(layout, place, strict=True))
+            entries[tuple(at[axis] for axis in axes)] = float(np.float32(array[place]))
     return entries
 
 
@@ -164,3 +165,26 @@ def test_norms_are_not_mistaken_for_weights(tmp_path) -> None:
     assert norms.first_difference is not None
     change = second.astype(np.float64)[:, :, :2, 0] - first[:, :, :2, 0]
     assert norms.first_difference[0, 0] == pytest.approx(math.sqrt((change**2).sum() / 2), rel=1e-6)
+
+
+@pytest.mark.parametrize("precision", ["uint8", "float16", "float32"])
+def test_what_float32_cannot_hold_is_infinite_and_warns_nobody(tmp_path, precision) -> None:
+    """In the picture as in the statistics; also where the program makes errors of such casts."""
+    random = np.random.default_rng(0)
+    maps, kernel, dense = (random.normal(size=shape) * 1e200 for shape in ((2, 4, 4, 3), (3, 3, 2, 4), (8, 5)))
+    maps[0, 0, 0] = 1.0, 2.0, -3.0
+    with np.errstate(all="raise"):
+        with fm.Monitor(tmp_path / "a", every=1, precision=precision) as monitor:
+            for step in range(2):
+                weights = {"l/kernel": kernel * (1 + step)}
+                monitor.log(step, inputs=maps, activations={"l": maps, "d": dense}, weights=weights, loss=1e300, learning_rate=1e300)
+        with fm.Writer(tmp_path / "b") as writer:
+            writer.feature_maps("l", maps, 0, inputs=maps, layout="NHWC", precision=precision)
+            writer.filters("l/kernel", kernel, 0, layout="HWIO", bias=kernel[0, 0, 0])
+        logs = fm.open(tmp_path)
+        for run in logs.values():
+            found = run.maps("l")
+            assert_within(found, in_order(maps[: len(found.images)], "NHWC", "NCHW"))
+            assert_within(run.filters("l/kernel", 0), in_order(kernel, "HWIO", "OIHW"))
+            assert found.figure() is not None
+            run.findings()

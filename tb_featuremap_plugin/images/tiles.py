@@ -30,6 +30,8 @@ _NARROW = (np.dtype(np.float32), np.dtype(np.float16))
 _SMALLEST_SPAN, _LARGEST_SPAN = 1e-30, 1e30
 """Outside of these spans of a channel, float32 cannot hold codes per unit; float64 can."""
 
+_LARGEST_SINGLE = float(np.finfo(np.float32).max)
+
 _CODE_ROUNDING = 1e-4
 """Codes that four roundings to float32 of numbers up to 252 may be wrong by, with some to spare."""
 
@@ -75,10 +77,10 @@ def measure_range(maps: Array) -> Range:
     if not maps.size:
         nothing = np.full(maps.shape[1], np.nan, np.float32)
         return Range(nothing, nothing, True)
-    low, high = np.min(maps, axis=axes), np.max(maps, axis=axes)
+    low, high = _single(np.min(maps, axis=axes)), _single(np.max(maps, axis=axes))
     if np.isfinite(low).all() and np.isfinite(high).all():
-        return Range(_single(low), _single(high), True)
-    finite = np.isfinite(maps)
+        return Range(low, high, True)
+    finite = _is_finite(maps)
     low = np.min(maps, axis=axes, where=finite, initial=np.inf)
     high = np.max(maps, axis=axes, where=finite, initial=-np.inf)
     empty = low > high
@@ -188,13 +190,18 @@ def _encode(values: Array, low: Array, scale: Array) -> Codes:
 
 
 def _encode_any(values: Array, low: Array, scale: Array) -> Codes:
-    finite = np.isfinite(values)
+    finite = _is_finite(values)
     codes = _encode(np.where(finite, values, low), np.where(np.isnan(low), 0, low), scale)
     if not finite.all():
         codes[~finite & (values > 0)] = POS_INF_CODE
         codes[~finite & (values < 0)] = NEG_INF_CODE
         codes[np.isnan(values)] = NAN_CODE
     return codes
+
+
+def _is_finite(values: Array) -> npt.NDArray[np.bool_]:
+    """Whether float32 can hold each value: what it cannot hold is infinite in every picture."""
+    return np.isfinite(values) if values.dtype in _NARROW else np.abs(values) <= _LARGEST_SINGLE
 
 
 def _fits_float32(width: Array, scale: Array) -> bool:

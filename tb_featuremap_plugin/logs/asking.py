@@ -21,7 +21,7 @@ def step_of(steps: Int64, step: int, what: str) -> int:
         what: has these steps, in words.
 
     Raises:
-        TypeError: `step` is not a whole number.
+        TypeError: `step` is not an integer.
         MissingError: it is not one of them, and there are not so many.
     """
     return int(steps[place_of(steps, step, what)])
@@ -29,13 +29,26 @@ def step_of(steps: Int64, step: int, what: str) -> int:
 
 def place_of(steps: Int64, step: int, what: str) -> int:
     """The same as an index into `steps`."""
-    wanted = operator.index(step)
+    try:
+        wanted = operator.index(step)
+    except TypeError:
+        raise TypeError(f"step is {step!r:.100}, a {type(step).__name__}; allowed are whole numbers") from None
     if wanted < 0 and -wanted <= len(steps):
         return len(steps) + wanted
     place = int(steps.searchsorted(wanted))
     if wanted >= 0 and place < len(steps) and steps[place] == wanted:
         return place
     raise MissingError(f"{what} has nothing at step {wanted}; {_steps_there_are(steps)}")
+
+
+def check_name(name: object, what: str) -> None:
+    """Refuses what cannot be a name.
+
+    Raises:
+        TypeError: it is not a string.
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"{what} is asked for by its name, a string, and not by {name!r:.100}")
 
 
 def missing(what: str, name: object, known: Collection[str]) -> MissingError:

@@ -192,7 +192,8 @@ def _span(stored: Stored) -> Limits | None:
 def _decoded(span: Limits) -> Float64:
     """What each code of each channel stands for, [channels, 256], in float64 as in the tab: float32 would round some to the next colour."""
     low, high = span.low[:, None], span.high[:, None]
-    values: Float64 = low + (high - low) * np.arange(256.0) / TOP_CODE
+    with np.errstate(all="ignore"):
+        values: Float64 = low + (high - low) * np.arange(256.0) / TOP_CODE
     values[:, TOP_CODE] = np.where(high == low, low, high)[:, 0]
     values[:, [NEG_INF_CODE, POS_INF_CODE, NAN_CODE]] = -np.inf, np.inf, np.nan
     return values

@@ -10,7 +10,7 @@ import numpy as np
 
 from tb_featuremap_plugin.diagnosis import Diagnosis, Finding, Verdict, diagnose
 from tb_featuremap_plugin.logs import html
-from tb_featuremap_plugin.logs.asking import missing, step_of
+from tb_featuremap_plugin.logs.asking import check_name, missing, step_of
 from tb_featuremap_plugin.logs.picture import Picture
 from tb_featuremap_plugin.logs.scalars import Scalars
 from tb_featuremap_plugin.logs.series import Series
@@ -101,6 +101,7 @@ class Run:
         Raises:
             KeyError: there is no table of that kind.
         """
+        check_name(kind, "a table")
         if kind not in COLUMNS:
             raise missing("table", kind, tuple(COLUMNS))
         tables = {"layers": self._read.layers, "variables": self._read.variables, "progress": self._read.progress}
@@ -187,6 +188,7 @@ class Run:
         return diagnose(self._read)
 
     def _steps_of(self, kind: PictureKind, name: str) -> Int64:
+        check_name(name, f"a {_WHAT[kind]}")
         if name not in self.pictures[kind]:
             raise missing(_WHAT[kind], name, tuple(self.pictures[kind]))
         return self.pictures[kind][name]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from tb_featuremap_plugin.logs import html
-from tb_featuremap_plugin.logs.asking import missing, place_of
+from tb_featuremap_plugin.logs.asking import check_name, missing, place_of
 from tb_featuremap_plugin.logs.optional import import_arrow, import_pandas
 from tb_featuremap_plugin.reading import run as reading
 from tb_featuremap_plugin.reading.run import Float32, Float64, Int64
@@ -103,6 +103,8 @@ class Table:
         return arrow.Table.from_arrays([arrow.array(array) for array in arrays], schema=arrow.schema(fields))
 
     def __getitem__(self, key: str | tuple[str, str]) -> Float32:
+        if isinstance(key, tuple) and len(key) != 2:
+            raise TypeError(f"a table is asked for a column, or for a column and a row, and not for {len(key)} names")
         column, row = key if isinstance(key, tuple) else (key, None)
         return self.to_numpy(rows=row, columns=column)
 
@@ -134,12 +136,13 @@ def _places(wanted: str | Sequence[str] | None, known: Sequence[str], what: str)
     """An index along the axis of these names: of one name a number, which takes the axis away."""
     if wanted is None:
         return slice(None)
-    if isinstance(wanted, str):
+    if isinstance(wanted, str) or not isinstance(wanted, Iterable):
         return _place(wanted, known, what)
     return [_place(name, known, what) for name in wanted]
 
 
 def _place(name: str, known: Sequence[str], what: str) -> int:
+    check_name(name, f"a {what}")
     if name not in known:
         raise missing(what, name, known)
     return known.index(name)

@@ -130,7 +130,8 @@ class Losses:
         """The losses since the last call as float32 [n, 2]: steps before `step`, loss. None if there are none."""
         self._convert(len(self._pending))
         taken, self._numbers = self._numbers, []
-        return np.array([(step - at, loss) for at, loss in taken], np.float32) if taken else None
+        with np.errstate(over="ignore"):
+            return np.array([(step - at, loss) for at, loss in taken], np.float32) if taken else None
 
     def __bool__(self) -> bool:
         return bool(self._pending or self._numbers)

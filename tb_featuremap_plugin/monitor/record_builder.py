@@ -56,7 +56,7 @@ class RecordBuilder:
     def make(self, data: StepData) -> list[Value]:
         """All values of one event."""
         started = self._budget.clock()
-        with self._budget.behind():
+        with self._budget.behind(), np.errstate(all="ignore"):  # numbers that float32 cannot hold are infinite there, and no news
             statistics = self._statistics(data)
             layers, variables = self._layer_rows(data, statistics), self._variable_rows(data)
             values = self._step_pictures.values(data, statistics)

@@ -42,6 +42,11 @@ class EventSource:
         """Names of the runs that hold something of ours, in the order of `outlines`."""
         return [reader.name for reader in self._ours()]
 
+    def unknown(self) -> list[tuple[str, str]]:
+        """Runs of which it is not known whether they hold anything of ours, and why; only a lazy source leaves that open."""
+        found = ((reader.name, reader.damage) for reader in self._readers.values() if isinstance(reader, LazyReader))
+        return [(name, damage) for name, damage in found if damage is not None]
+
     def outlines(self) -> Sequence[Outline]:
         """What there is of every run that holds something of ours, by natural sort of their titles."""
         if self._outlines is None:

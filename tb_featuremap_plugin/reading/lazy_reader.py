@@ -17,6 +17,9 @@ from tb_featuremap_plugin.reading.run_reader import RunReader
 from tb_featuremap_plugin.reading.skimming import holds_ours, skim_blocks, skim_record
 from tb_featuremap_plugin.reading.stored_files import RunFiles, StoredFile
 
+CHECKED_BYTES = 1 << 24
+"""A local file of up to this size is read whole, which takes some hundredths of a second: so damage is found at no cost that is felt."""
+
 MOST_RUNS = 16
 """Runs whose numbers are held at once; that of the longest ago is read again when it is asked for."""
 
@@ -48,11 +51,17 @@ class LazyReader:
         self.name = run.name
         self._run = run
         self._readers = readers
+        self._damages: list[str] = []
 
     @cached_property
     def is_ours(self) -> bool:
         """Whether anything of this plugin is in the run; reads no more than it takes to know that."""
-        return holds_ours(self._run)
+        return holds_ours(self._run, self._damages.append)
+
+    @property
+    def damage(self) -> str | None:
+        """Why it is not known whether anything of this plugin is in the run; None where it is known."""
+        return None if self.is_ours or not self._damages else self._damages[0]
 
     def scalar_tags(self) -> list[str]:
         """Tags of the scalar series."""
@@ -90,7 +99,7 @@ class _Skimmer(RunReader):
         super().__init__(run)
 
     def _blocks(self, file: StoredFile, on_damage: OnDamage) -> Iterator[Block]:
-        return skim_blocks(file, on_damage)
+        return skim_blocks(file, on_damage, checked=CHECKED_BYTES)
 
     def _event(self, file: StoredFile, offset: int) -> Event:
         latest = self._event_read

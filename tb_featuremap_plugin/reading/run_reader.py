@@ -80,7 +80,10 @@ class RunReader:
         return RawSeries(series.content, *self._events.times_of(series.points, known), values)
 
     def _read(self, file: int, stored: StoredFile) -> None:
-        for block in self._blocks(stored, lambda message: self._problems.add("", f"{stored.name}: {message}")):
+        def on_damage(message: str) -> None:
+            self._problems.add("", message if message.startswith(stored.name) else f"{stored.name}: {message}")
+
+        for block in self._blocks(stored, on_damage):
             for begin, end in block.payloads:
                 if not self._take_plain(block, begin, end, file):
                     self._take(block, begin, end, file)

@@ -25,6 +25,7 @@ from tb_featuremap_plugin.reading.event_records import (
     Walk,
     as_stored,
     ignore,
+    read_blocks,
     read_bytes,
     too_long,
 )
@@ -67,7 +68,7 @@ _WITHIN = {(_EVENT, 0x2A): _SUMMARY, (_SUMMARY, 0x0A): _VALUE, (_VALUE, 0x42): _
 _PREFIX, _MARK = tags.TAG_PREFIX.encode(), tags.PLUGIN_NAME.encode()
 
 
-def skim_blocks(file: StoredFile | Path, on_damage: OnDamage = ignore) -> Iterator[Block]:
+def skim_blocks(file: StoredFile | Path, on_damage: OnDamage = ignore, *, checked: int = 0) -> Iterator[Block]:
     """As `read_blocks`, without large payloads: pictures of ours, and anything of others.
 
     What is read whole is checked as usual. Of a record with something left out, all else is given, unchecked, as a record of its own;
@@ -76,9 +77,13 @@ def skim_blocks(file: StoredFile | Path, on_damage: OnDamage = ignore) -> Iterat
     Args:
         file: the event file, or the path of a local one.
         on_damage: called with a sentence for each thing that could not be read.
+        checked: a local file of up to so many bytes is read whole, and all of it checked.
     """
     stored = as_stored(file)
     try:
+        if stored.is_local and stored.size() <= checked:
+            yield from read_blocks(stored, on_damage)
+            return
         with stored.open() as opened:
             yield from _blocks(_Window(opened, LOCAL if stored.is_local else REMOTE), on_damage)
     except OSError as error:
@@ -100,11 +105,11 @@ def skim_record(file: StoredFile | Path, offset: int) -> bytes | None:
         return block.data[HEAD_BYTES:] if block else None
 
 
-def holds_ours(run: RunFiles) -> bool:
+def holds_ours(run: RunFiles, on_damage: OnDamage = ignore) -> bool:
     """Whether anything of this plugin is in a run: reads no further than to the first value that is."""
     known: dict[str, bool] = {}
     files = sorted(run.files, key=lambda file: not is_own(file.name))
-    return any(_is_ours(block, known) for file in files for block in skim_blocks(file))
+    return any(_is_ours(block, known) for file in files for block in skim_blocks(file, on_damage))
 
 
 class _Window:

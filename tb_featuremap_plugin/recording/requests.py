@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
+import numpy as np
 import numpy.typing as npt
 
 from tb_featuremap_plugin.arrays import layouts, tensors
@@ -62,10 +63,11 @@ class FeatureMapsRequest:
         """The picture, the layer's row, and the inputs' picture if there are inputs."""
         options = self.options
         view = layouts.canonical_maps(self.data, options.layout)
-        statistics = describe(view, options.activation)
-        row = layer_numbers(statistics, math.nan if ordinal is None else ordinal)  # first, while what it reads is in the cache
         shown_for = None if self.inputs is None else self.name
-        blob = pictures.view_record("maps", self.name, view, options, statistics, ordinal, shown_for)
+        with np.errstate(all="ignore"):
+            statistics = describe(view, options.activation)
+            row = layer_numbers(statistics, math.nan if ordinal is None else ordinal)  # first, while what it reads is in the cache
+            blob = pictures.view_record("maps", self.name, view, options, statistics, ordinal, shown_for)
         return [
             *picture_values("maps", self.name, blob, ordinal=ordinal, description=options.description),
             row_value(tags.row_tag(tags.LAYERS_TAG, self.name), row, options.description),
@@ -78,7 +80,8 @@ class FeatureMapsRequest:
         given = self.options
         layout = layouts.inputs_layout(given.layout, self.inputs.ndim)
         options = MapOptions(layout, max_images=given.max_images, max_channels=given.max_channels, precision=given.precision)
-        blob = pictures.inputs_record(self.name, self.inputs, options, ordinal=ordinal)
+        with np.errstate(all="ignore"):
+            blob = pictures.inputs_record(self.name, self.inputs, options, ordinal=ordinal)
         return picture_values("inputs", self.name, blob, ordinal=ordinal)
 
 
@@ -115,7 +118,8 @@ class FiltersRequest:
 
     def build(self, ordinal: int | None = None) -> list[Value]:
         """The picture."""
-        blob = pictures.filters_record(self.name, self.kernel, self.options, bias=self.bias, ordinal=ordinal)
+        with np.errstate(all="ignore"):
+            blob = pictures.filters_record(self.name, self.kernel, self.options, bias=self.bias, ordinal=ordinal)
         return picture_values("filters", self.name, blob, ordinal=ordinal, description=self.options.description)
 
 

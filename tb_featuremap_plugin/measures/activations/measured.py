@@ -78,13 +78,15 @@ def layer_numbers(measured: Measured, ordinal: float = math.nan) -> list[float]:
 
 
 def extremes(measured: Measured) -> tuple[Float32, Float32] | None:
-    """The least and the largest value of each channel, [channels] each; None where some values are not finite, or there are none."""
+    """The least and the largest value of each channel, [channels] each; None where float32 cannot hold some value, or there are none."""
     if isinstance(measured, FewValues):
         low, high, *_ = measured.channel_stats
         return np.array(low, np.float32), np.array(high, np.float32)
     if not measured.values or not measured.is_finite:
         return None
-    return measured.low.astype(np.float32), measured.high.astype(np.float32)
+    with np.errstate(over="ignore"):
+        lowest, highest = measured.low.astype(np.float32), measured.high.astype(np.float32)
+    return (lowest, highest) if np.isfinite(lowest).all() and np.isfinite(highest).all() else None
 
 
 def _measure_few(data: Array, activation: str | None) -> FewValues | None:
