@@ -19,6 +19,10 @@ def assert_contains(found, expected, where: str = "") -> None:
         for key, value in expected.items():
             assert key in found, f"{where}/{key}"
             assert_contains(found[key], value, f"{where}/{key}")
+    elif isinstance(expected, list) and any(isinstance(value, dict) for value in expected):
+        assert len(found) == len(expected), where
+        for at, value in enumerate(expected):
+            assert_contains(found[at], value, f"{where}/{at}")
     else:
         assert found == expected, where
 

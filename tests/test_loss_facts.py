@@ -35,7 +35,12 @@ class TestConstantLoss:
         ],
     )
     def test_by_hand(self, loss, targets, expected):
-        assert constant_loss(loss, np.array(targets, np.float64)) == pytest.approx(expected, abs=1e-6)
+        assert known(constant_loss(loss, np.array(targets, np.float64)), loss)[0] == pytest.approx(expected, abs=1e-6)
+
+    def test_the_error_falls_with_the_number_of_targets(self):
+        few, many = (known(constant_loss("nll_loss", np.array([0, 0, 0, 1.0] * n)), "nll")[1] for n in (4, 400))
+        assert few == pytest.approx(10 * many)
+        assert few == pytest.approx(np.sqrt(3) / 4 * np.log(3) / 4)  # of a draw of -log(3/4) or -log(1/4), over the root of 16
 
     @pytest.mark.parametrize("loss", ["own cross_entropy", "hinge", "huber"])
     def test_what_is_not_known_has_no_constant_answer(self, loss):

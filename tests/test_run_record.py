@@ -26,6 +26,7 @@ loss_facts = st.builds(
     weighted=st.booleans(),
     summed=st.booleans(),
     constant=st.none() | numbers,
+    error=numbers,
     entries=st.integers(0, 2**40),
     output_shape=sizes,
     target_shape=sizes,
@@ -95,7 +96,7 @@ def test_every_field_is_read_back():
         kernel_size=(3, 3), strides=(2, 2), padding=(1, 1), dilation=(2, 2), groups=2, frozen=("a/k",),
         receives=(-1.0, 1.0), output_function="softmax", output_axis=1, kernels=(), layout="NHWC", calls=3,
     )  # fmt: skip
-    facts = LossFacts(ignored=-100, weighted=True, summed=True, constant=0.5, entries=8, output_shape=(8, 1), target_shape=(8,))
+    facts = LossFacts(ignored=-100, weighted=True, summed=True, constant=0.5, error=0.1, entries=8, output_shape=(8, 1), target_shape=(8,))
     run = RunRecord(
         layers=(layer,), layer_rows=("a",), layer_columns=("mean",), variable_rows=("a/k",), variable_columns=("norm",),
         progress_columns=("loss",), variable_shapes={"a/k": (3, 3, 1, 4)}, variable_dtypes={"a/k": "float32"}, loss="mse", from_logits=True,

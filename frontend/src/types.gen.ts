@@ -47,6 +47,7 @@ export interface LossFacts {
   readonly weighted: boolean;
   readonly summed: boolean;
   readonly constant: number | null;
+  readonly error: number;
   readonly entries: number;
   readonly output_shape: readonly number[];
   readonly target_shape: readonly number[];

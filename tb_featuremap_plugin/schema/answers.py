@@ -69,6 +69,7 @@ class LossFactsAnswer(TypedDict):
     weighted: bool
     summed: bool
     constant: float | None
+    error: float
     entries: int
     output_shape: Sequence[int]
     target_shape: Sequence[int]

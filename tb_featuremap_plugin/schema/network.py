@@ -119,7 +119,8 @@ class LossFacts:
         weighted: whether classes or samples count differently.
         summed: whether it is summed over the batch, not averaged.
         constant: its value for the best constant answer to the probe's targets: their entropy, variance or mean distance from the median.
-        entries: targets that this was computed from.
+        error: standard error of `constant`, since the probe is a sample.
+        entries: targets that both were computed from.
         output_shape, target_shape: of the probe, where the loss compares the two entry by entry as they are; () if unknown.
     """
 
@@ -127,6 +128,7 @@ class LossFacts:
     weighted: bool = False
     summed: bool = False
     constant: float | None = None
+    error: float = 0.0
     entries: int = 0
     output_shape: tuple[int, ...] = ()
     target_shape: tuple[int, ...] = ()

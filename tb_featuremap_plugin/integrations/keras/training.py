@@ -47,10 +47,12 @@ def loss_facts(model: Any, targets: Any) -> LossFacts | None:
     known = [target for target in keras.tree.flatten(targets) if target is not None]
     values = to_numpy(known[0], "targets").astype(np.float64) if len(known) == 1 else np.zeros(0)
     kept = values if ignored is None else values[values != ignored]
+    constant, error = constant_loss(name, kept) or (None, 0.0)
     return LossFacts(
         ignored=ignored,
         summed=str(getattr(losses[0], "reduction", "")) == "sum",
-        constant=constant_loss(name, kept),
+        constant=constant,
+        error=error,
         entries=len(kept) if kept.ndim else 0,
     )
 

@@ -67,12 +67,14 @@ def loss_details(loss_fn: Callable[..., Any] | None, targets: Any, output_shape:
     ignored = settings.get("ignore_index", _IGNORED) if kind is not None and kind.family == SPARSE else None
     values = to_numpy(targets, "targets").astype(np.float64) if isinstance(targets, torch.Tensor) else np.zeros(0)
     kept = values if ignored is None else values[values != ignored]
+    constant, error = constant_loss(name, kept, class_axis=1 if kept.ndim > 1 else -1) or (None, 0.0)
     entrywise = kind is not None and kind.family in REGRESSION and values.ndim > 0
     return LossFacts(
         ignored=ignored,
         weighted=settings.get("weight") is not None or settings.get("pos_weight") is not None,
         summed=settings.get("reduction", "mean") == "sum",
-        constant=constant_loss(name, kept, class_axis=1 if kept.ndim > 1 else -1),
+        constant=constant,
+        error=error,
         entries=len(kept) if kept.ndim else 0,
         output_shape=output_shape if entrywise else (),
         target_shape=values.shape if entrywise else (),
