@@ -16,6 +16,7 @@ from tests.support.synthetic_runs import (
     found,
     healthy_run,
     losses,
+    stuck_run,
 )
 
 
@@ -32,7 +33,7 @@ def regression(run, activation="linear", loss="mse", **targets):
 
 class TestOutput:
     def test_constant_output(self):
-        run = edit(healthy_run(), "layers", "out", input_share=np.where(STEPS >= 60, 1e-5, 0.4))
+        run = edit(stuck_run(), "layers", "out", input_share=np.where(STEPS >= 60, 1e-5, 0.4))
         (finding,) = found(run, "constant_output")
         assert (finding.target, finding.first_step, finding.severity) == ("out", 60, "error")
         assert not found(edit(healthy_run(), "layers", "out", input_share=np.where(STEPS == 120, 1e-5, 0.4)), "constant_output")

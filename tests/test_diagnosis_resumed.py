@@ -43,9 +43,9 @@ def test_the_start_of_a_resumed_run_is_that_of_its_first_session():
 
 
 def test_what_was_learned_before_the_logdir_began_counts():
-    """A loss far below chance that hardly falls any more is no fault of a training that goes on; of one that starts there it may be."""
+    """A loss far below chance that hardly falls any more is no fault, whether or not the logger knew that the training goes on."""
     converged = healthy_run(losses=falling_losses(start=0.12, end=0.118))
-    assert found(converged) != []
+    assert found(converged) == []
     assert found(edit_kernels(converged, first_step=5000)) == []
     stuck = edit_kernels(stuck_run(), first_step=5000)
     assert [finding.rule for finding in found(stuck)] == ["flat_loss"]

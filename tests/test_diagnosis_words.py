@@ -34,7 +34,7 @@ EXAMPLES = {
     "exploding_gradient": lambda: edit(stuck(), "variables", "fc/kernel", gradient_norm=1e5),
     "lost_to_rounding": lambda: edit(healthy_run(), "variables", "fc/kernel", lost=0.9, epsilon=7.8e-3),
     "unchanged_weights": lambda: edit(stuck(), "variables", "fc/kernel", update_ratio=0, displacement=0, changed=0, gradient_norm=0),
-    "constant_output": lambda: edit(healthy_run(), "layers", "out", input_share=1e-6),
+    "constant_output": lambda: edit(stuck(), "layers", "out", input_share=1e-6),
     "too_slow": lambda: edit_kernels(stuck(), update_ratio=1e-5),
     "thrashing_weights": lambda: edit(stuck(), "variables", "fc/kernel", cosine=-0.9, update_ratio=0.02, update_norm=0.1, displacement=0.1),
     "duplicate_filters": lambda: edit(healthy_run(), "variables", "conv2/kernel", duplicates=0.8),

@@ -22,6 +22,13 @@ def glorot_std(fan_in: float, fan_out: float) -> float:
     return math.sqrt(2 / (fan_in + fan_out))
 
 
+def usual_norm(kernel: VariableView) -> float:
+    """Norm of a kernel of this size by Glorot's rule; NaN if its fans are not known."""
+    fan_in, fan_out, size = (kernel.row.first(column) for column in ("fan_in", "fan_out", "size"))
+    known = 0 < fan_in < math.inf and 0 < fan_out < math.inf and 0 <= size < math.inf
+    return glorot_std(fan_in, fan_out) * math.sqrt(size) if known else math.nan
+
+
 def scale_factor(kernel: VariableView) -> float:
     """Initial standard deviation over the nearest of what He's and Glorot's rules allow: 1 between them, NaN if unknown."""
     if not kernel.start_is_known:

@@ -15,7 +15,7 @@ from tb_featuremap_plugin.diagnosis.run_view import Curve, Mask, Row, RunView, m
 from tb_featuremap_plugin.reading.run import Int64
 from tb_featuremap_plugin.schema.losses import REGRESSION
 
-LEARNED, LEARNING, STUCK, UNKNOWN = "learned", "learning", "stuck", "unknown"
+LEARNED, LEARNING, STUCK, EARLY, UNKNOWN = "learned", "learning", "stuck", "early", "unknown"
 
 LEARNED_SHARE = 0.5
 """A run has learned once its loss is below half of what it started from (or of chance, if that is lower). Median over 94 runs
@@ -26,6 +26,12 @@ POOR_SHARE = 0.65
 
 STUCK_SHARE = 0.9
 """A run is stuck while its loss is above this share. None of 112 runs that learn ends there, and none is there at half its steps."""
+
+FEWEST = 20
+"""Updates before which no run is stuck: warm-ups, the first steps of momentum and small batches keep a loss level for as long."""
+
+BEATEN = 0.9
+"""A loss below this share of what a constant answer can reach comes from answers that differ, whatever the probe says."""
 
 _START_LOSSES = 5
 _END_SHARE = 0.1
@@ -44,21 +50,35 @@ class Learning:
     Attributes:
         start: median of the first losses.
         end: median of the latest tenth of the losses.
-        chance: loss of the best constant answer; NaN if unknown.
+        chance: loss of the best constant answer, as high as it may be; NaN if unknown.
         is_from_start: whether the first losses are those of an untrained model, not of a training that goes on in a new logdir.
+        updates: over which losses are known.
+        lowest_chance: loss of the best constant answer, as low as it may be.
     """
 
     start: float
     end: float
     chance: float
     is_from_start: bool = True
+    updates: float = math.inf
+    lowest_chance: float = math.nan
 
     @property
     def reference(self) -> float:
         """What has to be undercut: the start, or chance where that is lower or the start is not known; NaN if neither is."""
-        if not self.is_from_start:
+        if not self.is_from_start or self.starts_learnt:
             return self.chance
         return min(self.start, self.chance) if self.chance > 0 else self.start
+
+    @property
+    def starts_learnt(self) -> bool:
+        """Whether the first losses are far below what guessing gives: then the weights were trained before."""
+        return self.start < LEARNED_SHARE * self.chance
+
+    @property
+    def beats_chance(self) -> bool:
+        """Whether the latest losses are lower than those of any constant answer."""
+        return self.end < BEATEN * self.lowest_chance
 
     @property
     def share(self) -> float:
@@ -67,7 +87,7 @@ class Learning:
 
     @property
     def level(self) -> str:
-        """One of the four constants of this module: learned, learning, stuck, unknown."""
+        """One of the constants of this module: learned, learning, stuck, early (too few updates to be stuck), unknown."""
         if math.isnan(self.start):
             return UNKNOWN
         if math.isnan(self.end) or math.isinf(self.end):
@@ -76,6 +96,8 @@ class Learning:
             return LEARNING if self.end < self.start else UNKNOWN
         if self.share < LEARNED_SHARE:
             return LEARNED
+        if self.updates < FEWEST:
+            return EARLY
         return LEARNING if self.share < STUCK_SHARE else STUCK
 
     @property
@@ -86,14 +108,44 @@ class Learning:
 
 def learning(view: RunView) -> Learning:
     """Judges the loss of a run."""
-    _, losses = view.loss_curve
+    steps, losses = view.loss_curve
     if len(losses) == 0:
         return Learning(math.nan, math.nan, math.nan)
     latest = losses[-max(_MIN_RECORDS, math.ceil(_END_SHARE * len(losses))) :]
     end = math.nan if np.isnan(latest[-1]) else median(latest)
-    chance = math.nan if _follows_inputs(view) else view.chance_loss
+    chance = math.nan if _follows_inputs(view) else view.chance.high
     is_from_start = not view.kernels or any(kernel.start_is_known for kernel in view.kernels)
-    return Learning(median(losses[:_START_LOSSES]), end, chance, is_from_start)
+    updates = max(len(losses), float(steps[-1] - steps[0] + 1)) - _warm_up(view)
+    return Learning(median(losses[:_START_LOSSES]), end, chance, is_from_start, updates, view.chance.low)
+
+
+def _warm_up(view: RunView) -> float:
+    """Updates before the learning rate had risen to half of its highest value; 0 if it did not rise."""
+    rates = view.progress("learning_rate")
+    known = ~np.isnan(rates) & (view.progress.steps > 0)
+    rates, steps = rates[known], view.progress.steps[known]
+    if len(rates) < _MIN_RECORDS or not rates[0] < _RISING * rates.max():
+        return 0.0
+    return float(steps[int(np.argmax(rates >= rates.max() / 2))])
+
+
+_RISING = 0.3
+
+
+def falls(view: RunView) -> bool:
+    """Whether the loss falls, however slowly, and is near the lowest that it has been: steps that overshoot look otherwise."""
+    gate = learning(view)
+    _, losses = view.loss_curve
+    if len(losses) < _PARTS or not np.all(np.isfinite(losses)):
+        return False
+    means = np.array([float(np.mean(part)) for part in np.array_split(losses, _PARTS)])
+    return bool(gate.end < _FALLEN * gate.start and means[-1] <= _NEAR_LOWEST * means.min() and losses.max() < _CALM * losses[0])
+
+
+_PARTS = 4
+_FALLEN = 0.985
+_NEAR_LOWEST = 1.02
+_CALM = 1.5
 
 
 def _follows_inputs(view: RunView) -> bool:

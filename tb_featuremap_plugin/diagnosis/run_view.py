@@ -10,7 +10,8 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from tb_featuremap_plugin.diagnosis.loss import Loss, chance_loss, parse_loss
+from tb_featuremap_plugin.diagnosis.connections import path_of
+from tb_featuremap_plugin.diagnosis.loss import Chance, Loss, chance_of, parse_loss
 from tb_featuremap_plugin.reading.run import Run, Table
 from tb_featuremap_plugin.schema import activations, layer_kinds
 from tb_featuremap_plugin.schema.activations import Activation
@@ -85,6 +86,11 @@ class LayerView:
     def activation(self) -> Activation:
         """Its activation function; `UNKNOWN_ACTIVATION` if it is not known."""
         return activations.find(self.info.activation) or activations.find(self.info.kind) or UNKNOWN_ACTIVATION
+
+    @property
+    def answers(self) -> Activation:
+        """The activation through which its values become the model's answer: also one that the model's own code applies to them."""
+        return activations.find(self.info.output_function) or self.activation
 
     @property
     def is_normalization(self) -> bool:
@@ -193,7 +199,8 @@ class RunView:
         shape = self.record.variable_shapes.get(row.name)
         is_state = bool(owner and row.name in owner.state) or layer_kinds.leaf_of(row.name) in layer_kinds.STATE_NAMES
         flag = row.last("trainable")
-        trainable = not is_state and (owner is None or owner.trainable) and (math.isnan(flag) or flag > 0)
+        frozen = owner is not None and (not owner.trainable or row.name in owner.frozen)
+        trainable = not is_state and not frozen and (math.isnan(flag) or flag > 0)
         layer = views.get(owner.name) or (LayerView(owner, _empty(owner.name), -1)) if owner else None
         return VariableView(row.name, layer, row, tuple(shape) if shape is not None else None, trainable, is_state)
 
@@ -254,10 +261,36 @@ class RunView:
         return parse_loss(self.record.loss, self.record.from_logits)
 
     @cached_property
+    def chance(self) -> Chance:
+        """The loss of a model that gives the best constant answer, and how low and high it may be."""
+        units = self.output.row.last("units") if self.output else math.nan
+        return chance_of(self.loss, self.record.loss_facts, units, self.targets)
+
+    @property
     def chance_loss(self) -> float:
         """The loss of a model that gives the best constant answer; NaN if unknown."""
-        units = self.output.row.last("units") if self.output else math.nan
-        return chance_loss(self.loss, units, self.targets.last("mean"), self.targets.last("std"))
+        return self.chance.likely
+
+    @cached_property
+    def path(self) -> frozenset[str]:
+        """Names of the layers that all of the signal has to pass on its way to an output.
+
+        Gates, masks, residual branches, side heads and dead branches are not among them. Without connections, every layer is.
+        """
+        return path_of([layer.info for layer in self.chain])
+
+    def received(self, layer: LayerView) -> tuple[float, float]:
+        """Lowest and highest number that a layer gets at the start; NaN where that is not known, or has no scale, as word numbers."""
+        if layer.info.receives is not None and len(layer.info.receives) == 2:
+            return layer.info.receives[0], layer.info.receives[1]
+        if any(other.info.receives is not None for other in self.chain):  # this one gets whole numbers, or nothing
+            return math.nan, math.nan
+        before = self.chain[: self._position(layer)]
+        if any(other.family == layer_kinds.EMBEDDING for other in before):
+            return math.nan, math.nan
+        row = self.before(layer)
+        row = row if np.isfinite(row.first("max")) else self.inputs
+        return row.first("min"), row.first("max")
 
     @cached_property
     def loss_curve(self) -> tuple[npt.NDArray[np.int64], Curve]:
@@ -313,6 +346,10 @@ class RunView:
 
     def _position(self, layer: LayerView) -> int:
         return next(at for at, other in enumerate(self.chain) if other.name == layer.name)
+
+    def batch_normalized_before(self, layer: LayerView) -> bool:
+        """Whether any layer before it in the list normalises by its batch, in evaluation mode by moving statistics."""
+        return any(other.info.state and other.is_normalization for other in self.chain[: self._position(layer) + 1])
 
     def normalized_before(self, layer: LayerView) -> bool:
         """Whether any layer before it in the list rescales what it gets."""

@@ -19,6 +19,9 @@ EQUAL_UNITS = 1e-4
 ZERO_NORM = 1e-8
 """Norm at or below which a kernel starts at zero."""
 
+LONG = 60
+"""Updates after which a loss that has not fallen is blamed on the scale of the start: many an odd start is mended by then."""
+
 FAR_SCALE = 10.0
 """Factor to the usual standard deviation from which on the scale alone is blamed for a run that is stuck. With depth L it
 multiplies the signal by its L-th power. Over 94 runs that learn it stays within 3."""
@@ -49,8 +52,17 @@ def _hidden_kernels(view: RunView) -> Iterator[VariableView]:
             yield kernel
 
 
+_FEW_UPDATES = 3
+"""Updates before which a kernel that starts at zero may still stand there: what follows it may start at zero too."""
+
+
 def _harmless_zero(view: RunView, kernel: VariableView) -> bool:
-    """A zero start is deliberate in some residual branches: it is harmless where the kernel grows and its units come apart."""
+    """A zero start is deliberate in some residual branches: it is harmless where the kernel grows and its units come apart.
+
+    It is no fault either where the signal has another way, past that kernel.
+    """
+    if view.last_step < _FEW_UPDATES or (kernel.layer is not None and kernel.layer.name not in view.path):
+        return True
     grows = kernel.row.last("norm") > ZERO_NORM
     return grows and (learning(view).level == LEARNED or kernel.row.last("unit_spread") > EQUAL_UNITS) and not _layer_is_constant(kernel)
 
@@ -105,7 +117,8 @@ def _equal(view: RunView, kernels: list[VariableView]) -> Finding:
 
 
 def _off_scale(view: RunView) -> Iterator[Finding]:
-    if learning(view).level != STUCK:
+    gate = learning(view)
+    if gate.level != STUCK or gate.updates < LONG:
         return
     for kernel in view.kernels:
         factor = scale_factor(kernel)

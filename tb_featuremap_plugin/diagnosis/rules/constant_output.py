@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from tb_featuremap_plugin.diagnosis.findings import ERROR, Finding
-from tb_featuremap_plugin.diagnosis.learning_progress import stays
+from tb_featuremap_plugin.diagnosis.learning_progress import EARLY, learning, stays
 from tb_featuremap_plugin.diagnosis.phrases import number, percent, since
 from tb_featuremap_plugin.diagnosis.reference_ranges import chart
 from tb_featuremap_plugin.diagnosis.rule import Doc, Rule
@@ -24,8 +24,8 @@ by their nature."""
 
 def check(view: RunView) -> Iterable[Finding]:
     """Judges the output layer over the second half of the run. Inputs that are all the same are no such case."""
-    output = view.output
-    if output is None or view.inputs.last("constant_units") >= 1:
+    output, gate = view.output, learning(view)
+    if output is None or view.inputs.last("constant_units") >= 1 or gate.level == EARLY or gate.beats_chance:
         return
     constant = _constant(view, output)
     known = output.row.logged("input_share")

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from tb_featuremap_plugin.diagnosis.findings import ERROR, INFO, WARNING, Finding
-from tb_featuremap_plugin.diagnosis.learning_progress import LEARNED, learning, stays
+from tb_featuremap_plugin.diagnosis.learning_progress import EARLY, LEARNED, learning, stays
 from tb_featuremap_plugin.diagnosis.phrases import names, percent, since
 from tb_featuremap_plugin.diagnosis.reference_ranges import chart
 from tb_featuremap_plugin.diagnosis.rule import Doc, Rule
@@ -29,13 +29,14 @@ _RECENT = 3
 
 def check(view: RunView) -> Iterable[Finding]:
     """Reports the first layer with the most telling share of dead units, and names the others."""
-    dead = [layer for layer in view.hidden if _can_die(layer) and layer.row.last("dead_units", _RECENT) > NOTABLE]
+    dead = [layer for layer in view.hidden if _can_die(layer) and _share(layer) > (NOTABLE if layer.name in view.path else ALMOST_ALL)]
     if not dead:
         return
     worst = max(_share(layer) for layer in dead)
     limit = next((limit for limit in (ALMOST_ALL, MANY, NOTABLE) if worst > limit), NOTABLE)
     first = next(layer for layer in dead if _share(layer) > limit)
-    yield _finding(view, first, [layer.name for layer in dead if layer is not first], _severity(view, worst))
+    others = [layer.name for layer in dead if layer is not first]
+    yield _finding(view, first, others, _severity(view, worst, on_path=first.name in view.path))
 
 
 def _can_die(layer: LayerView) -> bool:
@@ -46,12 +47,12 @@ def _share(layer: LayerView) -> float:
     return layer.row.last("dead_units", _RECENT)
 
 
-def _severity(view: RunView, share: float) -> Severity:
+def _severity(view: RunView, share: float, *, on_path: bool) -> Severity:
     gate = learning(view)
-    if gate.level == LEARNED:
+    if gate.level == LEARNED or gate.beats_chance or not on_path:
         return INFO
     if share > ALMOST_ALL:
-        return ERROR
+        return WARNING if gate.level == EARLY else ERROR
     return WARNING if gate.is_poor and share > MANY else INFO
 
 

@@ -64,7 +64,8 @@ def check(view: RunView) -> Iterable[Finding]:
 def _stays_near_chance(gate: Learning) -> bool:
     """A loss that holds the penalty itself falls with the weights, and may have learnt: that says nothing of it."""
     fell = gate.end < STUCK_SHARE * gate.start
-    return gate.level == STUCK and not fell and not gate.end < min(STUCK_SHARE * gate.chance, RISEN * gate.start)
+    stuck = gate.level == STUCK or gate.end > RISEN * gate.start
+    return stuck and not fell and not gate.end < min(STUCK_SHARE * gate.chance, RISEN * gate.start)
 
 
 def _left_of_kernels(view: RunView) -> float:

@@ -16,6 +16,7 @@ from tb_featuremap_plugin.diagnosis.run_view import Curve, RunView, VariableView
 def check(view: RunView) -> Iterable[Finding]:
     """Reports weights (not moving statistics) of frozen layers that changed at all."""
     moving = [variable for variable in view.variables if _is_frozen(variable) and (_way_while_frozen(variable) > 0).any()]
+    moving = [variable for variable in moving if not _trained_in_turns(variable) and not _follows(view, variable)]
     if not moving:
         return
     first = moving[0]
@@ -43,7 +44,32 @@ def check(view: RunView) -> Iterable[Finding]:
 
 
 def _is_frozen(variable: VariableView) -> bool:
-    return variable.layer is not None and not variable.layer.info.trainable and not variable.is_state
+    if variable.layer is None or variable.is_state:
+        return False
+    return not variable.layer.info.trainable or variable.name in variable.layer.info.frozen
+
+
+def _trained_in_turns(variable: VariableView) -> bool:
+    """Whether it gets a new gradient at each step: it is frozen only while another network is trained.
+
+    What an optimizer still applies to a variable that was frozen is the gradient of before, the same again and again.
+    """
+    norms = variable.row("gradient_norm")
+    known = norms[~np.isnan(norms)]
+    return len(known) > 1 and bool(known[-1] > 0) and len(np.unique(known[1:])) > len(known) // 2
+
+
+def _follows(view: RunView, variable: VariableView) -> bool:
+    """Whether it is the slow copy of another variable: no gradient reaches it, and one that is trained has its shape and ending."""
+    if variable.row.peak("gradient_norm") > 0:
+        return False
+    ending = _ending(variable.name)
+    return any(other.trainable and other.shape == variable.shape and _ending(other.name) == ending for other in view.variables)
+
+
+def _ending(name: str) -> str:
+    """A name without its first part, which tells teacher from student: "0.weight" of "teacher.0.weight"."""
+    return name.replace("/", ".").partition(".")[2] or name
 
 
 def _way_while_frozen(variable: VariableView) -> Curve:

@@ -22,7 +22,7 @@ ALMOST_ALL = 0.9
 def check(view: RunView) -> Iterable[Finding]:
     """Reports the first hidden layer that is saturated over most of the run."""
     for layer in view.hidden:
-        if layer.activation.squashes and _share(layer) > MOST:
+        if layer.activation.squashes and layer.name in view.path and _share(layer) > MOST:
             yield _finding(view, layer)
             return
 
@@ -33,7 +33,7 @@ def _share(layer: LayerView) -> float:
 
 def _severity(view: RunView, layer: LayerView) -> Severity:
     gate = learning(view)
-    if gate.level == LEARNED:
+    if gate.level == LEARNED or gate.beats_chance:
         return INFO
     if gate.is_poor and _share(layer) > ALMOST_ALL:
         return ERROR

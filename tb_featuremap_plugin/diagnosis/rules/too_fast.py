@@ -8,14 +8,27 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tb_featuremap_plugin.diagnosis.findings import ERROR, WARNING, Finding
-from tb_featuremap_plugin.diagnosis.learning_progress import LEARNED, STUCK, early, learning, single_steps, stays
+from tb_featuremap_plugin.diagnosis.findings import ERROR, INFO, WARNING, Finding
+from tb_featuremap_plugin.diagnosis.initial_scale import usual_norm
+from tb_featuremap_plugin.diagnosis.learning_progress import (
+    EARLY,
+    LEARNED,
+    STUCK,
+    UNKNOWN,
+    Learning,
+    early,
+    falls,
+    learning,
+    single_steps,
+    stays,
+)
 from tb_featuremap_plugin.diagnosis.phrases import number, percent, step, times, usual_share
 from tb_featuremap_plugin.diagnosis.reference_ranges import chart
 from tb_featuremap_plugin.diagnosis.rule import Doc, Rule
 from tb_featuremap_plugin.diagnosis.run_view import Curve, LayerView, RunView, VariableView, median
-from tb_featuremap_plugin.schema.answers import TargetKind
+from tb_featuremap_plugin.schema.answers import Severity, TargetKind
 from tb_featuremap_plugin.schema.columns import column
+from tb_featuremap_plugin.schema.losses import OTHER
 
 USUAL_RATIO = 0.1
 """Median update-to-weight ratio of the fastest kernel. 95 % of 94 runs that learn stay below 0.065."""
@@ -56,10 +69,12 @@ class _Speed:
 def check(view: RunView) -> Iterable[Finding]:
     """Judges the fastest kernel and the largest loss."""
     speed = _speed(view)
-    level = learning(view).level
-    jumps = speed.jump > (STUCK_JUMP if level == STUCK else JUMP)
-    fast = speed.ratio > (STUCK_RATIO if level == STUCK else USUAL_RATIO) and level != LEARNED
-    leaps = speed.largest > WHOLE and level != LEARNED
+    gate = learning(view)
+    level = gate.level
+    jumps = speed.jump > (STUCK_JUMP if level == STUCK else JUMP) and _stays_up(view, gate)
+    fine = level in (LEARNED, EARLY) or falls(view)
+    fast = speed.ratio > (STUCK_RATIO if level == STUCK else USUAL_RATIO) and not fine
+    leaps = speed.largest > WHOLE and not fine
     if jumps or fast or leaps:
         yield _finding(view, speed, jumps=jumps)
     elif level == STUCK:
@@ -81,13 +96,19 @@ def _sort_key(value: float) -> float:
 
 
 def _ratios(kernel: VariableView) -> Curve:
-    """Single steps over the weights' size, now or at the start: a kernel on its way through zero makes no leap. NaN elsewhere."""
+    """Single steps over the weights' size, now or at the start, or half of what is usual; NaN elsewhere.
+
+    A kernel that grows from next to nothing, or is on its way through zero, makes no leap.
+    """
     row = kernel.row
     with np.errstate(all="ignore"):
-        size = np.fmax(row("update_norm") / row("update_ratio"), row("initial_norm"))
+        size = np.fmax(row("update_norm") / row("update_ratio"), np.fmax(row("initial_norm"), _LEAST_SIZE * usual_norm(kernel)))
         ratios = np.where(row("update_ratio") > 0, row("update_norm") / size, row("update_ratio"))
     usable: Curve = np.where(single_steps(row) & (not kernel.starts_at_zero), ratios, np.nan)
     return usable
+
+
+_LEAST_SIZE = 0.5
 
 
 def _largest(kernel: VariableView, ratios: Curve) -> tuple[float, int]:
@@ -110,6 +131,12 @@ def _jump(view: RunView) -> tuple[float, int]:
     start = max(values[0], view.chance_loss) if view.chance_loss > 0 else values[0]
     at = int(np.argmax(values))
     return (float(values[at] / start), int(steps[at])) if start > 0 else (math.nan, 0)
+
+
+def _stays_up(view: RunView, gate: Learning) -> bool:
+    """Whether a loss that jumped says that something is wrong: one of a meaning that is not known may rise and come back by its nature."""
+    known = view.loss.family not in (None, OTHER)
+    return known or not gate.end < gate.start
 
 
 def _killing(view: RunView) -> Iterator[Finding]:
@@ -161,6 +188,12 @@ def _killed(view: RunView, layer: LayerView, kernel: VariableView, ratio: float,
     )
 
 
+def _severity(gate: Learning, *, jumps: bool) -> Severity:
+    if gate.level == STUCK:
+        return ERROR
+    return WARNING if jumps or gate.is_poor or gate.level == UNKNOWN else INFO
+
+
 def _finding(view: RunView, speed: _Speed, *, jumps: bool) -> Finding:
     kernel = speed.kernel
     kind: TargetKind = "variable" if kernel else "run"
@@ -170,7 +203,7 @@ def _finding(view: RunView, speed: _Speed, *, jumps: bool) -> Finding:
     )
     return Finding(
         rule="too_fast",
-        severity=ERROR if learning(view).level == STUCK else WARNING,
+        severity=_severity(learning(view), jumps=jumps),
         target=target,
         target_kind=kind,
         first_step=first,

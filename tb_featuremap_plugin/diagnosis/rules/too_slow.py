@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from tb_featuremap_plugin.diagnosis.findings import WARNING, Finding
-from tb_featuremap_plugin.diagnosis.learning_progress import LEARNED, STUCK, enough, judged_steps, learning
+from tb_featuremap_plugin.diagnosis.learning_progress import EARLY, LEARNED, STUCK, enough, judged_steps, learning
 from tb_featuremap_plugin.diagnosis.phrases import number, percent, rough, usual_share
 from tb_featuremap_plugin.diagnosis.reference_ranges import chart
 from tb_featuremap_plugin.diagnosis.rule import Doc, Rule
@@ -31,6 +31,15 @@ have left the line by then."""
 
 VERY_LONG = 200
 
+FAR = 0.1
+"""Way of the fastest kernel over its size at the start, from which on its steps are no reason for a loss that has not moved at all."""
+
+VERY_FAR = 0.5
+"""The same for a loss that falls in a line: new heads on good features take hundreds of steps that way."""
+
+FALLING = 100
+"""Losses that a straight line takes: fewer are straight by chance, or because the rate still rises."""
+
 LONG = 100
 """Losses after which small steps are blamed for a loss that has not fallen at all."""
 
@@ -42,11 +51,12 @@ def check(view: RunView) -> Iterable[Finding]:
     """Judges the fastest kernel of a run that has not learned yet."""
     gate = learning(view)
     speeds = [(_ratio(view, kernel), kernel) for kernel in view.kernels if _judged(view, kernel)]
-    if gate.level == LEARNED or not speeds:
+    if gate.level in (LEARNED, EARLY) or not speeds:
         return
     ratio, kernel = max(speeds, key=lambda pair: pair[0])
     limit = _line_limit(view) if gate.is_poor else RULE_OF_THUMB
-    if ratio > 0 and (ratio < SLOW or (ratio < limit and _falls_in_a_line(view)) or (ratio < SHALLOW and _long_stuck(view))):
+    in_line = ratio < limit and _falls_in_a_line(view) and not _is_far(kernel, VERY_FAR)
+    if ratio > 0 and (ratio < SLOW or in_line or (ratio < SHALLOW and _long_stuck(view, kernel))):
         yield _finding(view, kernel, ratio)
 
 
@@ -65,15 +75,20 @@ def _ratio(view: RunView, kernel: VariableView) -> float:
 def _falls_in_a_line(view: RunView) -> bool:
     """Whether the loss falls in each quarter of the run about as much: there is far to go, and no plateau."""
     _, losses = view.loss_curve
-    if len(losses) < _QUARTERS * 5 or not np.all(np.isfinite(losses)):
+    if len(losses) < FALLING or not np.all(np.isfinite(losses)):
         return False
     means = np.array([_level(part) for part in np.array_split(losses, _QUARTERS)])
     falls = -np.diff(means)
     return bool(np.all(falls > 0) and falls.min() > falls.max() / 5)
 
 
-def _long_stuck(view: RunView) -> bool:
-    return learning(view).level == STUCK and len(view.loss_curve[1]) >= LONG
+def _long_stuck(view: RunView, kernel: VariableView) -> bool:
+    return learning(view).level == STUCK and len(view.loss_curve[1]) >= LONG and not _is_far(kernel, FAR)
+
+
+def _is_far(kernel: VariableView, share: float) -> bool:
+    """Whether it has moved by this share of its size at the start."""
+    return kernel.row.last("displacement") > share * kernel.row.last("initial_norm")
 
 
 def _level(losses: Curve) -> float:

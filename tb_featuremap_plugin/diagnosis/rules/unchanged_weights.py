@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import numpy as np
+
 from tb_featuremap_plugin.diagnosis.findings import ERROR, INFO, WARNING, Finding
-from tb_featuremap_plugin.diagnosis.learning_progress import LEARNED, LEARNING, enough, judged_steps, learning
+from tb_featuremap_plugin.diagnosis.learning_progress import EARLY, LEARNED, LEARNING, enough, judged_steps, learning
 from tb_featuremap_plugin.diagnosis.phrases import names, number
 from tb_featuremap_plugin.diagnosis.reference_ranges import chart
 from tb_featuremap_plugin.diagnosis.rule import Doc, Rule
@@ -17,10 +19,15 @@ STILL = 1e-7
 hold steps much below 6e-8 of a weight."""
 
 
+_LEAST_NORM = 1e-8
+
+
 def check(view: RunView) -> Iterable[Finding]:
     """Reports kernels that stand still, the last in depth first: what stops it lies at or behind it."""
     still = [kernel for kernel in view.kernels if _is_still(view, kernel)]
     level = learning(view).level
+    if level == EARLY:
+        return
     never = [kernel for kernel in still if _never_moved(kernel)]
     if level == LEARNED and not never:
         return
@@ -30,7 +37,16 @@ def check(view: RunView) -> Iterable[Finding]:
 
 def _is_still(view: RunView, kernel: VariableView) -> bool:
     window = judged_steps(view, kernel.row)
-    return enough(kernel.row("update_ratio")[window]) and kernel.row.median("update_ratio", window) < STILL
+    stands = enough(kernel.row("update_ratio")[window]) and kernel.row.median("update_ratio", window) < STILL
+    return stands and not _moves_at_times(view, kernel)
+
+
+def _moves_at_times(view: RunView, kernel: VariableView) -> bool:
+    """Whether it still gets anywhere: with gradients accumulated over batches most single steps are none."""
+    row = kernel.row
+    late = row("displacement")[row.steps >= view.last_step / 2]
+    known = late[~np.isnan(late)]
+    return len(known) > 1 and float(np.ptp(known)) > STILL * max(row.last("initial_norm"), _LEAST_NORM)
 
 
 def _never_moved(kernel: VariableView) -> bool:
@@ -50,6 +66,7 @@ def _finding(view: RunView, still: list[VariableView], severity: Severity) -> Fi
     ratio = worst.row.median("update_ratio", judged_steps(view, worst.row))
     gradient = worst.row.last("gradient_norm", len(view.steps))
     seen = {True: "no gradient reaches it", False: f"its gradient has a norm of {number(gradient)}"}[gradient == 0] if gradient >= 0 else ""
+    why, advice = _reason(view, still, gradient)
     return Finding(
         rule="unchanged_weights",
         severity=severity,
@@ -61,15 +78,33 @@ def _finding(view: RunView, still: list[VariableView], severity: Severity) -> Fi
         message=(
             f"{names([kernel.name for kernel in still])} {'is' if len(still) == 1 else 'are'} trainable but {_how_still(still, ratio)} "
             "since the start"
-            f"{'; ' + seen if seen else ''}. What does not move cannot learn."
+            f"{'; ' + seen if seen else ''}. {why}"
         ),
         evidence={"update_ratio": ratio, "healthy_min": 4.9e-4, "gradient_norm": gradient, "variables": [kernel.name for kernel in still]},
-        advice=(
-            "Look at the layers behind it: dead units, a constant output or a cut in the graph stop every gradient",
-            "Check that the optimizer was given this variable, and that the learning rate is not 0",
-            "If it stands still on purpose, mark its layer as not trainable",
-        ),
+        advice=(*advice, "If it stands still on purpose, freeze it: requires_grad_(False), or trainable = False"),
         chart=chart("variables", worst.name, "update_ratio"),
+    )
+
+
+def _reason(view: RunView, still: list[VariableView], gradient: float) -> tuple[str, tuple[str, ...]]:
+    """What keeps kernels where they are, and what to do about it."""
+    if all(kernel.name in view.record.not_optimized for kernel in still):
+        return "The optimizer does not have them: it changes only the parameters that it was made with.", (
+            "Make the optimizer of model.parameters() after the last layer was added or replaced",
+        )
+    if gradient > 0 and len(still) == len(view.kernels):
+        return "A gradient arrives, and nothing is done with it.", (
+            "Call optimizer.step() after loss.backward()",
+            "Check that the learning rate is not 0, and that the optimizer was made of this model's parameters",
+        )
+    if gradient > 0:
+        return "A gradient arrives, and nothing is done with it.", (
+            "Give the optimizer these parameters: it was made without them, or before they were replaced",
+            "Check the learning rate of their group",
+        )
+    return "What does not move cannot learn.", (
+        "Look at the layers behind it: dead units, a constant output, detach() or no_grad() stop every gradient",
+        "Check that the optimizer was given this variable, and that the learning rate is not 0",
     )
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-import numpy as np
-
-from tb_featuremap_plugin.diagnosis.findings import ERROR, WARNING, Finding
-from tb_featuremap_plugin.diagnosis.learning_progress import LEARNED, learning
+from tb_featuremap_plugin.diagnosis.findings import ERROR, INFO, WARNING, Finding
+from tb_featuremap_plugin.diagnosis.learning_progress import EARLY, LEARNED, learning
 from tb_featuremap_plugin.diagnosis.phrases import number
 from tb_featuremap_plugin.diagnosis.reference_ranges import chart
 from tb_featuremap_plugin.diagnosis.rule import Doc, Rule
-from tb_featuremap_plugin.diagnosis.run_view import LayerView, Row, RunView
+from tb_featuremap_plugin.diagnosis.run_view import LayerView, RunView
+from tb_featuremap_plugin.schema.answers import Severity
 
 LARGEST = 20.0
 """Largest absolute value that the first kernel should get. Standardised data reach 12 over 94 runs that learn; raw pixels reach 255."""
@@ -26,8 +25,7 @@ def check(view: RunView) -> Iterable[Finding]:
     layer = view.first_kernel_layer
     if layer is None or view.normalized_before(layer):
         return
-    received = _received(view, layer)
-    low, high = received.first("min"), received.first("max")
+    low, high = view.received(layer)
     largest = max(abs(low), abs(high))
     if math.isfinite(largest) and largest > LARGEST:
         yield _too_large(view, layer, low, high)
@@ -35,9 +33,9 @@ def check(view: RunView) -> Iterable[Finding]:
         yield _too_small(view, layer, low, high)
 
 
-def _received(view: RunView, layer: LayerView) -> Row:
-    row = view.before(layer)
-    return row if np.isfinite(row.first("max")) else view.inputs
+def _severity(view: RunView) -> Severity:
+    level = learning(view).level
+    return INFO if level == LEARNED else WARNING if level == EARLY else ERROR
 
 
 def _too_large(view: RunView, layer: LayerView, low: float, high: float) -> Finding:
@@ -45,7 +43,7 @@ def _too_large(view: RunView, layer: LayerView, low: float, high: float) -> Find
     effect = f" Its outputs start with a spread of {number(std)}, where about 0.1 to 2 is usual." if std > 2 else ""
     return Finding(
         rule="unscaled_input",
-        severity=WARNING if learning(view).level == LEARNED else ERROR,
+        severity=_severity(view),
         target=layer.name,
         target_kind="input",
         first_step=view.steps[0],
@@ -69,7 +67,7 @@ def _too_large(view: RunView, layer: LayerView, low: float, high: float) -> Find
 def _too_small(view: RunView, layer: LayerView, low: float, high: float) -> Finding:
     return Finding(
         rule="unscaled_input",
-        severity=WARNING,
+        severity=INFO if learning(view).level == LEARNED else WARNING,
         target=layer.name,
         target_kind="input",
         first_step=view.steps[0],

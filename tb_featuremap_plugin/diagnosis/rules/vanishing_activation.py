@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from tb_featuremap_plugin.diagnosis.findings import ERROR, INFO, WARNING, Finding
 from tb_featuremap_plugin.diagnosis.initial_scale import sentence, starts_small
-from tb_featuremap_plugin.diagnosis.learning_progress import LEARNED, LEARNING, learning
+from tb_featuremap_plugin.diagnosis.learning_progress import EARLY, LEARNED, LEARNING, STUCK, learning
 from tb_featuremap_plugin.diagnosis.phrases import number, percent
 from tb_featuremap_plugin.diagnosis.reference_ranges import chart
 from tb_featuremap_plugin.diagnosis.rule import Doc, Rule
@@ -31,8 +31,10 @@ def check(view: RunView) -> Iterable[Finding]:
     if gate.level == LEARNED:
         return
     for layer in view.layers:
-        if _is_lost(view, layer):
-            yield _finding(view, _culprit(view, layer), INFO if gate.level == LEARNING and not gate.is_poor else _severity(layer))
+        if layer.name in view.path and layer.info.role != "output" and _is_lost(view, layer):
+            severity = _severity(view, layer)
+            if severity is not None:
+                yield _finding(view, _culprit(view, layer), severity)
             return
 
 
@@ -44,8 +46,14 @@ def _culprit(view: RunView, lost: LayerView) -> LayerView:
     return min([*squashing, lost], key=lambda layer: _share(layer) / _share_before(view, layer))
 
 
-def _severity(layer: LayerView) -> Severity:
-    return ERROR if _share(layer) < LOST else WARNING
+def _severity(view: RunView, layer: LayerView) -> Severity | None:
+    """None where evaluation mode is what loses the signal: the moving statistics of a young batch normalisation normalise nothing."""
+    gate = learning(view)
+    if gate.beats_chance or (view.batch_normalized_before(layer) and (gate.level != STUCK or not layer.row.last("input_share") < LOST)):
+        return None
+    if gate.level == LEARNING and not gate.is_poor:
+        return INFO
+    return ERROR if _share(layer) < LOST and gate.level != EARLY else WARNING
 
 
 def _share(layer: LayerView) -> float:

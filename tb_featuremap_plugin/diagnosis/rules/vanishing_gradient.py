@@ -6,9 +6,11 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from tb_featuremap_plugin.diagnosis.findings import ERROR, INFO, Finding
 from tb_featuremap_plugin.diagnosis.initial_scale import sentence, starts_small
-from tb_featuremap_plugin.diagnosis.learning_progress import LEARNED, LEARNING, early, judged_steps, learning
+from tb_featuremap_plugin.diagnosis.learning_progress import EARLY, LEARNED, LEARNING, early, judged_steps, learning
 from tb_featuremap_plugin.diagnosis.phrases import number, percent
 from tb_featuremap_plugin.diagnosis.reference_ranges import chart
 from tb_featuremap_plugin.diagnosis.rule import Doc, Rule
@@ -24,6 +26,9 @@ STILL = 1e-5
 
 SQUASHED = 5e-2
 """Gradient share that is blamed for a loss that hardly falls where several sigmoid, tanh or softmax layers lie on the way."""
+
+_LATEST = 5
+"""Latest gradients of which the median is taken."""
 
 _STACK = 2
 _LINEAR_IN_GRADIENT = ("sgd", "momentum", "nesterov")
@@ -52,13 +57,19 @@ class _Profile:
 def check(view: RunView) -> Iterable[Finding]:
     """Compares the first trainable kernel's gradient with the largest of any kernel."""
     profile, gate = _profile(view), learning(view)
-    if profile is None or gate.level == LEARNED:
+    if profile is None or gate.level in (LEARNED, EARLY) or gate.beats_chance:
         return
     ratio = profile.kernels[0].row.median("update_ratio", judged_steps(view, profile.kernels[0].row))
     fading = profile.share < FADING and ratio < STILL
     squashed = gate.is_poor and profile.share < SQUASHED and len(_squashing(view)) >= _STACK
-    if profile.share < LOST or fading or squashed:
+    if (profile.share < LOST or fading or squashed) and not _comes_back(view, profile.kernels):
         yield _finding(view, profile, ratio, INFO if gate.level == LEARNING and not gate.is_poor else ERROR)
+
+
+def _comes_back(view: RunView, kernels: Sequence[VariableView]) -> bool:
+    """Whether the latest gradients reach the first kernel: last layers and branches that start at zero let little through at first."""
+    norms = [kernel.row.last("gradient_norm", _LATEST) for kernel in kernels]
+    return not math.isnan(norms[0]) and norms[0] > SQUASHED * np.nanmax(norms)
 
 
 def _profile(view: RunView) -> _Profile | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from tb_featuremap_plugin.diagnosis.findings import ERROR, WARNING, Finding
@@ -25,24 +25,18 @@ NEGATIVE_UNKNOWN = -1.5
 """The same for a loss whose name is not known, over probabilities and labels. Losses made of overlaps and cosines reach -1 rightly."""
 
 
+_Test = Callable[[RunView, LayerView], Iterator[Finding]]
+
+
 def check(view: RunView) -> Iterable[Finding]:
     """Tries each kind of mismatch; the first that holds is reported."""
     output = view.output
     if output is None:
         return
-    tests = (
-        _one_unit_softmax,
-        _one_class,
-        _twice,
-        _no_probabilities,
-        _bad_labels,
-        _out_of_range,
-        _several_labels,
-        _negative_loss,
-        _margin,
-        _cut_off,
-        _squared_classes,
-    )
+    if view.record.loss_facts is not None and not view.targets.logged("mean").any():
+        tests: tuple[_Test, ...] = (_one_unit_softmax, _over_the_batch)  # whose output the loss is of, nobody said
+    else:
+        tests = _TESTS
     found = next((finding for test in tests for finding in test(view, output)), None)
     if found is not None:
         yield found
@@ -71,8 +65,8 @@ def _finding(
 
 
 def _one_unit_softmax(view: RunView, output: LayerView) -> Iterator[Finding]:
-    name = output.activation.name
-    if output.activation.sums_to_one and _units(output) == 1:
+    name = output.answers.name
+    if output.answers.sums_to_one and _units(output) == 1:
         yield _finding(
             view,
             output,
@@ -82,6 +76,36 @@ def _one_unit_softmax(view: RunView, output: LayerView) -> Iterator[Finding]:
             "the loss may even fall while every answer stays the same.",
             ("Use sigmoid with binary cross-entropy for two classes", "For a number (regression) use no activation in the last layer"),
             units=1,
+        )
+
+
+def _over_the_batch(view: RunView, output: LayerView) -> Iterator[Finding]:
+    if output.answers.sums_to_one and output.info.output_axis == 0 and output.row.last("samples") > 1:
+        yield _finding(
+            view,
+            output,
+            f"{output.answers.name.capitalize()} runs over the batch, not over the classes",
+            f"What `{output.name}` puts out goes through {output.answers.name} over axis 0, which holds the inputs of a batch. So "
+            "the answers to one class sum to 1 over the batch, and each input's answer depends on what else is in its batch.",
+            ("Use dim=-1 (or dim=1 for channels first), the axis of the classes", "With a loss on logits, such as CrossEntropyLoss: none"),
+        )
+
+
+def _spread_apart(view: RunView, output: LayerView) -> Iterator[Finding]:
+    """Outputs [N, 1] against targets [N]: by broadcasting, each output is compared with every target."""
+    facts = view.record.loss_facts
+    answers, targets = (facts.output_shape, facts.target_shape) if facts else ((), ())
+    if len(answers) == len(targets) + 1 and answers[-1] == 1 and answers[0] == targets[0] > 1:
+        yield _finding(
+            view,
+            output,
+            "Each output is compared with every target",
+            f"The model puts out {list(answers)} and the targets are {list(targets)}. The loss ({view.loss.name}) broadcasts the two to "
+            f"{[answers[0], *targets]}: every output is compared with the targets of all inputs, so that the mean target is the best "
+            "answer to each.",
+            ("Give both the same shape: model(x).squeeze(-1), or targets.unsqueeze(-1)",),
+            output_axes=len(answers),
+            target_axes=len(targets),
         )
 
 
@@ -100,7 +124,7 @@ def _one_class(view: RunView, output: LayerView) -> Iterator[Finding]:
 
 def _twice(view: RunView, output: LayerView) -> Iterator[Finding]:
     loss = view.loss
-    activation = output.activation
+    activation = output.answers
     categorical = loss.family in (CATEGORICAL, SPARSE) and activation.sums_to_one
     binary = loss.family == BINARY and activation.probabilities and not activation.sums_to_one
     if not loss.takes_logits or not (categorical or binary):
@@ -145,7 +169,7 @@ def _lowest_loss(view: RunView) -> float:
 def _no_probabilities(view: RunView, output: LayerView) -> Iterator[Finding]:
     loss = view.loss
     expected = loss.is_cross_entropy and loss.takes_logits is False and not loss.takes_log_probabilities
-    if not expected or output.activation.probabilities or output.activation is UNKNOWN_ACTIVATION:
+    if not expected or output.answers.probabilities or output.answers is UNKNOWN_ACTIVATION:
         return
     low, high = output.row.first("min"), output.row.first("max")
     wanted = "sigmoid" if loss.family == BINARY else "softmax"
@@ -153,7 +177,7 @@ def _no_probabilities(view: RunView, output: LayerView) -> Iterator[Finding]:
         view,
         output,
         "The loss expects probabilities and gets raw scores",
-        f"The loss ({loss.name}) takes the logarithm of probabilities, but `{output.name}` ({output.activation.name}) puts out values from "
+        f"The loss ({loss.name}) takes the logarithm of probabilities, but `{output.name}` ({output.answers.name}) puts out values from "
         f"{number(low)} to {number(high)} at the start. "
         "Values below 0 or above 1 are cut off or turn into NaN, and where they are cut off there is no gradient.",
         (f"Tell the loss that it gets raw scores (from_logits=True), with no activation in `{output.name}`", f"Or end in {wanted}"),
@@ -162,8 +186,15 @@ def _no_probabilities(view: RunView, output: LayerView) -> Iterator[Finding]:
     )
 
 
-def _bad_labels(view: RunView, output: LayerView) -> Iterator[Finding]:
+def _label_range(view: RunView) -> tuple[float, float]:
+    """Lowest and highest target; NaN on a side where the one that the loss ignores hides what else there is."""
     low, high = view.targets.last("min"), view.targets.last("max")
+    ignored = view.record.loss_facts.ignored if view.record.loss_facts else None
+    return (math.nan if low == ignored else low), (math.nan if high == ignored else high)
+
+
+def _bad_labels(view: RunView, output: LayerView) -> Iterator[Finding]:
+    low, high = _label_range(view)
     units = _units(output)
     if view.loss.family == SPARSE and view.targets.last("integers") == 1 and units > 1 and (high >= units or low < 0):
         what = f"class numbers from {number(low)} to {number(high)}, but `{output.name}` has units for 0 to {number(units - 1)}"
@@ -189,7 +220,7 @@ def _bad_labels(view: RunView, output: LayerView) -> Iterator[Finding]:
 
 
 def _out_of_range(view: RunView, output: LayerView) -> Iterator[Finding]:
-    limits, family = output.activation.limits, view.loss.family
+    limits, family = output.answers.limits, view.loss.family
     if family in (CATEGORICAL, SPARSE, BINARY, HINGE) or not _comparable(view, output):
         return
     low, high = view.targets.last("p05"), view.targets.last("p95")
@@ -202,7 +233,7 @@ def _out_of_range(view: RunView, output: LayerView) -> Iterator[Finding]:
         view,
         output,
         f"{output.name} cannot reach the targets",
-        f"Most targets lie between {number(low)} and {number(high)}, but `{output.name}` ends in {output.activation.name}, which gives "
+        f"Most targets lie between {number(low)} and {number(high)}, but `{output.name}` ends in {output.answers.name}, which gives "
         f"{reach} only. "
         "So from the start the loss has a floor, and training pushes the output to its limit, where it stops.",
         ("Use no activation in the last layer for regression", f"Or scale the targets into {reach}"),
@@ -224,13 +255,13 @@ def _comparable(view: RunView, output: LayerView) -> bool:
 
 def _several_labels(view: RunView, output: LayerView) -> Iterator[Finding]:
     low, high = view.targets.last("channel_sum_min"), view.targets.last("channel_sum_max")
-    softmax = view.loss.family in (BINARY, *REGRESSION) and output.activation.sums_to_one and _units(output) > 1
+    softmax = view.loss.family in (BINARY, *REGRESSION) and output.answers.sums_to_one and _units(output) > 1
     if softmax and _comparable(view, output) and (low < 1 - TOLERANCE or high > 1 + TOLERANCE):
         yield _finding(
             view,
             output,
             "Softmax cannot give several labels at once",
-            f"The targets of one input sum to {number(low)} to {number(high)}, but `{output.name}` ends in {output.activation.name}, "
+            f"The targets of one input sum to {number(low)} to {number(high)}, but `{output.name}` ends in {output.answers.name}, "
             "whose units always sum to 1. "
             "So from the start, inputs with several labels, or with none, cannot be answered rightly.",
             ("Use sigmoid in the last layer: each label is then a question of its own", "For numbers (regression): no activation there"),
@@ -242,7 +273,7 @@ def _several_labels(view: RunView, output: LayerView) -> Iterator[Finding]:
 def _negative_loss(view: RunView, output: LayerView) -> Iterator[Finding]:
     lowest = _lowest_loss(view)
     low, high = view.targets.last("min"), view.targets.last("max")
-    classes = output.activation.probabilities and low >= 0 and (high <= 1 or view.targets.last("integers") == 1)
+    classes = output.answers.probabilities and low >= 0 and (high <= 1 or view.targets.last("integers") == 1)
     unknown = view.loss.family in (None, OTHER) and classes
     if (view.loss.is_cross_entropy and lowest < NEGATIVE) or (unknown and lowest < NEGATIVE_UNKNOWN):
         yield _finding(
@@ -258,13 +289,13 @@ def _negative_loss(view: RunView, output: LayerView) -> Iterator[Finding]:
 
 
 def _margin(view: RunView, output: LayerView) -> Iterator[Finding]:
-    if view.loss.family == HINGE and output.activation.probabilities:
+    if view.loss.family == HINGE and output.answers.probabilities:
         yield _finding(
             view,
             output,
             "The hinge loss cannot be met by probabilities",
             f"The hinge loss wants scores below -1 and above 1 for the two sides of a class, but `{output.name}` ends in "
-            f"{output.activation.name}, between 0 and 1. "
+            f"{output.answers.name}, between 0 and 1. "
             "The wrong side can never be reached, so the loss stays near 1 from the start whatever is learned.",
             ("Use cross-entropy with this output", "Or use no activation (or tanh) in the last layer, with targets of -1 and 1"),
             WARNING,
@@ -275,12 +306,12 @@ def _margin(view: RunView, output: LayerView) -> Iterator[Finding]:
 def _cut_off(view: RunView, output: LayerView) -> Iterator[Finding]:
     late = output.row.steps >= view.last_step / 2
     dead = output.row.median("dead_units", late)
-    if output.activation.rectifies and dead > 0 and view.targets.last("max") > 0 and learning(view).level != LEARNED:
+    if output.answers.rectifies and dead > 0 and view.targets.last("max") > 0 and learning(view).level != LEARNED:
         yield _finding(
             view,
             output,
             f"Units of {output.name} are cut off by ReLU",
-            f"`{output.name}` is the output and ends in {output.activation.name}; {percent(dead)} of its units have been 0 for every "
+            f"`{output.name}` is the output and ends in {output.answers.name}; {percent(dead)} of its units have been 0 for every "
             "probe input over the second half of the run. An output below zero is cut off, gets no gradient, and can never come back to "
             "meet its target.",
             ("Use no activation in the last layer for regression", "Use softmax or sigmoid there for classes, with cross-entropy"),
@@ -291,21 +322,39 @@ def _cut_off(view: RunView, output: LayerView) -> Iterator[Finding]:
 
 def _squared_classes(view: RunView, output: LayerView) -> Iterator[Finding]:
     labels = view.targets.last("integers") == 1 and view.targets.last("min") >= 0 and view.targets.last("max") <= 1
-    unsuitable = view.loss.family in REGRESSION and output.activation.probabilities
+    unsuitable = view.loss.family in REGRESSION and output.answers.probabilities
     if not (unsuitable and labels and learning(view).level == STUCK):
         return
     finding = _finding(
         view,
         output,
         "Squared error on probabilities learns slowly",
-        f"The targets are classes and `{output.name}` ends in {output.activation.name}, but the loss is {view.loss.name}. "
+        f"The targets are classes and `{output.name}` ends in {output.answers.name}, but the loss is {view.loss.name}. "
         "Where an answer is confidently wrong, "
-        f"the slope of {output.activation.name} is almost zero, so the gradient is small just where it should be large. The loss has not "
+        f"the slope of {output.answers.name} is almost zero, so the gradient is small just where it should be large. The loss has not "
         "fallen from the start.",
-        (f"Use {'categorical' if output.activation.sums_to_one else 'binary'} cross-entropy",),
+        (f"Use {'categorical' if output.answers.sums_to_one else 'binary'} cross-entropy",),
         WARNING,
     )
     yield replace(finding, place="wrong_output: squared classes")
+
+
+_TESTS: tuple[_Test, ...] = (
+    _one_unit_softmax,
+    _over_the_batch,
+    _one_class,
+    _spread_apart,
+    _twice,
+    _no_probabilities,
+    _bad_labels,
+    _out_of_range,
+    _several_labels,
+    _negative_loss,
+    _margin,
+    _cut_off,
+    _squared_classes,
+)
+"""Each kind of mismatch, in the order in which they are tried."""
 
 
 RULE = Rule(

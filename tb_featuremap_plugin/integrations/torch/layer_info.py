@@ -10,7 +10,7 @@ from typing import Any
 from torch import nn
 
 from tb_featuremap_plugin.arrays.layouts import UNKNOWN_LAYOUT
-from tb_featuremap_plugin.integrations.torch.call_trace import ModuleCall, Trace, units
+from tb_featuremap_plugin.integrations.torch.call_trace import ModuleCall, Trace
 from tb_featuremap_plugin.schema import activations
 from tb_featuremap_plugin.schema.layer_kinds import ACTIVATION, NORMALISATION, family_of
 from tb_featuremap_plugin.schema.network import Layer
@@ -136,9 +136,7 @@ def _has_variables(part: nn.Module, module: nn.Module) -> bool:
         for child in other.modules()
         if child is not other
     )
-    return not inside_attention and (
-        any(True for _ in part.parameters(recurse=False)) or (part in units(module).values() and _any_buffer(part))
-    )
+    return not inside_attention and (any(True for _ in part.parameters(recurse=False)) or _any_buffer(part))
 
 
 def _any_buffer(part: nn.Module) -> bool:
