@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import zipfile
 
 import numpy as np
 import pytest
@@ -50,7 +51,7 @@ def test_a_run_is_the_same_as_itself():
     found = compare(healthy_run(), healthy_run())
     assert (found.same, found.kind, found.what, found.rows) == (True, "the same", None, ())
     assert "bit for bit" in found.message
-    assert repr(found) == "Comparison('the same')"
+    assert repr(found) == "<Comparison 'the same'>"
 
 
 def test_a_variable_is_named_with_its_layer():
@@ -58,7 +59,7 @@ def test_a_variable_is_named_with_its_layer():
     found = compare(run, changed(run, "variables", "conv2/bias", "norm", 40))
     assert (found.step, found.layer, found.variable, found.what) == (40, "conv2", "conv2/bias", "weights")
     assert found.kind == "part at step 40"
-    assert repr(found) == "Comparison('part at step 40', what='weights', layer='conv2', variable='conv2/bias')"
+    assert repr(found) == "<Comparison 'part at step 40', weights, layer 'conv2', variable 'conv2/bias'>"
     assert "All 7 other variables agree at this step." in found.message
 
 
@@ -116,7 +117,7 @@ def test_what_runs_say_of_themselves():
     found = compare(run, edit_record(run, variable_dtypes=dtypes))
     assert (found.what, found.layer, found.step) == ("dtype", "fc", 0)
     everywhere = compare(run, edit_record(run, variable_dtypes=dict.fromkeys(dtypes, "bfloat16")))
-    assert (everywhere.what, everywhere.layer) == ("dtype", None)
+    assert (everywhere.what, everywhere.layer, everywhere.variable) == ("dtype", None, None)
     shapes = {**record_of(run).variable_shapes, "conv2/kernel": (5, 5, 16, 32)}
     assert (compare(run, edit_record(run, variable_shapes=shapes)).what, compare(run, run).same) == ("shape", True)
 
@@ -225,12 +226,24 @@ def test_the_command_compares_two_seeds_as_such(logdir, capsys):
     [
         (["{0}/none", "{0}:one"], "cannot be read"),
         (["{0}", "{0}:one"], "holds several runs; say which with --run-a"),
-        (["{0}:one", "{0}:four"], "there is no run four in"),
+        (["{0}:one", "{0}:four"], "there is no run 'four' in"),
     ],
 )
 def test_the_command_says_why_it_cannot(arguments, message, logdir, capsys):
     assert main(["compare", *(argument.format(logdir) for argument in arguments)]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_names_of_runs_may_have_colons(logdir, tmp_path, capsys):
+    with zipfile.ZipFile(tmp_path / "runs.zip", "w") as packed:
+        for name in ("one", "scaled"):
+            for file in (logdir / name).rglob("*tfevents*"):
+                packed.write(file, f"12:30:{name}/{file.relative_to(logdir / name).as_posix()}")
+    given = [f"{tmp_path / 'runs.zip'}:12:30:{name}" for name in ("one", "scaled")]
+    assert main(["compare", *given]) == 1
+    assert "12:30:scaled)" in capsys.readouterr().out
+    assert main(["compare", given[0], f"{logdir}:one"]) == 0
+    assert main(["compare", f"{tmp_path / 'none.zip'}:a:b", given[0]]) == 2
 
 
 def test_an_empty_logdir_cannot_be_compared(logdir, tmp_path, capsys):

@@ -63,6 +63,25 @@ def test_what_is_read_back(tmp_path) -> None:
     assert_one_line(run.filters(name), "norms only")
 
 
+def test_what_is_compared(tmp_path) -> None:
+    for run, factor in (("a", 1), ("b", 2)):
+        with fm.Monitor(tmp_path / run, every=1) as monitor:
+            monitor.log(0, inputs={HOSTILE: np.ones((1, 3))}, weights={HOSTILE: factor * np.ones((3, 2)), "other": np.ones((2, 2))})
+    logs = fm.open(tmp_path)
+    found = fm.compare(logs["a"], logs["b"])
+    assert_one_line(found, "Comparison", "'part at step 0'", "weights", "channel 0")
+    assert_one_line(found.rows[0], "Difference")
+    assert_one_line(logs["a"].probe, "Probe from step 0 on")
+
+
+def test_every_public_class_has_a_line_of_its_own() -> None:
+    classes = [getattr(fm, name) for name in fm.__all__ if name[0].isupper()]
+    assert len(classes) > 10
+    for one in classes:
+        assert one.__repr__ is not object.__repr__, one
+        assert not hasattr(one.__repr__, "__wrapped__"), f"{one} is a dataclass, which writes all that it holds, however long that is"
+
+
 @pytest.mark.torch
 def test_the_watcher(tmp_path) -> None:
     torch = pytest.importorskip("torch")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import warnings
@@ -61,6 +62,12 @@ def test_what_is_not_there_is_said(logdir):
         fm.show(logdir, run="three")
     with pytest.raises(FileNotFoundError):
         fm.show(logdir / "nowhere")
+
+
+@pytest.mark.parametrize(("argument", "value"), [("height", "300px"), ("height", None), ("max_mb", "3"), ("logdir", None), ("logdir", 3)])
+def test_arguments_of_another_type_are_refused(logdir, argument, value):
+    with pytest.raises(TypeError, match=re.escape(f"{argument} is {value!r}; allowed are")):
+        fm.show(**{"logdir": logdir, argument: value})
 
 
 def test_the_page_is_bounded(tmp_path):

@@ -15,6 +15,13 @@ const UNKNOWN: Layer = {
   padding: null,
   dilation: null,
   groups: null,
+  frozen: [],
+  receives: null,
+  output_function: null,
+  output_axis: null,
+  kernels: null,
+  layout: null,
+  calls: null,
 };
 
 export function layer(fields: Partial<Layer>): Layer {

@@ -57,8 +57,8 @@ def _open(given: str, wanted: str | None, option: str) -> tuple[EventSource, str
 
     place = logdir(given)
     if isinstance(place, Path) and not place.exists() and ":" in given:
-        folder, _, named = given.rpartition(":")
-        place, wanted = logdir(folder), wanted or named
+        place, named = _folder_and_run(given)
+        wanted = wanted or named
     try:
         source = EventSource(place)
         titles = {outline.name: outline.title for outline in source.outlines()}
@@ -71,8 +71,15 @@ def _open(given: str, wanted: str | None, option: str) -> tuple[EventSource, str
         raise UsageError(f"no run in {place} holds anything to compare; `tb-featuremap doctor {place}` says why")
     shown = ", ".join(sorted(titles.values()))
     if not chosen:
-        raise UsageError(f"there is no run {wanted} in {place}; there are: {shown}")
+        raise UsageError(f"there is no run {wanted!r} in {place}; there are: {shown}")
     raise UsageError(f"{place} holds several runs; say which with {option} or as {place}:RUN: {shown}")
+
+
+def _folder_and_run(given: str) -> tuple[Path, str]:
+    """LOGDIR:RUN taken apart at the last colon before which something is there; both may have colons in their names."""
+    parts = given.split(":")
+    splits = [(Path(":".join(parts[:place])), ":".join(parts[place:])) for place in range(len(parts) - 1, 0, -1)]
+    return next((split for split in splits if split[0].exists()), splits[0])
 
 
 def _text(found: Comparison, a: str, b: str) -> str:

@@ -81,7 +81,7 @@ def _different_starts(pair: Pair, step: int, found: list[Parted], notes: tuple[s
     sentences, rows = starts.beyond(pair)
     text = (
         f"The runs start differently, as two seeds do: {words.count(len(kernels), 'kernel')} of {len(pair.kernels)} "
-        f"have nothing in common at step {step:,}, so there is no step at which they part."
+        f"{'has' if len(kernels) == 1 else 'have'} nothing in common at step {step:,}, so there is no step at which they part."
     )
     beyond = " ".join(["Beyond that:", *sentences]) if sentences else "Beyond that, nothing plain differs."
     return Comparison(False, OTHER_STARTS, f"{text} {beyond}", rows=tuple(rows[:_MOST_ROWS]), notes=notes)
@@ -127,7 +127,7 @@ def _told(pair: Pair, scan: Scan, parted: Comparison | None) -> Comparison | Non
         more = f" ({words.count(len(retyped) - 1, 'other variable')} likewise)" if len(retyped) > 1 else ""
         everywhere = len(retyped) == sum(one.table == site.table for one in pair.shared) and len(retyped) > 2
         told = f"`{site.row}` has the dtype {a} in a and {b} in b{more}."
-        return _said(first, DTYPE, Site(site.table, site.row, None) if everywhere else site, told, then, parted)
+        return _said(first, DTYPE, None if everywhere else site, told, then, parted)
     probe = probe_step(pair)
     if probe is not None and (parted is None or parted.step is None or probe <= parted.step):
         told = "The probe inputs are not the same, so outputs were not compared from there on."

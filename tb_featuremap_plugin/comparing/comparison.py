@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from tb_featuremap_plugin.schema.answers import ComparedAnswer, DifferenceAnswer
+from tb_featuremap_plugin.schema.one_line import described, quoted
 
 REPORT_VERSION = 1
 """Of the JSON form of a comparison, on the command line and over HTTP."""
@@ -20,7 +21,7 @@ OPTIMIZER, LOSS_NAME = "optimizer", "loss function"
 """What parts; the last six are known from what the runs say of themselves, the first four from numbers."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Difference:
     """One number that differs, or that was compared.
 
@@ -42,6 +43,11 @@ class Difference:
     a: float
     b: float
     difference: float
+
+    def __repr__(self) -> str:
+        channel = None if self.channel is None else f"channel {self.channel}"
+        step = None if self.step is None else f"step {self.step}"
+        return described("Difference", f"{self.table} {quoted(self.row)}", self.column, channel, step, f"{self.a:.6g} and {self.b:.6g}")
 
 
 @dataclass(frozen=True, repr=False)
@@ -97,8 +103,9 @@ class Comparison:
         }
 
     def __repr__(self) -> str:
-        places = [f"{name}={value!r}" for name in ("what", "layer", "variable", "channel") if (value := getattr(self, name)) is not None]
-        return f"Comparison({', '.join([repr(self.kind), *places])})"
+        named = [f"{word} {quoted(name)}" for word, name in (("layer", self.layer), ("variable", self.variable)) if name is not None]
+        channel = None if self.channel is None else f"channel {self.channel}"
+        return described("Comparison", quoted(self.kind), self.what, *named, channel)
 
     def __str__(self) -> str:
         return "\n".join([self.message, *self.notes])

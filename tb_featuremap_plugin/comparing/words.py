@@ -128,7 +128,7 @@ def _before(scan: Scan, step: int) -> str:
         where = "" if step <= 1 else " It is the first step that both logged: they may have parted before it."
         return f"Nothing earlier can be compared.{where}" if step > 0 else "Step 0 is the start."
     within = "bit for bit" if scan.noise.level == 0 else f"within float noise ({number(scan.noise.level)} of their size)"
-    text = f"The {count(len(scan.checked), 'step')} before it agree {within}."
+    text = f"The {count(len(scan.checked), 'step')} before it {'agrees' if len(scan.checked) == 1 else 'agree'} {within}."
     last = scan.checked[-1]
     return text if step - last <= 1 else f"{text} No step between {last:,} and {step:,} can be compared."
 

@@ -6,9 +6,11 @@ import os
 import sys
 import warnings
 from dataclasses import dataclass
+from numbers import Real
 
 from tb_featuremap_plugin.export.report import make_report
 from tb_featuremap_plugin.reading.events import EventSource
+from tb_featuremap_plugin.reading.places import as_text
 from tb_featuremap_plugin.schema.one_line import described, quoted_path
 
 _MEGABYTE = 1_000_000
@@ -56,9 +58,13 @@ def show(logdir: str | os.PathLike[str], *, run: str | None = None, height: int 
     Raises:
         FileNotFoundError: there is no such logdir.
         OSError: it cannot be read; `strerror` says why.
+        TypeError: `logdir` is neither a string nor a path, or `height` or `max_mb` is not a number.
         ValueError: there is no such run, or no run at all; or the page takes more than `max_mb` with numbers alone.
     """
-    place = os.fspath(logdir)
+    place = as_text(logdir)
+    for name, value in (("height", height), ("max_mb", max_mb)):
+        if not isinstance(value, Real):
+            raise TypeError(f"{name} is {value!r:.100}; allowed are numbers")
     report = make_report(EventSource(place), runs=() if run is None else (run,), max_bytes=int(max_mb * _MEGABYTE))
     size = len(report.page) / _MEGABYTE
     if size > max_mb:

@@ -13,6 +13,7 @@ from tb_featuremap_plugin.logs.run import Run
 from tb_featuremap_plugin.logs.series import Series
 from tb_featuremap_plugin.logs.table import Table
 from tb_featuremap_plugin.reading.events import EventSource
+from tb_featuremap_plugin.reading.places import as_text
 from tb_featuremap_plugin.schema.one_line import quoted
 
 __all__ = ["Comparison", "Logs", "Norms", "Picture", "Run", "Series", "Table", "compare", "open"]
@@ -38,11 +39,7 @@ def open(logdir: str | os.PathLike[str]) -> Logs:
         TypeError: it is neither a string nor a path.
         ValueError: it is empty.
     """
-    place = os.fspath(logdir) if isinstance(logdir, str | os.PathLike) else logdir
-    if not isinstance(place, str):
-        raise TypeError(f"logdir is a {type(place).__name__}; allowed are strings and paths")
-    if not place:
-        raise ValueError("logdir is empty; '.' is the folder in which this program runs")
+    place = as_text(logdir)
     try:
         source = EventSource(place, lazy=True)
     except OSError as error:

@@ -41,6 +41,21 @@ def is_url(text: str) -> bool:
     return remote.is_remote(text)
 
 
+def as_text(logdir: object) -> str:
+    """What a user gave as a logdir, as a path or a URL.
+
+    Raises:
+        TypeError: it is neither a string nor a path.
+        ValueError: it is empty.
+    """
+    text = os.fspath(logdir) if isinstance(logdir, str | os.PathLike) else logdir
+    if not isinstance(text, str):
+        raise TypeError(f"logdir is {text!r:.100}; allowed are strings and paths")
+    if not text:
+        raise ValueError("logdir is empty; '.' is the folder in which this program runs")
+    return text
+
+
 def open_place(where: Where) -> Place:
     """The place that a path or a URL means.
 

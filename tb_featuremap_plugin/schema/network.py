@@ -101,13 +101,17 @@ class Layer:
             raise ValueError(f"groups is {self.groups!r}; allowed is a whole number from 1")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Probe:
     """The inputs on which feature maps were computed from `step` on."""
 
     step: int
     digest: str
     shapes: Mapping[str, tuple[int, ...]]
+
+    def __repr__(self) -> str:
+        inputs = [f"{quoted(name)} {list(shape)}" for name, shape in self.shapes.items()]
+        return described("Probe", f"from step {self.step} on", *inputs)
 
 
 @dataclass(frozen=True)
