@@ -139,13 +139,17 @@ def _extraction(model: keras.Model, images: np.ndarray) -> Comparison:
     import keras
     import tensorflow as tf
 
-    from tb_featuremap_plugin.integrations.keras.extraction import Extractor
+    from tb_featuremap_plugin.integrations.keras.guarded_pass import Guard
+    from tb_featuremap_plugin.integrations.keras.leaf_layers import named_layers
+    from tb_featuremap_plugin.integrations.keras.probe_pass import ProbePass
 
     probe = images[:1]
     chosen = [layer for layer in model.layers if layer.name.startswith(("conv", "dense"))]
     outputs = keras.Model(model.inputs, [layer.output for layer in chosen])
     compiled = tf.function(lambda batch: outputs(batch, training=False))
-    ours = Extractor(model, probe, [layer.name for layer in chosen])
+    names = {layer.name for layer in chosen}
+    select = lambda trace: [call for call in trace.calls if call.name in names]  # noqa: E731
+    ours = ProbePass(model, probe, named_layers(model), {}, select, Guard(model))
     variants = [
         Variant(COMPILED, lambda: _times(lambda: compiled(tf.constant(probe))), calls=20),
         Variant(EXTRACTION, lambda: _times(ours), calls=20),

@@ -170,6 +170,11 @@ def find(kind: str | None) -> LayerKind | None:
     return _BY_NAME["convtranspose"] if word is not None and word.family == CONVOLUTION and "transpose" in key else word
 
 
+def is_known(kind: str | None) -> bool:
+    """Whether a layer of this kind stands in the catalogue by its name, and is not only guessed from a word in it."""
+    return _key(kind) in _BY_NAME or activations.find(kind) is not None
+
+
 def family_of(kind: str | None) -> str:
     """The family of a layer of this kind; "" if it is not known here."""
     known = find(kind)

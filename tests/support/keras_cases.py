@@ -12,9 +12,12 @@ from keras import layers as L
 
 import tb_featuremap_plugin as fm
 from tb_featuremap_plugin.arrays.tensors import snapshot
-from tb_featuremap_plugin.integrations.keras.extraction import as_tensors, first_pass
+from tb_featuremap_plugin.integrations.keras.guarded_pass import Guard
 from tb_featuremap_plugin.integrations.keras.layer_selection import choose
-from tb_featuremap_plugin.integrations.keras.values import reader
+from tb_featuremap_plugin.integrations.keras.leaf_layers import blocks, named_layers
+from tb_featuremap_plugin.integrations.keras.probe_pass import ProbePass
+from tb_featuremap_plugin.integrations.keras.probes import as_tensors
+from tb_featuremap_plugin.integrations.keras.readings import reader
 from tests.support.keras_models import MODELS, TARGETS, X, compiled, fit, weights_of
 from tests.support.known import layers_of, record_of, variables_of
 from tests.support.monitored import layer_numbers, losses, numbers, picture, picture_names, picture_steps, pixels, progress, read_run
@@ -256,8 +259,13 @@ def test_compiled_training(tmp_path):
     ],
 )
 def test_layers_are_chosen_by_name_pattern_class_or_function(choice, names):
-    trace = first_pass(compiled("branches"), as_tensors(X[:2]))
-    assert {call.name for call in choose(trace, choice)} == names
+    model = compiled("branches")
+
+    def select(trace):
+        return choose(trace, choice)
+
+    found = ProbePass(model, as_tensors(X[:2]), named_layers(model), blocks(model), select, Guard(model))
+    assert set(found.names) == names
 
 
 def test_a_choice_that_fits_nothing_is_told_when_fit_begins(tmp_path):

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import keras
-import numpy as np
 
-from tb_featuremap_plugin.arrays.tensors import to_numpy
 from tb_featuremap_plugin.integrations.keras.call_trace import LayerCall, Trace
 from tb_featuremap_plugin.integrations.keras.leaf_layers import named_layers, variables_of
+from tb_featuremap_plugin.integrations.keras.variable_names import VariableNames
 from tb_featuremap_plugin.schema import activations
-from tb_featuremap_plugin.schema.layer_kinds import ACTIVATION, CONVOLUTIONS, DENSE, family_of
+from tb_featuremap_plugin.schema.layer_kinds import ACTIVATION, CONVOLUTIONS, DENSE, family_of, is_known
 from tb_featuremap_plugin.schema.network import Layer
+
+_GENERAL = (keras.layers.Layer, keras.layers.Wrapper, keras.Model, object)
+"""Classes that say nothing of what a layer does."""
 
 _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z][a-z])|(?<=D)(?=[A-Z])|(?<=[a-z])(?=[A-Z])")
 
 
 def kind_of(layer: Any) -> str:
-    """The class in words: "conv2d_transpose", "batch_normalization"."""
+    """The class in words: "conv2d_transpose", "batch_normalization"; of a subclass of a Keras layer, that layer's."""
+    for kind in type(layer).__mro__:
+        if kind in _GENERAL:
+            break
+        if kind.__module__.partition(".")[0] == "keras" or is_known(kind.__name__):
+            return snake_case(kind.__name__)
     return snake_case(type(layer).__name__)
 
 
@@ -30,22 +38,32 @@ def snake_case(name: str) -> str:
     return _WORD_START.sub("_", name).lower().replace("re_lu", "relu")
 
 
-def describe(trace: Trace, model: Any, names: Mapping[int, str], loss_weights: Any = None) -> list[Layer]:
-    """The layers of a pass in order of depth, then what has variables and was not called.
+def describe(
+    traces: Sequence[Trace],
+    model: Any,
+    names: VariableNames,
+    logged: Collection[str],
+    facts: CallFacts,
+    loss_weights: Any = None,
+) -> list[Layer]:
+    """The layers of passes in order of depth, then what has variables and was not called.
 
     Args:
-        trace: of the pass.
-        model: that was called.
-        names: of variables, by identity.
+        traces: of the passes, one for each network that the probe goes through.
+        model: that they are of.
+        names: of variables.
+        logged: names of the calls whose outputs are logged: of blocks, only these are listed.
+        facts: what else is known of calls.
         loss_weights: as the model was compiled with: outputs that count less are auxiliary.
     """
-    roles = _roles(trace, loss_weights)
+    roles = {name: role for trace in traces for name, role in _roles(trace, loss_weights).items()}
+    calls = {call.name: call for trace in traces for call in trace.calls if not call.block or call.name in logged}
     described, seen = [], set()
-    for call in trace.calls:
+    for call in calls.values():
         first = id(call.layer) not in seen
         seen.add(id(call.layer))
-        layer = _describe(call, names if first else {}, roles.get(call.name, "hidden"))
-        described.append(replace(layer, **_function(trace.functions.get(call.name))))
+        known = replace(call, inputs=tuple(name for name in call.inputs if name in calls))
+        described.append(_described(known, names if first else VariableNames(()), roles.get(call.name, "hidden"), facts))
     idle = [(name, layer) for name, layer in named_layers(model).items() if id(layer) not in seen]
     for name, layer in [*idle, (model.name, model)]:
         if sum(map(len, variables_of(layer))):
@@ -69,15 +87,45 @@ def activation_of(layer: Any) -> str | None:
     return known.name if known is not None else name
 
 
-def _describe(call: LayerCall, names: Mapping[int, str], role: str) -> Layer:
+@dataclass(frozen=True)
+class CallFacts:
+    """What is known of calls besides their layers, by the names of the calls.
+
+    Attributes:
+        ranges: lowest and highest number that they were given.
+        functions: operations, no layers, that were applied last.
+        layouts: of their outputs.
+    """
+
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    functions: Mapping[str, Any] = field(default_factory=dict)
+    layouts: Mapping[str, str] = field(default_factory=dict)
+
+
+def _described(call: LayerCall, names: VariableNames, role: str, facts: CallFacts) -> Layer:
+    """A layer with the facts of its call."""
+    span = facts.ranges.get(call.name)
+    operation = facts.functions.get(call.name)
+    known = activations.find(type(operation).__name__) if operation is not None else None
+    return replace(
+        _describe(call, names, role),
+        receives=span if span is not None and all(map(math.isfinite, span)) else None,
+        output_function=known.name if known is not None else None,
+        layout=facts.layouts.get(call.name),
+        calls=call.calls if call.calls > 1 else None,
+    )
+
+
+def _describe(call: LayerCall, names: VariableNames, role: str) -> Layer:
     layer = call.layer
-    weights, state = variables_of(layer)
+    weights, state = ([], []) if call.block else variables_of(layer)
+    frozen = [variable for variable in weights if layer.trainable and not variable.trainable]
     return Layer(
         call.name,
         kind=kind_of(layer),
         activation=activation_of(layer),
-        weights=tuple(names[id(variable)] for variable in weights if id(variable) in names),
-        state=tuple(names[id(variable)] for variable in state if id(variable) in names),
+        weights=_names(weights, names),
+        state=(*_names(state, names), *names.in_use(layer)),
         trainable=bool(layer.trainable),
         role=role,
         inputs=call.inputs,
@@ -86,25 +134,13 @@ def _describe(call: LayerCall, names: Mapping[int, str], role: str) -> Layer:
         padding=_padding(layer),
         dilation=_numbers(layer, "dilation_rate"),
         groups=getattr(layer, "groups", None) if isinstance(getattr(layer, "groups", None), int) else None,
-        receives=_range(call.given),
+        frozen=_names(frozen, names),
     )
 
 
-def _function(operation: Any) -> dict[str, Any]:
-    """The activation that an operation is; empty if it is not one."""
-    known = activations.find(type(operation).__name__) if operation is not None else None
-    return {"output_function": known.name} if known is not None else {}
-
-
-def _range(given: Any) -> tuple[float, float] | None:
-    """Lowest and highest number of the first tensor that a layer was given; None if those are no finite floating-point numbers."""
-    first = next(iter(keras.tree.flatten(given)), None)
-    if not keras.ops.is_tensor(first):
-        return None
-    values = to_numpy(first, "inputs")
-    if values.dtype.kind != "f" or values.size == 0 or not np.all(np.isfinite(values)):
-        return None
-    return float(values.min()), float(values.max())
+def _names(variables: Sequence[Any], names: VariableNames) -> tuple[str, ...]:
+    found = (names.name(variable) for variable in variables)
+    return tuple(name for name in found if name is not None)
 
 
 def _numbers(layer: Any, *attributes: str) -> tuple[int, ...] | None:
@@ -129,12 +165,12 @@ def _padding(layer: Any) -> str | tuple[int, ...] | None:
 
 def _roles(trace: Trace, loss_weights: Any) -> dict[str, str]:
     """The output's role for the layers that the model's outputs come from; "auxiliary" for side heads."""
-    outputs = keras.tree.flatten(trace.outputs)
+    outputs = trace.outputs
     weights = keras.tree.flatten(loss_weights) if loss_weights is not None else []
     largest = max(weights) if len(weights) == len(outputs) else None
     roles: dict[str, str] = {}
     for index, output in enumerate(outputs):
         side = largest is not None and weights[index] < largest
-        for name in trace.sources(output):
+        for name in output:
             roles[name] = "auxiliary" if len(outputs) > 1 and (side or "aux" in name) else "output"
     return roles

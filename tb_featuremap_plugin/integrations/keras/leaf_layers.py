@@ -8,6 +8,9 @@ from typing import Any
 
 import keras
 
+_GENERAL = (keras.layers.Layer, keras.layers.Wrapper)
+"""Classes of Keras' that users build their own composite layers on."""
+
 
 def named_layers(model: Any) -> dict[str, Any]:
     """All layers that do the work, by unique names, in the order in which the model holds them.
@@ -15,13 +18,50 @@ def named_layers(model: Any) -> dict[str, Any]:
     Models and users' own composite layers are opened up; Keras' composite layers (attention, recurrent, wrappers) are one layer each.
     A name that occurs twice is told apart by the names of what it lies in: "block_1/conv".
     """
+    return {name: layer for name, layer, is_block in _named(model) if not is_block}
+
+
+def blocks(model: Any) -> dict[str, Any]:
+    """What is made of several layers, by unique names: nested models and composite layers that have no variables of their own."""
+    return {name: layer for name, layer, is_block in _named(model) if is_block}
+
+
+def attribute_paths(model: Any) -> dict[int, str]:
+    """How the user's code calls each layer, by identity: "encoder", "blocks.0.conv"; the first way where there are several."""
+    paths: dict[int, str] = {}
+    _follow_attributes(model, "", paths)
+    return paths
+
+
+def _named(model: Any) -> list[tuple[str, Any, bool]]:
     found = list(_walk(model, (), set()))
-    counts = Counter(layer.name for _, layer in found)
+    counts = Counter(layer.name for _, layer, _ in found)
     names: dict[str, Any] = {}
-    for path, layer in found:
+    for path, layer, is_block in found:
         name = layer.name if counts[layer.name] == 1 else "/".join((*path, layer.name))
-        names[_unused(name, names)] = layer
-    return names
+        names[_unused(name, names)] = (layer, is_block)
+    return [(name, layer, is_block) for name, (layer, is_block) in names.items()]
+
+
+def _follow_attributes(layer: Any, prefix: str, paths: dict[int, str]) -> None:
+    for attribute, value in list(vars(layer).items()):
+        if attribute.startswith("_"):
+            continue
+        for path, child in _layers_in(value, f"{prefix}{attribute}"):
+            if id(child) not in paths:
+                paths[id(child)] = path
+                _follow_attributes(child, f"{path}.", paths)
+
+
+def _layers_in(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, keras.layers.Layer):
+        yield path, value
+    elif isinstance(value, (list, tuple)):
+        for index, held in enumerate(value):
+            yield from _layers_in(held, f"{path}.{index}")
+    elif isinstance(value, dict):
+        for key, held in value.items():
+            yield from _layers_in(held, f"{path}.{key}")
 
 
 def operations(model: Any) -> list[Any]:
@@ -44,17 +84,17 @@ def variables_of(layer: Any) -> tuple[list[Any], list[Any]]:
     return weights, [variable for variable in mine if id(variable) not in known]
 
 
-def _walk(layer: Any, path: tuple[str, ...], seen: set[int]) -> Iterator[tuple[tuple[str, ...], Any]]:
+def _walk(layer: Any, path: tuple[str, ...], seen: set[int]) -> Iterator[tuple[tuple[str, ...], Any, bool]]:
+    """Each layer with its path, and whether it is a block."""
     for child in _children(layer):
         if id(child) in seen or isinstance(child, keras.layers.InputLayer):
             continue
         seen.add(id(child))
         inside = _children(child)
         if not inside or _is_builtin(child):
-            yield path, child
+            yield path, child, False
             continue
-        if child._trainable_variables or child._non_trainable_variables:
-            yield path, child
+        yield path, child, not (child._trainable_variables or child._non_trainable_variables)
         yield from _walk(child, (*path, child.name), seen)
 
 
@@ -63,7 +103,11 @@ def _children(layer: Any) -> list[Any]:
 
 
 def _is_builtin(layer: Any) -> bool:
-    return type(layer).__module__.partition(".")[0] == "keras" and not isinstance(layer, keras.Model)
+    """Whether this is a layer of Keras' own, or a subclass of one, and no model."""
+    if isinstance(layer, keras.Model):
+        return False
+    kinds = (kind for kind in type(layer).__mro__ if kind not in _GENERAL)
+    return any(kind.__module__.partition(".")[0] == "keras" and issubclass(kind, keras.layers.Layer) for kind in kinds)
 
 
 def _unused(name: str, taken: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""What a compiled Keras model says of its training: loss, optimizer, learning rate, and the loss of each step."""
+"""What a compiled Keras model says of its training: its loss and its optimizers."""
 
 from __future__ import annotations
 
@@ -69,15 +69,17 @@ def weight_decay(model: Any) -> float | None:
     return float(decay) if isinstance(decay, (int, float)) and not isinstance(decay, bool) else None
 
 
-def learning_rate(model: Any) -> Any:
-    """The learning rate of now, as a tensor or number; None if there is none."""
-    return getattr(inner_optimizer(model), "learning_rate", None)
-
-
 def iterations(model: Any) -> int:
     """Finished updates, 0 for a model that was not compiled with an optimizer."""
     count = getattr(inner_optimizer(model), "iterations", None)
     return 0 if count is None else int(to_numpy(count, "iterations"))
+
+
+def optimizers_of(model: Any) -> list[Any]:
+    """All optimizers that a model holds, that of `compile` first, each without the one that scales losses around it."""
+    held = [getattr(model, "optimizer", None), *vars(model).values()]
+    inner = [getattr(one, "inner_optimizer", one) for one in held if isinstance(one, keras.optimizers.Optimizer)]
+    return list({id(one): one for one in inner if isinstance(getattr(one, "_iterations", None), keras.Variable)}.values())
 
 
 def loss_weights(model: Any) -> Any:
@@ -89,43 +91,6 @@ def inner_optimizer(model: Any) -> Any:
     """The optimizer itself, without the one that scales losses around it; None if the model was compiled without."""
     optimizer = getattr(model, "optimizer", None)
     return getattr(optimizer, "inner_optimizer", optimizer)
-
-
-class StepLosses:
-    """The loss of each step, from what Keras reports: by default the mean over the epoch so far.
-
-    The mean is a float32, so that the loss of step n of an epoch is exact to about n * 6e-8 of its size.
-    """
-
-    def __init__(self, *, running_mean: bool) -> None:
-        self._running_mean = running_mean
-        self._count = 0
-        self._mean = 0.0
-
-    def start_epoch(self) -> None:
-        """The mean starts anew."""
-        self._count, self._mean = 0, 0.0
-
-    def loss(self, reported: float, steps: int) -> float:
-        """The (mean) loss of the latest `steps` steps."""
-        if not self._running_mean:
-            return reported
-        before, self._count = self._count, self._count + steps
-        total = reported * self._count - self._mean * before
-        self._mean = reported
-        return total / steps
-
-
-def reports_running_mean(model: Any) -> bool:
-    """Whether what Keras reports as loss is a mean over the epoch: so it is unless a `train_step` of the user's returns it itself."""
-    own_step = type(model).train_step is not keras.Model.train_step
-    trackers = [metric for metric in model.metrics if metric.name == "loss"]
-    return not own_step or any(_has_counted(metric) for metric in trackers)
-
-
-def _has_counted(metric: Any) -> bool:
-    count = getattr(metric, "count", None)
-    return count is not None and float(to_numpy(count, "count")) > 0
 
 
 def _name(loss: Any) -> str | None:
