@@ -256,6 +256,21 @@ def test_a_sample_changes_its_own_maps_alone(tmp_path):
         assert [np.array_equal(one[sample], other[sample]) for sample in range(3)] == [True, False, True], name
 
 
+def test_random_numbers_that_a_model_takes_from_python_and_numpy_go_on_as_before(tmp_path):
+    def noisy(parameters, x):
+        return plain(parameters, x + random.random() + np.random.rand())
+
+    parameters, drawn = plain_parameters(), []
+    for watched in (False, True):
+        random.seed(3)
+        np.random.seed(3)
+        if watched:
+            with fm.jax.watch(noisy, tmp_path, probe=IMAGES, parameters=parameters, strict=True) as watcher:
+                watcher.step(parameters)
+        drawn.append((random.random(), np.random.rand()))
+    assert drawn[0] == drawn[1]
+
+
 def test_what_is_no_model_is_named(tmp_path):
     with pytest.raises(TypeError, match="apply is 3; allowed are a Flax linen or nnx module"):
         fm.jax.watch(3, tmp_path, probe=IMAGES)

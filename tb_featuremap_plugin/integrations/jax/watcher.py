@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import jax
 
+from tb_featuremap_plugin.integrations.common.random_state import random_numbers_as_before
 from tb_featuremap_plugin.integrations.jax.adapters import adapted
 from tb_featuremap_plugin.integrations.jax.layer_selection import Choices, choose
 from tb_featuremap_plugin.integrations.jax.models import Model, Parts
@@ -146,7 +147,8 @@ class Watcher:
         """The trace that fits these arrays; a new one where the model was changed."""
         key = _key(parts)
         if self._passes is None or self._passes.key != key:
-            traced = trace(self._model, parts, self._inputs)
+            with random_numbers_as_before():  # Python runs the model once, to trace it
+                traced = trace(self._model, parts, self._inputs)
             self._passes = _Pass(key, traced, traced.outputs_of(choose(traced, self._choices)))
         return self._passes
 
@@ -161,7 +163,8 @@ class Watcher:
     def _gradients(self, parts: Parts) -> dict[str, Any]:
         if self._loss_fn is None or self._targets is None:
             return {}
-        found = gradients_of(self._run(parts), self._loss_fn, self._targets, parts.arrays)
+        with random_numbers_as_before():
+            found = gradients_of(self._run(parts), self._loss_fn, self._targets, parts.arrays)
         named = zip(parts.names, found, strict=True)
         return {name: value for name, value in named if name is not None and value is not None and name not in parts.state}
 
