@@ -75,6 +75,12 @@ class ProbePass:
         assert first is not None
         raise first
 
+    def first_forward(self, action: Callable[[], object]) -> None:
+        """A pass that leaves what a first pass of the user's would leave: parameters of lazy modules, and random numbers used up."""
+        modules = list(self._model.modules())
+        with onlookers_silent(modules), evaluation_flags(modules, keep_own=False), torch.no_grad():
+            action()
+
     def _once(self, action: Callable[[], T], way: Way) -> T:
         with undisturbed(self._model, way, check=self._check, watched=self._watched):
             result = action()
@@ -140,12 +146,16 @@ class _ModuleState:
         self.guard = WriteGuard(model.buffers() if sharded else None)
         self.tensors = TensorState()
         self._generators: list[tuple[torch.Generator, torch.Tensor]] = []
+        self._kinds: list[tuple[nn.Module, type]] = []
         roots = [] if sharded else [model, *hook_tables(model.modules())]
         self.python = PythonState(roots, self._claim)
         for tensor in watched:
             self.guard.keep(tensor)
 
     def put_back(self) -> None:
+        for module, kind in self._kinds:
+            if type(module) is not kind:  # a lazy module that became what it was to be
+                module.__class__ = kind
         self.python.put_back()
         self.guard.put_back()
         self.tensors.put_back()
@@ -159,7 +169,10 @@ class _ModuleState:
         if isinstance(thing, torch.Generator):
             self._generators.append((thing, thing.get_state()))
             return ()
-        return (vars(thing),) if isinstance(thing, nn.Module) else None
+        if not isinstance(thing, nn.Module):
+            return None
+        self._kinds.append((thing, type(thing)))
+        return (vars(thing),)
 
 
 def is_sharded(model: nn.Module) -> bool:

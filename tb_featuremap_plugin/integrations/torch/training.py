@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -81,25 +81,27 @@ def loss_details(loss_fn: Callable[..., Any] | None, targets: Any, output_shape:
     )
 
 
-def optimizer_facts(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-    """`optimizer` and `weight_decay` as `Monitor` takes them."""
-    decay = max((float(group.get("weight_decay") or 0.0) for group in optimizer.param_groups), default=0.0)
-    return {"optimizer": type(optimizer).__name__.lower(), "weight_decay": decay}
+def optimizer_facts(optimizers: Sequence[torch.optim.Optimizer]) -> dict[str, Any]:
+    """`optimizer` and `weight_decay` as `Monitor` takes them: the name of the first, the largest decay of all."""
+    groups = [group for optimizer in optimizers for group in optimizer.param_groups]
+    decay = max((float(group.get("weight_decay") or 0.0) for group in groups), default=0.0)
+    return {"optimizer": type(optimizers[0]).__name__.lower(), "weight_decay": decay}
 
 
-def not_optimized(model: nn.Module, optimizer: torch.optim.Optimizer | None) -> tuple[str, ...]:
-    """Names of the trainable parameters that the optimizer does not have; empty where none is known."""
-    if optimizer is None:
+def not_optimized(model: nn.Module, optimizers: Sequence[torch.optim.Optimizer]) -> tuple[str, ...]:
+    """Names of the trainable parameters that no optimizer has; empty where none is known."""
+    if not optimizers:
         return ()
-    known = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+    known = {id(parameter) for optimizer in optimizers for group in optimizer.param_groups for parameter in group["params"]}
     missing = [name for name, parameter in model.named_parameters() if parameter.requires_grad and id(parameter) not in known]
     shared = any(id(parameter) in known for parameter in model.parameters())
     return tuple(missing) if shared else ()
 
 
-def learning_rate(optimizer: torch.optim.Optimizer | None) -> Any:
-    """The learning rate of now, of the first group of parameters; None without an optimizer."""
-    return None if optimizer is None else optimizer.param_groups[0].get("lr")
+def learning_rate(optimizers: Sequence[torch.optim.Optimizer]) -> Any:
+    """The learning rate of now, of the first group of parameters of the first optimizer; None without one."""
+    groups = optimizers[0].param_groups if optimizers else []
+    return groups[0].get("lr") if groups else None
 
 
 def _inner(loss_fn: Callable[..., Any]) -> Any:

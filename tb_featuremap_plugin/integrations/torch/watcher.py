@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 from torch import nn
-from torch.utils._pytree import tree_map
 
 from tb_featuremap_plugin.integrations.torch import training
-from tb_featuremap_plugin.integrations.torch.call_trace import trace
-from tb_featuremap_plugin.integrations.torch.capture import capturing
-from tb_featuremap_plugin.integrations.torch.layer_info import describe
-from tb_featuremap_plugin.integrations.torch.layer_selection import Choices, choose
+from tb_featuremap_plugin.integrations.torch.followed_model import FollowedModel, LossFunction
+from tb_featuremap_plugin.integrations.torch.layer_selection import Choices
 from tb_featuremap_plugin.integrations.torch.modes import unwrapped
-from tb_featuremap_plugin.integrations.torch.probe_pass import ProbePass
+from tb_featuremap_plugin.integrations.torch.optimizer_steps import Interval, OptimizerSteps, unwrapped_optimizers
+from tb_featuremap_plugin.integrations.torch.update_count import UpdateCount, whole_number
+from tb_featuremap_plugin.integrations.torch.watcher_copy import WatcherCopy
+from tb_featuremap_plugin.integrations.torch.weight_marks import WeightMarks
 from tb_featuremap_plugin.integrations.torch.workers import TorchWorkers, is_distributed, say_alone, workers_of
 from tb_featuremap_plugin.monitor import Monitor
 from tb_featuremap_plugin.monitor.layer_layouts import CHANNELS_FIRST
@@ -29,7 +29,8 @@ from tb_featuremap_plugin.schema.one_line import counted, described
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-LossFunction = Callable[[Any, Any], torch.Tensor]
+Optimizers: TypeAlias = torch.optim.Optimizer | Sequence[torch.optim.Optimizer] | str | None
+"""The optimizers, or the name of one."""
 
 
 @takes(MonitorOptions)
@@ -40,32 +41,35 @@ def watch(
     probe: Any,
     layers: Choices = None,
     loss_fn: LossFunction | None = None,
-    optimizer: torch.optim.Optimizer | str | None = None,
+    optimizer: Optimizers = None,
     first_step: int = 0,
     **monitor_options: Unpack[LoopKeywords],
 ) -> Watcher:
     """Begins to log a module, with its untouched start; call the watcher's `step` after each `optimizer.step()`.
 
-    The probe is run in evaluation mode, without gradients and with hooks that are gone afterwards; modes and random numbers are put
-    back. Parameters are logged by their `named_parameters` names. With a model in `DistributedDataParallel`, call this on every rank,
-    each with its share of the probe: the first rank writes, and statistics are those of all shares.
+    The probe is run in evaluation mode, set flag by flag, and all that the pass changes is put back: buffers, attributes, random numbers.
+    What layers there are is seen anew at each logged step. Parameters are logged by their `named_parameters` names. With a model in
+    `DistributedDataParallel`, call this on every rank, each with its share of the probe: the first rank writes, and statistics are those
+    of all shares.
 
     Args:
         model: a module, as it is, compiled or in `DistributedDataParallel`.
         logdir_or_summary_writer: a folder, a URL, or a `SummaryWriter`, whose folder is used; records go into its sub-folder `run_name`.
-        probe: inputs, always the same few: a tensor, a list of positional or a dictionary of keyword arguments; or a 2-tuple
-            (inputs, targets).
+        probe: inputs, always the same few: a tensor, a list of positional or a dictionary (also a tokenizer's output) of keyword
+            arguments; or a 2-tuple (inputs, targets).
         layers: whose outputs are logged: names, regular expressions, classes, modules or functions from module to bool, one or several.
             By default convolutions, dense layers, normalisations, activations and the outputs.
-        loss_fn: of outputs and targets. It names the loss, and gives gradients on the probe where `step` finds none in the parameters.
-        optimizer: gives its name, weight decay and learning rate; or just its name.
+        loss_fn: of outputs and targets. It names the loss, and gives gradients on the probe where no update and no parameter has any.
+        optimizer: one or several, which give name, weight decay and learning rate; or just a name. All that update the model are seen
+            without it too.
         first_step: updates that were done before, in a resumed training.
         **monitor_options: `every` and the others, as of `Monitor`.
 
     Raises:
-        TypeError, ValueError: an argument is wrong.
-        Exception: whatever the module raises for this probe.
+        TypeError, ValueError: an argument is wrong, or the model does not work with the probe; the cause is then what it raised.
     """
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model is {model!r:.100}; allowed is a torch.nn.Module")
     return Watcher(model, _folder(logdir_or_summary_writer), probe, layers, loss_fn, optimizer, first_step, monitor_options)
 
 
@@ -79,127 +83,155 @@ class Watcher:
         probe: Any,
         layers: Choices,
         loss_fn: LossFunction | None,
-        optimizer: torch.optim.Optimizer | str | None,
-        first_step: int,
+        optimizer: Any,
+        first_step: Any,
         monitor_options: LoopKeywords,
     ) -> None:
-        self._model = unwrapped(model)
-        self._inputs: Any
-        self._targets: Any
-        self._inputs, self._targets = probe if isinstance(probe, tuple) and len(probe) == 2 else (probe, None)
+        own = unwrapped(model)
+        given = unwrapped_optimizers(optimizer)
+        self._step = whole_number(first_step, "first_step")
         self._loss_fn = loss_fn
-        self._optimizer = optimizer if isinstance(optimizer, torch.optim.Optimizer) else None
-        self._step = first_step
-        facts = training.loss_facts(loss_fn, self._targets)
-        facts |= training.optimizer_facts(optimizer) if isinstance(optimizer, torch.optim.Optimizer) else {"optimizer": optimizer}
-        team = _workers(model, self._model, monitor_options)
-        self._trainable: tuple[bool, ...] = ()
-        self._pass = ProbePass(self._model)
+        team = _workers(model, own, monitor_options)
+        layouts = monitor_options.get("layouts", CHANNELS_FIRST)
         try:
-            self._trace = self._pass.run(lambda: trace(self._model, self._run))
+            self._model = FollowedModel(own, probe, layers, () if isinstance(layouts, str) else tuple(layouts))
         except BaseException:
             if isinstance(team, TorchWorkers):
                 team.leave()
             raise
-        self._names = choose(self._trace, layers)
-        layouts = monitor_options.get("layouts", CHANNELS_FIRST)
-        self._as_given = () if isinstance(layouts, str) else tuple(layouts)
+        facts = training.loss_facts(loss_fn, self._targets)
+        facts |= training.optimizer_facts(given) if given else {"optimizer": optimizer}
         self.monitor = Monitor(logdir, **{"layers": (), "layouts": layouts, **facts, **monitor_options, "workers": team})
-        self._log(None)
+        self._steps = OptimizerSteps(given, self._model.parameters, self._is_next_due, self._start, self.monitor.guard)
+        self._counting = UpdateCount(bool(given))
+        self._asks_ahead = team is None or _is_fixed(monitor_options)
+        self._marks = WeightMarks(self._model.parameters().values())
+        self._interval = Interval()
+        self._described: Any = None
+        self._started = False
+        self._weights_are_of_the_last_step = True
+        if not self._model.is_lazy:
+            self._start()
 
     def step(self, loss: Any = None) -> None:
         """Takes note of a finished update, and records it if it is due.
 
+        A call without an update since the last one, as between accumulated gradients or where a `GradScaler` skips one, counts no step:
+        its loss is averaged with those of the other calls of the update.
+
         Args:
             loss: of this step, a tensor or a number; read only when a record is due.
         """
-        self._step += 1
-        self._log(loss)
+        self.monitor.guard(lambda: self._take_note(loss))
 
     def close(self) -> None:
-        """Records the last step, if it was not due, and closes the files."""
+        """Records the last step, if it was not due, and closes the files.
+
+        Weights that somebody has changed since the last step, such as restored best ones or averages, are not recorded: they are of
+        another step.
+        """
+        self.monitor.guard(self._before_close)
         self.monitor.close()
 
     def __enter__(self) -> Watcher:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        self.monitor.guard(self._before_close)
         self.monitor.__exit__(kind, error, traceback)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy, as of a model that keeps its watcher, logs nothing: files, locks and the model's hooks are the original's."""
+        return WatcherCopy, (type(self._model.model).__name__, self._step)
+
     def __repr__(self) -> str:
-        model = type(self._model).__name__
-        return described("Watcher", f"of {model}", counted(len(self._names), "layer"), f"at step {self._step}", repr(self.monitor))
+        model = type(self._model.model).__name__
+        return described("Watcher", f"of {model}", counted(len(self._model.names), "layer"), f"at step {self._step}", repr(self.monitor))
+
+    @property
+    def _targets(self) -> Any:
+        return self._model.reading.targets
+
+    def _start(self) -> None:
+        """Logs the untouched start; of lazy modules as soon as they have parameters, right before the first update."""
+        if not self._started and not self._model.is_lazy:
+            self._started = True
+            self._log(None)
+
+    def _take_note(self, loss: Any) -> None:
+        interval = self._steps.take()
+        if not self._counting.is_update(interval.updates, self._steps.ever, self._marks, loss):
+            return
+        self._step += 1
+        self._interval = interval
+        if not self._model.is_lazy:
+            self._started = True
+            self._log(self._counting.loss())
 
     def _log(self, loss: Any) -> None:
+        self._marks.note()
+        rate = self._interval.learning_rate
         self.monitor.log(
             self._step,
-            inputs=self._inputs,
+            inputs=self._model.reading.inputs,
             targets=self._targets,
             activations=self._activations,
             weights=self._weights,
             gradients=self._gradients,
             loss=loss,
-            learning_rate=training.learning_rate(self._optimizer),
+            learning_rate=training.learning_rate(self._steps.optimizers) if rate is None else rate,
         )
 
-    def _run(self) -> Any:
-        inputs = tree_map(self._placed, self._inputs)
-        if isinstance(inputs, dict):
-            return self._model(**inputs)
-        return self._model(*inputs) if isinstance(inputs, list) else self._model(inputs)
+    def _before_close(self) -> None:
+        self._steps.close()
+        if not self._started and self._model.is_lazy:
+            self._model.initialise()
+            self._start()
+        self._weights_are_of_the_last_step = not self._marks.changed()
 
-    def _placed(self, value: Any) -> Any:
-        """A tensor where the model is, in its precision."""
-        if not isinstance(value, torch.Tensor):
-            return value
-        parameter = next((parameter for parameter in self._model.parameters() if parameter.is_floating_point()), None)
-        if parameter is None:
-            return value
-        return value.to(parameter.device, parameter.dtype if value.is_floating_point() else value.dtype)
-
-    def _activations(self) -> dict[str, torch.Tensor]:
-        self._describe_if_changed()
-        return self._pass.run(self._captured)
-
-    def _captured(self) -> dict[str, torch.Tensor]:
-        captured: dict[str, torch.Tensor | None] = dict.fromkeys(self._names)
-
-        def take(name: str, tensor: torch.Tensor) -> None:
-            captured[name] = tensor.detach().clone()
-
-        with capturing(self._model, self._trace, self._names, take, self._as_given):
-            self._run()
-        return {name: tensor for name, tensor in captured.items() if tensor is not None}
-
-    def _describe_if_changed(self) -> None:
-        """Parameters may be frozen and freed while training goes on."""
-        trainable = tuple(parameter.requires_grad for parameter in self._model.parameters())
-        if trainable != self._trainable:
-            self._trainable = trainable
-            self.monitor.describe(
-                layers=describe(self._trace, self._model),
-                loss_facts=training.loss_details(self._loss_fn, self._targets, self._trace.shape),
-                not_optimized=training.not_optimized(self._model, self._optimizer),
-            )
+    def _is_next_due(self) -> bool:
+        return self._asks_ahead and self.monitor.due(self._step + 1)
 
     def _weights(self) -> dict[str, torch.Tensor]:
-        buffers = {name: buffer for name, buffer in self._model.named_buffers() if buffer.is_floating_point()}
-        return {**dict(self._model.named_parameters()), **buffers}
+        return self._model.weights() if self._weights_are_of_the_last_step else {}
+
+    def _activations(self) -> dict[str, torch.Tensor]:
+        if not self._weights_are_of_the_last_step:
+            return {}
+        activations = self._model.activations()
+        self._describe_if_changed()
+        return activations
+
+    def _describe_if_changed(self) -> None:
+        """Layers come and go, and parameters may be frozen and freed, while training goes on."""
+        model, trained = self._model, self._interval.trained
+        trainable = tuple(parameter.requires_grad or name in trained for name, parameter in model.parameters().items())
+        now = (model.trace, trainable, tuple(map(id, self._steps.optimizers)))
+        if self._described is None or self._described[0] is not now[0] or self._described[1:] != now[1:]:
+            self._described = now
+            self._steps.forget_strangers()
+            self._marks = WeightMarks(model.parameters().values())
+            self.monitor.describe(
+                layers=model.layers(trained),
+                loss_facts=training.loss_details(self._loss_fn, self._targets, model.trace.shape),
+                not_optimized=training.not_optimized(model.model, self._steps.optimizers),
+            )
 
     def _gradients(self) -> dict[str, torch.Tensor]:
-        """Those of the step, where the parameters still hold them; else those of the loss on the probe."""
-        given = {name: parameter.grad for name, parameter in self._model.named_parameters() if parameter.grad is not None}
+        """Those that the update was made of; else those that parameters hold now; else those of the loss on the probe."""
+        if not self._weights_are_of_the_last_step:
+            return {}
+        given = self._interval.gradients or {
+            name: parameter.grad for name, parameter in self._model.parameters().items() if parameter.grad is not None
+        }
         if given or self._loss_fn is None or self._targets is None:
             return given
-        loss_fn = self._loss_fn
-        return self._pass.run(lambda: self._on_the_probe(loss_fn))
+        return self._model.probe_gradients(self._loss_fn)
 
-    def _on_the_probe(self, loss_fn: LossFunction) -> dict[str, torch.Tensor]:
-        trained = {name: parameter for name, parameter in self._model.named_parameters() if parameter.requires_grad}
-        with torch.enable_grad():
-            loss = loss_fn(self._run(), tree_map(self._placed, self._targets))
-            gradients = torch.autograd.grad(loss, list(trained.values()), allow_unused=True)
-        return {name: gradient for name, gradient in zip(trained, gradients, strict=True) if gradient is not None}
+
+def _is_fixed(options: LoopKeywords) -> bool:
+    """Whether what is due follows from the step alone, so that no other process must be asked."""
+    return not callable(options.get("every")) and options.get("max_overhead") is None
 
 
 def _workers(model: nn.Module, inner: nn.Module, options: LoopKeywords) -> Workers | None:
