@@ -186,6 +186,14 @@ class Writer:
         """
         self._submit(self._check_step(step), lambda: [encoded(value) for value in build()], nbytes)
 
+    def settle(self) -> bool:
+        """Waits until all that was logged is built, so that nothing of it is held any more.
+
+        Returns:
+            False if nothing moved for 60 s, because the storage does not answer.
+        """
+        return self._queue.join()
+
     def flush(self) -> None:
         """Waits until all that was logged is handed to the operating system (or the remote storage)."""
         if self._queue.join():

@@ -104,7 +104,7 @@ def test_at_most_three_copies_of_the_weights_are_kept(keep_first, copies):
     for step in range(10):
         value = np.full(10, step)
         living.append(weakref.ref(value))
-        snapshots.add(step, {"w": value})
+        snapshots.keep(step, "w", value, owned=True)
         del value
         gc.collect()
         assert sum(reference() is not None for reference in living) <= copies
@@ -122,20 +122,25 @@ def test_between_logged_steps_nothing_is_kept_of_a_step(tmp_path):
     monitor.close()
 
 
+def change_after(snapshots, step, value, gradient=None):
+    """What a read of a variable is compared with."""
+    known = snapshots.known(step, "w", value)
+    snapshots.keep(step, "w", value, owned=True)
+    return change_of(known, gradient)
+
+
 def test_updates_over_unequal_gaps_are_not_compared():
-    values = [{"w": np.array([float(step) ** 2])} for step in (0, 1, 3, 5)]
     snapshots = Snapshots(keep_first=True)
-    reads = [snapshots.add(step, value) for step, value in zip((0, 1, 3, 5), values, strict=True)]
-    changes = [change_of("w", read, snapshots.first, None) for read in reads]
+    changes = [change_after(snapshots, step, np.array([float(step) ** 2])) for step in (0, 1, 3, 5)]
     assert [change.gap for change in changes][1:] == [1, 2, 2]
-    assert [change.previous_update is None for change in changes] == [True, True, True, False]
-    assert changes[3].previous_update == 8
+    assert ["previous_update" in change.compared() for change in changes] == [False, False, False, True]
+    assert changes[3].compared()["previous_update"] == 8
 
 
 def test_a_variable_that_changes_its_shape_starts_anew():
     snapshots = Snapshots(keep_first=True)
-    snapshots.add(0, {"w": np.ones(3)})
-    change = change_of("w", snapshots.add(1, {"w": np.ones(4)}), snapshots.first, np.ones(3))
+    change_after(snapshots, 0, np.ones(3))
+    change = change_after(snapshots, 1, np.ones(4), np.ones(3))
     assert (change.previous, change.initial, change.gradient) == (None, None, None)
 
 
@@ -143,8 +148,8 @@ def test_updates_of_whole_numbers_and_of_half_precision_do_not_wrap():
     for dtype in (np.uint8, np.float16):
         snapshots = Snapshots(keep_first=False)
         for step, value in enumerate((200, 100, 250)):
-            reads = snapshots.add(step, {"w": np.array([value], dtype)})
-        assert change_of("w", reads, {}, None).previous_update == -100
+            change = change_after(snapshots, step, np.array([value], dtype))
+        assert change.compared()["previous_update"] == -100
 
 
 def test_very_many_losses_between_records_are_bounded_in_tensors():

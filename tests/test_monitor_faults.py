@@ -12,7 +12,7 @@ import pytest
 import tb_featuremap_plugin as fm
 from tb_featuremap_plugin.reading.events import EventSource
 from tests.support import children
-from tests.support.known import layers_of, losses_of, progress_of, variables_of
+from tests.support.known import layers_of, losses_of, progress_of, record_of, variables_of
 from tests.support.monitored import layer_numbers, numbers, picture_names, progress, read_run
 
 X = np.ones((2, 4, 4, 1), np.float32)
@@ -27,16 +27,19 @@ def fails():
     raise RuntimeError("the probe does not fit")
 
 
-def test_a_failing_callable_is_one_warning_and_counted(tmp_path):
+def test_a_failing_callable_is_one_warning_and_costs_itself_alone(tmp_path):
     monitor = fm.Monitor(tmp_path, every=1)
     with pytest.warns(RuntimeWarning, match="RuntimeError: the probe does not fit") as caught:
-        log_all(monitor, range(3), activations=fails)
+        log_all(monitor, range(3), activations=fails, weights={"w": X}, loss=1.0)
     assert len(caught) == 1
     monitor.log(3, activations={"conv": X})
     monitor.close()
     run = read_run(tmp_path)
     assert layers_of(run).steps.tolist() == [3]
-    assert progress(run, "dropped_records") == [3]
+    assert variables_of(run).steps.tolist() == [0, 1, 2]
+    assert losses_of(run).steps.tolist() == [0, 1, 2]
+    assert progress(run, "dropped_records") == [0, 0, 0, 0]
+    assert record_of(run).left_out == {"activations": "RuntimeError: the probe does not fit"}
 
 
 def test_a_failure_is_raised_where_that_was_asked_for(tmp_path):
@@ -76,7 +79,7 @@ def test_steps_must_increase(tmp_path, steps):
 def test_a_step_is_a_whole_number(tmp_path):
     monitor = fm.Monitor(tmp_path, strict=True)
     with pytest.raises(TypeError, match=r"step is 1\.5; allowed are whole numbers"):
-        monitor.log(1.5)  # type: ignore[arg-type]  # what the test is about
+        monitor.log(1.5)
     monitor.log(np.int64(2))
     monitor.close()
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tb_featuremap_plugin.monitor.step_arguments import flatten, resolve
+from tb_featuremap_plugin.monitor.argument_forms import resolved
+from tb_featuremap_plugin.monitor.step_arguments import flatten
 
 Pair = namedtuple("Pair", "left right")
 A, B, C = (np.full(2, value) for value in range(3))
@@ -50,9 +51,9 @@ def test_arrays_are_passed_through_as_they_are():
 
 
 def test_callables_are_called_and_modules_are_not():
-    assert resolve(lambda: {"x": A}) == {"x": A}
+    assert resolved(lambda: {"x": A}, "weights") == {"x": A}
     module = Module(A)
-    assert resolve(module) is module
+    assert resolved(module, "weights") is module
 
 
 def test_jax_pytrees_of_any_kind():
@@ -78,6 +79,6 @@ def test_flax_and_equinox_models():
     equinox = pytest.importorskip("equinox")
     nnx = pytest.importorskip("flax.nnx")
     linear = equinox.nn.Linear(2, 3, key=jax.random.key(0))
-    assert {name: leaf.shape for name, leaf in flatten(resolve(linear)).items()} == {"weight": (3, 2), "bias": (3,)}
+    assert {name: leaf.shape for name, leaf in flatten(resolved(linear, "weights")).items()} == {"weight": (3, 2), "bias": (3,)}
     model = nnx.Linear(2, 3, rngs=nnx.Rngs(0))
     assert {name: leaf.shape for name, leaf in flatten(nnx.state(model, nnx.Param)).items()} == {"kernel": (2, 3), "bias": (3,)}

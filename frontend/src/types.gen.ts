@@ -81,6 +81,7 @@ export interface RunRecord {
   readonly every: string | null;
   readonly versions: Readonly<Record<string, string>>;
   readonly notes: readonly string[];
+  readonly left_out: Readonly<Record<string, string>>;
 }
 
 /** The kept pictures of one layer, variable or input. */

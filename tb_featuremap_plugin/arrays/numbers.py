@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tb_featuremap_plugin.arrays.tensors import to_numpy, whole_array
+from tb_featuremap_plugin.arrays.tensors import whole_array
 
 
 def whole_number(value: object) -> int | None:
@@ -24,15 +24,17 @@ def whole_number(value: object) -> int | None:
 
 
 def one_number(value: Any, name: str) -> float:
-    """A number, or the mean of a tensor's entries; NaN for a tensor without any.
+    """A number, or the mean of a tensor's entries (of those that are not masked); NaN for a tensor without any.
 
     Raises:
         TypeError: it is neither.
     """
     if isinstance(value, (int, float)):
         return float(value)
-    values = np.asarray(to_numpy(value, name), np.float64)
-    return float(values.mean()) if values.size else float("nan")
+    values, _ = whole_array(value, name)
+    if values.dtype.kind == "c":
+        raise TypeError(f"{name} is complex; allowed are real numbers")
+    return float(np.mean(values, dtype=np.float64)) if values.size else float("nan")
 
 
 def _of_tensor(value: object) -> int | None:

@@ -19,7 +19,7 @@ from tb_featuremap_plugin.schema.network import RunRecord
 
 KIND = "run"
 _LATER_FIELDS = frozenset(
-    {"frozen", "layout", "calls", "kernels", "receives", "output_function", "output_axis", "loss_facts", "not_optimized"}
+    {"frozen", "layout", "calls", "kernels", "receives", "output_function", "output_axis", "loss_facts", "not_optimized", "left_out"}
 )
 """Fields of layers and records that came after 0.1.0: left out where they are empty, so that a record without them stays as it was."""
 
@@ -68,7 +68,7 @@ def from_dict(values: object) -> RunRecord:
 
 def _without_empty(layer: Mapping[str, Any]) -> dict[str, Any]:
     empty = {name: () if name != "kernels" else None for name in _LATER_FIELDS}
-    return {name: value for name, value in layer.items() if name not in empty or not (value is None or value == empty[name])}
+    return {name: value for name, value in layer.items() if name not in empty or not (value is None or value in (empty[name], {}))}
 
 
 def _parse_json(text: bytes) -> object:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -13,7 +14,6 @@ from tb_featuremap_plugin.monitor.options import MonitorKeywords, MonitorOptions
 from tb_featuremap_plugin.monitor.progress import Losses
 from tb_featuremap_plugin.monitor.recorder import Recorder
 from tb_featuremap_plugin.monitor.schedule import Plan, Schedule, TimeBudget
-from tb_featuremap_plugin.monitor.snapshots import Snapshots
 from tb_featuremap_plugin.monitor.step_arguments import StepArguments, Tree
 from tb_featuremap_plugin.monitor.workers import team_of
 from tb_featuremap_plugin.recording import storage
@@ -71,23 +71,23 @@ class Monitor:
         self._team = team_of(given.workers)
         self._budget = TimeBudget(given.max_overhead)
         self._plan = Plan(self._decide)
-        self._losses = Losses()
-        self._snapshots = Snapshots(keep_first=given.keep_first)
         self._folder = folder = _folder(logdir, given.run_name)
         open_writer = partial(_open_writer, folder, given.strict)
         self._recorder = Recorder(open_writer, given, self._schedule.words, self._budget, self._team)
+        self._left_out = self._recorder.left_out
+        self._losses = Losses(self._left_out)
         self._last_step: int | None = None
         self._unrecorded: StepArguments | None = None
-        self._warned = False
+        self._told: set[str] = set()
         self._closed = False
 
-    def due(self, step: int) -> bool:
+    def due(self, step: Any) -> bool:
         """Whether `log` at this step would write a record. With several workers, ask on each of them."""
         return self._plan.due(check_step(step))
 
     def log(
         self,
-        step: int,
+        step: Any,
         *,
         inputs: Tree = None,
         targets: Tree = None,
@@ -100,14 +100,16 @@ class Monitor:
         """Takes note of a step, and records it if it is due.
 
         Each of the trees is {name: array}, a nested mapping, list or dataclass of arrays (any JAX pytree), or a callable that
-        returns one and is called only when needed.
+        returns one and is called only when needed. An array or an argument that cannot be read costs itself alone: it is named in a
+        warning and in the run record.
 
         Args:
-            step: finished updates: 0 is the untouched start, 1 is after the first update.
+            step: finished updates of the whole training: 0 is the untouched start, 1 is after the first update. A whole number of any
+                kind, such as an int, a tensor or `optimizer.iterations`.
             inputs: the probe batch, always the same; a bare array is called "input".
             targets: what the outputs for it should be.
             activations: by layer name, of the probe batch.
-            weights: by variable name, trainable ones and others.
+            weights: by variable name, trainable ones and others; or a model, whose parameters these are.
             gradients: by variable name, of this step or of the probe.
             loss: of this step, a number or a tensor: kept as it is at every step, detached, and read only when a record is due.
             learning_rate: of this step, a number, a tensor or a callable that returns one.
@@ -116,6 +118,7 @@ class Monitor:
             self._log(check_step(step), StepArguments(inputs, targets, activations, weights, gradients, learning_rate), loss)
         except Exception as error:  # whatever it is: training goes on
             self._report(error)
+        self._tell()
 
     @property
     def last_step(self) -> int | None:
@@ -145,6 +148,7 @@ class Monitor:
     def flush(self) -> None:
         """Waits until all that was logged is handed to the operating system."""
         self.guard(self._recorder.flush)
+        self._tell()
 
     def close(self) -> None:
         """Records the last step, if it was not due, and the losses since, and closes the files. May be called again."""
@@ -157,6 +161,7 @@ class Monitor:
         """Records the last step, if it was not due, and closes the files; a later `log` goes on in a new one."""
         self.guard(self._record_last)
         self.guard(self._recorder.close)
+        self._tell()
 
     def _abandon(self) -> None:
         """Closes the files after an error in the loop: other workers are told, none is waited for, and nothing more is recorded."""
@@ -190,11 +195,11 @@ class Monitor:
         if self._closed:
             raise ValueError(f"step {step} was logged after close()")
         if self._last_step is not None and step <= self._last_step:
-            raise ValueError(f"step is {step} after {self._last_step}; steps must increase from call to call")
+            raise ValueError(_STEPS_GO_BACK.format(step=step, last=self._last_step))
         self._budget.start()
         self._recorder.seen_steps += 1
         if loss is not None:
-            self._losses.add(step, loss)
+            self._left_out.attempt("loss", partial(self._losses.add, step, loss))
         due, reads = self._plan.due(step), self._plan.reads_weights(step)
         self._plan.advance(step)
         self._last_step = step
@@ -204,10 +209,10 @@ class Monitor:
 
     def _read(self, step: int, call: StepArguments, due: bool) -> None:
         with self._budget.holding(), self._team.informed(step, due):
-            reads = self._snapshots.add(step, self._recorder.read_weights(step, call.weights))
             if due:
-                self._recorder.record(step, call, reads, self._snapshots.first, self._losses)
-        self._recorder.raise_problem()
+                self._recorder.record(step, call, self._losses)
+            else:
+                self._recorder.read_weights(step, call.weights)
 
     def _record_last(self) -> None:
         if self._last_step is not None and self._unrecorded is not None:
@@ -215,12 +220,32 @@ class Monitor:
             self._read(self._last_step, call, due=True)
 
     def _report(self, error: Exception) -> None:
+        """Of a whole call that failed."""
         self._recorder.failures += 1
         if self._strict:
             raise error
-        if not self._warned:
-            self._warned = True
-            warnings.warn(f"feature maps are not logged: {type(error).__name__}: {error}", RuntimeWarning, stacklevel=3)
+        sentence = f"feature maps are not logged: {type(error).__name__}: {error}"
+        kind = re.sub(r"\d+", "#", sentence)
+        if kind not in self._told and len(self._told) < _MOST_TOLD:
+            self._told.add(kind)
+            warnings.warn(sentence, RuntimeWarning, stacklevel=3)
+
+    def _tell(self) -> None:
+        """Says what was left out since the last call."""
+        sentences, errors = self._left_out.take()
+        if errors and self._strict:
+            raise errors[0]
+        for sentence in sentences:
+            warnings.warn(sentence, RuntimeWarning, stacklevel=3)
+
+
+_MOST_TOLD = 100
+"""Different failures of whole calls that are told of."""
+
+_STEPS_GO_BACK = (
+    "step is {step} after {last}; steps must increase from call to call, and what is logged at a step again is left out. A step counts "
+    "the finished updates of the whole training: where it begins anew at each epoch, log epoch * steps_per_epoch + batch + 1"
+)
 
 
 def _open_writer(folder: str, strict: bool, before: RunWriter | None) -> RunWriter:

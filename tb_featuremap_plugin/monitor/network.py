@@ -80,6 +80,11 @@ class Rows:
         self._ordinals.update(dict.fromkeys(new, 0))
         return bool(new)
 
+    def counted(self, names: Sequence[str]) -> dict[str, int]:
+        """How often each of these rows has been logged, this time included; those that are new are added."""
+        self.extend(names)
+        return {name: self.count(name) for name in names}
+
     def count(self, name: str) -> int:
         """Counts the row as logged once more, from 1."""
         self._ordinals[name] += 1

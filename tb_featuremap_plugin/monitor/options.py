@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-import operator
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 
 from tb_featuremap_plugin.arrays.layouts import FEATURE_MAP_LAYOUTS, kernel_axes
+from tb_featuremap_plugin.arrays.numbers import whole_number
 from tb_featuremap_plugin.images.options import MapOptions, check_precision
+from tb_featuremap_plugin.monitor.argument_forms import brief
 from tb_featuremap_plugin.monitor.layer_layouts import CHANNELS_LAST, DATA_FORMATS, OTHERS
 from tb_featuremap_plugin.monitor.workers import Workers
 from tb_featuremap_plugin.schema.network import Layer
@@ -124,16 +125,15 @@ def check_logdir(logdir: object) -> None:
 
 
 def check_step(step: object) -> int:
-    """A step as a whole number.
+    """A step as a whole number, given as one of any kind: an int, a whole float, a scalar or a variable of any framework.
 
     Raises:
-        TypeError: it is none.
+        TypeError: it is not one.
         ValueError: it is below 0.
     """
-    try:
-        number = operator.index(step)  # type: ignore[arg-type]  # what is no whole number raises
-    except TypeError:
-        raise TypeError(f"step is {step!r:.100}; allowed are whole numbers from 0") from None
+    number = step if type(step) is int else whole_number(step)
+    if number is None:
+        raise TypeError(f"step is {brief(step)}; allowed are whole numbers from 0")
     if number < 0:
         raise ValueError(f"step is {number}; allowed are whole numbers from 0")
     return number

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import inspect
 import statistics
 from collections import deque
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from tb_featuremap_plugin.arrays.tensors import to_numpy
-from tb_featuremap_plugin.monitor.step_arguments import replicas
+from tb_featuremap_plugin.arrays.numbers import one_number
+from tb_featuremap_plugin.arrays.tensors import has, snapshot
+from tb_featuremap_plugin.monitor.argument_forms import brief, is_array, replicas
+from tb_featuremap_plugin.monitor.left_out import LeftOut
 from tb_featuremap_plugin.schema.columns import JUMP_WINDOW, PROGRESS_COLUMNS
 
 NAN = float("nan")
+
+_BY_PLACE = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
 @dataclass(frozen=True)
@@ -64,19 +71,76 @@ _MOST_PENDING = 8192
 """Losses kept as tensors; beyond, the older half is turned into numbers, whose computation ended long ago."""
 
 
-def detached(loss: Any) -> Any:
-    """The loss without the graph that computed it: a float stays a float, a tensor stays where it is."""
-    detach = getattr(loss, "detach", None)
-    return detach() if callable(detach) else loss
+def held(loss: Any) -> Any:
+    """A loss that training cannot change any more, read only later: a number or a tensor, without the graph that computed it.
+
+    Args:
+        loss: of any kind. Of a mapping its "loss" counts, and of a list of one thing that thing.
+
+    Raises:
+        TypeError: it cannot be one.
+    """
+    if isinstance(loss, (int, float)):
+        return loss
+    if isinstance(loss, Mapping) and "loss" in loss:
+        return held(loss["loss"])
+    if isinstance(loss, (list, tuple)) and len(loss) == 1:
+        return held(loss[0])
+    if isinstance(loss, (Mapping, list, tuple, str, bytes, set)) or not _has_a_value(loss):
+        raise TypeError(f"loss is {brief(loss)}; allowed are a number and a tensor")
+    if isinstance(loss, np.ndarray) or has(loss, "assign"):
+        return snapshot(loss, "loss")
+    return _apart(loss)
 
 
-def as_number(loss: Any) -> float:
-    """One float of a number or of a tensor; the mean of a tensor with several entries, or of what replicas hold each; NaN for none."""
+def _has_a_value(loss: Any) -> bool:
+    return is_array(loss) or has(loss, "__array__") or has(loss, "__float__")
+
+
+def _apart(loss: Any) -> Any:
+    """A tensor of its own: what is added up in place goes on changing."""
+    for method in ("detach", "clone"):
+        if has(loss, method):
+            loss = getattr(loss, method)()
+    return loss
+
+
+def _loss_number(loss: Any) -> float:
+    """The mean of all entries, or of what replicas hold each."""
     parts = replicas(loss)
-    if parts:
-        return sum(map(as_number, parts)) / len(parts)
-    values = np.asarray(loss if isinstance(loss, (int, float)) else to_numpy(loss, "loss"), np.float64)
-    return float(values.mean()) if values.size else float("nan")
+    return sum(map(_loss_number, parts)) / len(parts) if parts else one_number(loss, "loss")
+
+
+def rate_of(given: Any, step: int) -> float:
+    """A learning rate as a number; NaN where none was given.
+
+    Args:
+        given: a number, a tensor of one, what returns one (of the step, if it takes an argument), or a list of equal ones.
+        step: of the record.
+
+    Raises:
+        TypeError: it is something else.
+    """
+    if given is None:
+        return NAN
+    value = _called(given, step) if callable(given) and not is_array(given) else given
+    several = list(value.values()) if isinstance(value, Mapping) else list(value) if isinstance(value, (list, tuple)) else [value]
+    try:
+        numbers = {one_number(one, "learning_rate") for one in several}
+    except TypeError:
+        numbers = set()
+    if len(numbers) != 1:
+        raise TypeError(f"learning_rate is {brief(value)}; allowed are a number, a tensor of one, and a callable that returns one")
+    return numbers.pop()
+
+
+def _called(rate: Callable[..., Any], step: int) -> Any:
+    """What a callable returns; schedules are functions of the step."""
+    try:
+        required = [one for one in inspect.signature(rate).parameters.values() if one.default is one.empty and one.kind in _BY_PLACE]
+    except (TypeError, ValueError):  # a builtin that does not say
+        required = []
+    return rate(step) if len(required) == 1 else rate()
 
 
 @dataclass
@@ -113,16 +177,25 @@ class LossSummary:
 
 
 class Losses:
-    """Collects losses between records."""
+    """Collects losses between records.
 
-    def __init__(self) -> None:
+    Args:
+        left_out: takes losses that turn out not to be numbers.
+    """
+
+    def __init__(self, left_out: LeftOut | None = None) -> None:
+        self._left_out = left_out or LeftOut()
         self.summary = LossSummary()
         self._pending: list[tuple[int, Any]] = []
         self._numbers: list[tuple[int, float]] = []
 
     def add(self, step: int, loss: Any) -> None:
-        """Keeps the loss of one step; nothing is converted, so that a device need not wait."""
-        self._pending.append((step, detached(loss)))
+        """Keeps the loss of one step; nothing is converted, so that a device need not wait.
+
+        Raises:
+            TypeError: it is neither a number nor a tensor.
+        """
+        self._pending.append((step, held(loss)))
         if len(self._pending) >= _MOST_PENDING:
             self._convert(_MOST_PENDING // 2)
 
@@ -139,6 +212,7 @@ class Losses:
     def _convert(self, count: int) -> None:
         ready, self._pending = self._pending[:count], self._pending[count:]
         for step, loss in ready:
-            number = as_number(loss)
-            self.summary.add(step, number)
-            self._numbers.append((step, number))
+            number = self._left_out.attempt("loss", partial(_loss_number, loss))
+            if number is not None:
+                self.summary.add(step, number)
+                self._numbers.append((step, number))

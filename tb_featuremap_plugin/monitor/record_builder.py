@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -14,20 +14,19 @@ from tensorboard.compat.proto.tensor_pb2 import TensorProto
 from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
 from tensorboard.compat.proto.types_pb2 import DT_FLOAT
 
+from tb_featuremap_plugin.arrays.dense import real_entries
 from tb_featuremap_plugin.format import run_record
 from tb_featuremap_plugin.format.values import Value, blob_value, encoded, table_value
-from tb_featuremap_plugin.measures.activations.measured import Measured, layer_row
-from tb_featuremap_plugin.measures.weights.many import variable_rows
-from tb_featuremap_plugin.measures.weights.variable import Change, Variable
-from tb_featuremap_plugin.monitor.layer_layouts import LayerLayouts, measured, rows_of_batch, ungrouped, without_axes
+from tb_featuremap_plugin.measures.activations.measured import Measured, describe, layer_row
+from tb_featuremap_plugin.monitor.layer_layouts import LayerLayouts, measured, rows_of_batch, without_axes
+from tb_featuremap_plugin.monitor.left_out import LeftOut
 from tb_featuremap_plugin.monitor.options import MonitorOptions
 from tb_featuremap_plugin.monitor.pictures_of_step import StepPictures
 from tb_featuremap_plugin.monitor.schedule import TimeBudget
-from tb_featuremap_plugin.monitor.sharded_weights import JoinedVariable
-from tb_featuremap_plugin.monitor.snapshots import change_of
 from tb_featuremap_plugin.monitor.step_data import StepData
+from tb_featuremap_plugin.monitor.variable_table import Subject, VariableTable
 from tb_featuremap_plugin.schema import tags
-from tb_featuremap_plugin.schema.columns import HEADLINES, LAYER_COLUMNS, VARIABLE_COLUMNS
+from tb_featuremap_plugin.schema.columns import HEADLINES, INPUTS_ROW, LAYER_COLUMNS, TARGETS_ROW, VARIABLE_COLUMNS
 from tb_featuremap_plugin.schema.network import Layer, RunRecord
 
 Array = npt.NDArray[Any]
@@ -37,18 +36,22 @@ Float32 = npt.NDArray[np.float32]
 class RecordBuilder:
     """Makes the values of one event a logged step, and remembers what must be counted over all of them.
 
-    What fails for one layer or variable costs that layer or variable; the errors wait in `problems`.
+    What fails for one layer, variable or picture costs that one; `left_out` takes the errors.
 
     Args:
         options: of the monitor.
         budget: where the time that this takes is counted.
+        layouts: of the axes.
+        table: measures variables.
+        left_out: what was left out so far.
     """
 
-    def __init__(self, options: MonitorOptions, budget: TimeBudget) -> None:
-        self.problems: list[Exception] = []
+    def __init__(self, options: MonitorOptions, budget: TimeBudget, layouts: LayerLayouts, table: VariableTable, left_out: LeftOut) -> None:
         self._options = options
-        self._layouts = LayerLayouts(options.layouts)
-        self._step_pictures = StepPictures(options, self._layouts, self._attempt)
+        self._layouts = layouts
+        self._table = table
+        self._left_out = left_out
+        self._step_pictures = StepPictures(options, layouts, left_out)
         self._budget = budget
         self._written: RunRecord | None = None
         self._bytes = 0
@@ -56,15 +59,18 @@ class RecordBuilder:
     def make(self, data: StepData) -> list[Value]:
         """All values of one event."""
         started = self._budget.clock()
+        values: list[Value] = []
         with self._budget.behind(), np.errstate(all="ignore"):  # numbers that float32 cannot hold are infinite there, and no news
             statistics = self._statistics(data)
             layers, variables = self._layer_rows(data, statistics), self._variable_rows(data)
-            values = self._step_pictures.values(data, statistics)
-            values += _tables(data, layers, variables)
-            values += self._run_record(data)
-            if self._options.mirror_scalars:
-                values += _headline_scalars(layers, variables)
-                values += _loop_scalars(data)
+            parts = (
+                partial(self._step_pictures.values, data, statistics),
+                partial(_tables, data, layers, variables),
+                *((partial(_headline_scalars, layers, variables), partial(_loop_scalars, data)) if self._options.mirror_scalars else ()),
+                partial(self._run_record, data),
+            )
+            for part in parts:
+                values += self._left_out.attempt("record", part) or []
         return [*values, self._progress(data, values, self._budget.clock() - started)]
 
     def _statistics(self, data: StepData) -> dict[str, Measured]:
@@ -72,56 +78,35 @@ class RecordBuilder:
         statistics: dict[str, Measured] = dict(data.joined)
         for row, array in {**rows_of_batch(data.inputs, data.targets), **data.activations}.items():
             if row not in statistics and data.own_share:
-                self._attempt(partial(self._measure, statistics, row, array, data.network.layer(row)))
+                found = self._left_out.attempt(_name_of(row), partial(_measured, self._layouts, row, array, data.network.layer(row)))
+                if found is not None:
+                    statistics[row] = found
         return statistics
 
     def _layer_rows(self, data: StepData, statistics: dict[str, Measured]) -> dict[str, Float32]:
-        rows = {row: layer_row(found, data.ordinals[row]) for row, found in statistics.items()}
+        rows = {}
+        for row, found in statistics.items():
+            numbers = self._left_out.attempt(_name_of(row), partial(layer_row, found, data.ordinals.get(row, np.nan)))
+            if numbers is not None:
+                rows[row] = numbers
         return {name: without_axes(row) if self._layouts.is_unknown(name, data.network.layer(name)) else row for name, row in rows.items()}
 
     def _variable_rows(self, data: StepData) -> dict[str, Float32]:
-        found: dict[str, Variable] = {}
-        for name in data.weights:
-            self._attempt(partial(self._add_variable, found, data, name))
-        sharded = {name: self._sharded_row(data, name, one) for name, one in data.sharded.items()}
-        try:
-            return sharded | dict(zip(found, variable_rows(list(found.values())), strict=True))
-        except Exception:  # of one of them, which the others are measured without
-            rows = sharded
-            for name, variable in found.items():
-                self._attempt(partial(_add_row, rows, name, variable))
-            return rows
-
-    def _measure(self, statistics: dict[str, Measured], row: str, array: Array, layer: Layer | None) -> None:
-        statistics[row] = measured(self._layouts, row, array, layer)
-
-    def _add_variable(self, found: dict[str, Variable], data: StepData, name: str) -> None:
-        value = data.weights[name]
-        layer = data.network.owner(name)
-        layout = self._layouts.kernel(name, value.ndim, layer)
-        change = change_of(name, data.reads, data.first, data.gradients.get(name))
-        if layout is not None:
-            change = _ungrouped_change(change, layout, layer)
-            value, layout = ungrouped(value, layout, layer)
-        dtype, ordinal = data.about.variable_dtypes.get(name), data.ordinals[name]
-        found[name] = Variable(value, change, data.network.trainable(name), layout, dtype, ordinal)
-
-    def _sharded_row(self, data: StepData, name: str, joined: JoinedVariable) -> Float32:
-        """The row of a variable that no process holds all of."""
-        layer = data.network.owner(name)
-        layout = self._layouts.kernel(name, len(joined.shape), layer)
-        value = np.broadcast_to(np.zeros((), np.float32), joined.shape) if joined.kernel is None else joined.kernel
-        if joined.kernel is not None and layout is not None:
-            value, layout = ungrouped(value, layout, layer)
-        change, dtype = Change(gap=joined.gap), data.about.variable_dtypes.get(name)
-        known = joined.kernel is not None
-        variable = Variable(value, change, data.network.trainable(name), layout if known else None, dtype, data.ordinals[name])
-        numbers = variable.described() | joined.numbers | {"first_step": joined.initial_step}
-        return np.array([numbers.get(column, np.nan) for column in VARIABLE_COLUMNS], np.float32)
+        weights, dtypes = data.weights, data.about.variable_dtypes
+        rows = weights.rows
+        if rows is None:
+            known = weights.variables.items()
+            subjects = {name: Subject(one, weights.gradients.get(name), dtypes.get(name)) for name, one in known}
+            rows = self._table.rows(subjects, data.network)
+        for name, one in data.sharded.items():
+            row = self._left_out.attempt(f"weights/{name}", partial(self._table.sharded_row, name, one, dtypes.get(name), data.network))
+            rows = rows if row is None else {**rows, name: row}
+        for name, row in rows.items():
+            row[_ORDINAL] = data.variable_ordinals.get(name, np.nan)
+        return dict(rows)
 
     def _run_record(self, data: StepData) -> list[Value]:
-        note = self._step_pictures.note()
-        about = replace(data.about, notes=(*data.about.notes, note)) if note is not None else data.about
+        about = replace(data.about, left_out=self._left_out.snapshot(), notes=(*data.about.notes, *self._left_out.notes()))
         if about == self._written:
             return []
         self._written = about
@@ -139,15 +124,23 @@ class RecordBuilder:
         )
         return table_value(tags.PROGRESS_TAG, progress.row())
 
-    def _attempt(self, action: Callable[[], None]) -> None:
-        try:
-            action()
-        except Exception as error:  # of a layer's own code and data; it costs that layer
-            self.problems.append(error)
+
+_ORDINAL = VARIABLE_COLUMNS.index("ordinal")
 
 
-def _add_row(rows: dict[str, Float32], name: str, variable: Variable) -> None:
-    rows[name] = variable.row()
+def _name_of(row: str) -> str:
+    """Of a row of the layers' table, as what is left out is named."""
+    for special, name in ((INPUTS_ROW, "inputs"), (TARGETS_ROW, "targets")):
+        if row == special or row.startswith(f"{special}/"):
+            return name + row[len(special) :]
+    return f"activations/{row}"
+
+
+def _measured(layouts: LayerLayouts, row: str, array: Array, layer: Layer | None) -> Measured:
+    if not isinstance(array, np.ma.MaskedArray):
+        return measured(layouts, row, array, layer)
+    shaped, layout = layouts.maps(row, array, layer)
+    return describe(real_entries(shaped, layout.index("C") if "C" in layout else None), layer.function if layer is not None else None)
 
 
 def _tables(data: StepData, layers: Mapping[str, Float32], variables: Mapping[str, Float32]) -> list[Value]:
@@ -170,19 +163,6 @@ def _packed(names: tuple[str, ...], rows: Mapping[str, Float32], columns: int) -
 def _loop_scalars(data: StepData) -> list[Value]:
     numbers = {"loss": data.progress.loss, "learning_rate": data.progress.learning_rate}
     return [_scalar_value(tag, number) for tag, number in numbers.items() if not np.isnan(number)]
-
-
-def _ungrouped_change(change: Change, layout: str, layer: Layer | None) -> Change:
-    def arranged(array: Array | None) -> Array | None:
-        return None if array is None else ungrouped(array, layout, layer)[0]
-
-    return replace(
-        change,
-        previous=arranged(change.previous),
-        initial=arranged(change.initial),
-        previous_update=arranged(change.previous_update),
-        gradient=arranged(change.gradient),
-    )
 
 
 Rows = Mapping[str, npt.NDArray[np.float32]]

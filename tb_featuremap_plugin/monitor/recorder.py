@@ -2,40 +2,31 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy.typing as npt
-
 from tb_featuremap_plugin.arrays.tensors import dtype_name
 from tb_featuremap_plugin.monitor.joined_layers import Joined, NotJoinedError, join_layers, plan_of
 from tb_featuremap_plugin.monitor.layer_layouts import LayerLayouts, mergeable, rows_of_batch
+from tb_featuremap_plugin.monitor.left_out import LeftOut
 from tb_featuremap_plugin.monitor.network import Network, Rows, software_in_use
 from tb_featuremap_plugin.monitor.options import MonitorOptions, check_training
-from tb_featuremap_plugin.monitor.progress import Losses, Progress, as_number, loss_columns
+from tb_featuremap_plugin.monitor.progress import Losses, Progress, loss_columns, rate_of
 from tb_featuremap_plugin.monitor.record_builder import RecordBuilder
 from tb_featuremap_plugin.monitor.schedule import TimeBudget
 from tb_featuremap_plugin.monitor.sharded_weights import ShardedWeights
-from tb_featuremap_plugin.monitor.snapshots import First, Read
-from tb_featuremap_plugin.monitor.step_arguments import (
-    SINGLE_ACTIVATION,
-    SINGLE_INPUT,
-    SINGLE_TARGET,
-    StepArguments,
-    Tree,
-    flat,
-    resolve,
-    snapshots,
-)
+from tb_featuremap_plugin.monitor.step_arguments import StepArguments, Tree
 from tb_featuremap_plugin.monitor.step_data import ProbeLog, StepData, digest_of
+from tb_featuremap_plugin.monitor.taking import Batch, Taker
+from tb_featuremap_plugin.monitor.variable_table import VariableTable
+from tb_featuremap_plugin.monitor.weight_reader import WeightReader
 from tb_featuremap_plugin.monitor.workers import Stand, Team, words
 from tb_featuremap_plugin.schema.columns import LAYER_COLUMNS, PROGRESS_COLUMNS, VARIABLE_COLUMNS
 from tb_featuremap_plugin.schema.network import Layer, LossFacts, RunRecord
 from tb_featuremap_plugin.writer import RunWriter
-
-Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -73,6 +64,7 @@ class Recorder:
     ) -> None:
         self.seen_steps = 0
         self.failures = 0
+        self.left_out = LeftOut()
         self._open_writer = open_writer
         self._writer: RunWriter | None = None
         self._closed_writer: RunWriter | None = None
@@ -82,16 +74,17 @@ class Recorder:
         self._budget = budget
         self._team = team
         self._told = team.ended
-        self._builder = RecordBuilder(options, budget)
         self._layouts = LayerLayouts(options.layouts)
+        self._take = Taker(self.left_out)
+        table = VariableTable(self._layouts, self.left_out)
+        self._weights = WeightReader(keep_first=options.keep_first, table=table, left_out=self.left_out, wait=self._wait)
+        self._builder = RecordBuilder(options, budget, self._layouts, table, self.left_out)
         self._shards = ShardedWeights(team, keep_first=options.keep_first)
         self._network = Network(options.layers)
         self._layer_rows, self._variable_rows = Rows(), Rows()
         self._probe = ProbeLog()
         self._logged_steps = 0
         self._first_step: int | None = None
-        self._shapes: dict[str, tuple[int, ...]] = {}
-        self._dtypes: dict[str, str] = {}
 
     def describe(self, layers: Sequence[Layer] | None, training: Mapping[str, Any]) -> None:
         """Replaces what is known of the layers, where given, and of the training."""
@@ -101,19 +94,15 @@ class Recorder:
         if layers is not None:
             self._network = Network(layers)
 
-    def read_weights(self, step: int, tree: Tree) -> Mapping[str, Array]:
-        """Copies of the weights by flat names, sharded ones left out; workers that do not write copy their shards alone."""
-        if not (self._team.writes or self._team.joins):
-            return {}
-        tensors = flat(tree, "weights", "weights")
-        whole = self._shards.take(step, tensors)
-        if not self._team.writes:
-            return {}
-        self._dtypes.update((name, dtype_name(tensor)) for name, tensor in tensors.items() if name not in self._dtypes)
-        return snapshots(whole, "weights")
+    def read_weights(self, step: int, tree: Tree) -> None:
+        """Keeps the weights of a step that is not logged itself, but compared with; workers that do not write keep their shards alone."""
+        if self._team.writes or self._team.joins:
+            whole = self._unsharded(step, tree)
+            if self._team.writes:
+                self._weights.read(step, whole)
 
-    def record(self, step: int, call: StepArguments, reads: tuple[Read, ...], first: Mapping[str, First], losses: Losses) -> None:
-        """Takes the arrays of a due step and queues its record.
+    def record(self, step: int, call: StepArguments, losses: Losses) -> None:
+        """Takes the arrays of a due step and queues its record; what cannot be read costs itself alone.
 
         Raises:
             NotJoinedError: other workers could not take part; what this one has is recorded.
@@ -123,70 +112,78 @@ class Recorder:
             losses.take(step)
             self._tell_of_end(step)
             return
-        batch = _Batch.take(call)
+        whole = self._unsharded(step, call.weights)
+        batch = self._take.batch(call)
         gradients: Mapping[str, Any] = {}
         if self._team.writes or self._shards.shapes:
-            gradients = flat(call.gradients, "gradients", "gradients", may_be_empty=True)
+            gradients = self._take.tensors(call.gradients, "gradients", may_be_empty=True) or {}
         joined = self._join(step, batch, gradients)
         if self._team.writes:
-            self._submit(step, call, batch, joined, reads, first, gradients, losses, started)
+            self._submit(step, call, batch, joined, whole, gradients, losses, started)
         else:
             losses.take(step)
         self._tell_of_end(step)
         if joined.problem:
             raise NotJoinedError(f"nothing was joined over workers at step {step}: {joined.problem}")
 
+    def _unsharded(self, step: int, tree: Tree) -> dict[str, Any]:
+        """The weights as their framework keeps them, without those of which each worker holds a part: these are copied."""
+        tensors = self._take.tensors(tree, "weights") or {}
+        whole = self.left_out.attempt("weights", lambda: self._shards.take(step, tensors))
+        if whole is None:
+            return tensors
+        self._weights.dtypes.update({name: dtype_name(tensor) for name, tensor in tensors.items() if name not in whole})
+        return whole
+
     def _submit(
         self,
         step: int,
         call: StepArguments,
-        batch: _Batch,
+        batch: Batch,
         joined: Joined,
-        reads: tuple[Read, ...],
-        first: Mapping[str, First],
+        whole: Mapping[str, Any],
         gradients: Mapping[str, Any],
         losses: Losses,
         started: float,
     ) -> None:
         if self._writer is None:
             self._writer, self._closed_writer = self._open_writer(self._closed_writer), None
-        changed = bool(batch.inputs) and self._probe.changed(step, batch.inputs)
-        shapes = {name: array.shape for name, array in reads[-1].values.items()} | {
-            name: one.shape for name, one in joined.variables.items()
-        }
-        self._learn(batch, shapes)
+        changed = bool(batch.inputs) and bool(self.left_out.attempt("inputs", lambda: self._probe.changed(step, batch.inputs)))
+        self._network = self._network.with_names(batch.activations, [*whole, *joined.variables])
+        slopes = {name: value for name, value in gradients.items() if name not in self._shards.shapes}
+        weights = self._weights.take(step, whole, slopes, self._network)
+        self._weights.shapes.update({name: one.shape for name, one in joined.variables.items()})
+        activations = {name: batch.activations[name] for name in self._network.order(batch.activations)}
+        ordinals = self._layer_rows.counted([*rows_of_batch(batch.inputs, batch.targets), *activations])
+        variables = self._network.order_variables([*weights.variables, *joined.variables])
         data = StepData(
             step=step,
+            variable_ordinals=self._variable_rows.counted(variables),
             about=self._about(),
             network=self._network,
             inputs=batch.inputs,
             targets=batch.targets,
-            activations={name: batch.activations[name] for name in self._network.order(batch.activations)},
-            gradients=snapshots({name: value for name, value in gradients.items() if name not in self._shards.shapes}, "gradients"),
+            activations=activations,
             probe_changed=changed,
-            reads=reads,
-            first=first,
+            weights=weights,
             joined=joined.layers,
             own_share=joined.own_share,
             sharded=joined.variables,
-            ordinals=self._count(batch, shapes),
+            ordinals=ordinals,
             losses=losses.take(step),
             progress=self._progress(step, losses, call, started),
         )
         self._writer.submit(step, lambda: self._builder.make(data), data.nbytes)
         self._warn_of_probe(step, changed)
 
-    def raise_problem(self) -> None:
-        """Raises what went wrong behind the loop since the last call, if anything did."""
-        if self._builder.problems:
-            problem, self._builder.problems = self._builder.problems[0], []
-            raise problem
+    def _wait(self) -> bool:
+        """Waits until the record before this one is made; False if the storage hangs."""
+        return self._writer is None or self._writer.settle()
 
     def flush(self) -> None:
         """Waits until all is handed to the operating system."""
         if self._writer is not None:
             self._writer.flush()
-        self.raise_problem()
 
     def close(self) -> None:
         """Writes what waits and closes the file."""
@@ -195,14 +192,13 @@ class Recorder:
             self._closed_writer = writer
             writer.close()
             self._lost_before += writer.dropped + writer.failed
-        self.raise_problem()
 
     def _tell_of_end(self, step: int) -> None:
         if self._team.ended != self._told:
             self._told = self._team.ended
             raise NotJoinedError(f"nothing is joined over workers from step {step} on: {self._told}")
 
-    def _join(self, step: int, batch: _Batch, gradients: Mapping[str, Any]) -> Joined:
+    def _join(self, step: int, batch: Batch, gradients: Mapping[str, Any]) -> Joined:
         """Statistics over all workers; for a single process those of layers are made behind the loop."""
         shards = self._shards.measured(gradients)
         if not self._team.joins:
@@ -210,7 +206,8 @@ class Recorder:
         shares = {}
         for row, array in {**rows_of_batch(batch.inputs, batch.targets), **batch.activations}.items():
             shares[row] = mergeable(self._layouts, row, array, self._network.layer(row))
-        stand = Stand(f"step {step}", plan_of(shares, shards), samples=digest_of(batch.inputs) if batch.inputs else "")
+        samples = digest_of(batch.inputs) if batch.inputs else ""
+        stand = Stand(f"step {step}", plan_of(shares, shards), batch.problem, samples)
         self._team.met = True
         agreement = self._team.agree(stand)
         if agreement.outcome != "joined":
@@ -223,16 +220,6 @@ class Recorder:
     def _is_kernel(self, name: str, axes: int) -> bool:
         return self._layouts.kernel(name, axes, self._network.owner(name)) is not None
 
-    def _learn(self, batch: _Batch, weights: Mapping[str, tuple[int, ...]]) -> None:
-        self._network = self._network.with_names(batch.activations, weights)
-        self._layer_rows.extend([*rows_of_batch(batch.inputs, batch.targets), *self._network.order(batch.activations)])
-        self._variable_rows.extend(self._network.order_variables(weights))
-        self._shapes.update(weights)
-
-    def _count(self, batch: _Batch, weights: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
-        rows = [*rows_of_batch(batch.inputs, batch.targets), *batch.activations]
-        return {row: self._layer_rows.count(row) for row in rows} | {name: self._variable_rows.count(name) for name in weights}
-
     def _about(self) -> RunRecord:
         training = self._training
         return RunRecord(
@@ -242,8 +229,8 @@ class Recorder:
             variable_rows=self._variable_rows.names,
             variable_columns=VARIABLE_COLUMNS,
             progress_columns=PROGRESS_COLUMNS,
-            variable_shapes=dict(self._shapes),
-            variable_dtypes=dict(self._dtypes),
+            variable_shapes=dict(self._weights.shapes),
+            variable_dtypes=dict(self._weights.dtypes),
             loss=training.loss,
             from_logits=training.from_logits,
             optimizer=training.optimizer,
@@ -259,7 +246,7 @@ class Recorder:
     def _progress(self, step: int, losses: Losses, call: StepArguments, started: float) -> Progress:
         self._logged_steps += 1
         self._first_step = step if self._first_step is None else self._first_step
-        rate = resolve(call.learning_rate)
+        rate = self.left_out.attempt("learning_rate", lambda: rate_of(call.learning_rate, step))
         lost = self._lost_before + (self._writer.dropped + self._writer.failed if self._writer is not None else 0)
         return Progress(
             logged_steps=self._logged_steps,
@@ -267,7 +254,7 @@ class Recorder:
             log_seconds=self._budget.log_seconds,
             train_seconds=self._budget.train_seconds,
             dropped_records=lost + self.failures,
-            learning_rate=float("nan") if rate is None else as_number(rate),
+            learning_rate=math.nan if rate is None else rate,
             step_log_seconds=self._budget.clock() - started,
             stretch=self._budget.stretch(),
             first_step=self._first_step,
@@ -282,21 +269,3 @@ class Recorder:
                 RuntimeWarning,
                 stacklevel=6,
             )
-
-
-@dataclass(frozen=True)
-class _Batch:
-    """The probe and what the layers made of it."""
-
-    inputs: Mapping[str, Array]
-    targets: Mapping[str, Array]
-    activations: Mapping[str, Array]
-
-    @classmethod
-    def take(cls, call: StepArguments) -> _Batch:
-        """Copies of what the call was given."""
-        return cls(
-            snapshots(flat(call.inputs, "inputs", SINGLE_INPUT), "inputs"),
-            snapshots(flat(call.targets, "targets", SINGLE_TARGET), "targets"),
-            snapshots(flat(call.activations, "activations", SINGLE_ACTIVATION), "activations"),
-        )

@@ -13,88 +13,102 @@ import numpy.typing as npt
 from tb_featuremap_plugin.measures.weights.variable import Change
 
 Array = npt.NDArray[Any]
-Arrays = Mapping[str, Array]
 
 
 @dataclass(frozen=True)
-class Read:
-    """The weights after `step` updates, in arrays that nobody changes."""
-
-    step: int
-    values: Arrays
-
-
-@dataclass(frozen=True)
-class First:
-    """The first value of a variable that was read, after `step` updates."""
+class Taken:
+    """The value of a variable after `step` updates, in memory that nobody changes; `ours` if it was copied into it here."""
 
     step: int
     value: Array
+    ours: bool = False
+
+
+@dataclass(frozen=True)
+class Known:
+    """A variable at a step, and what it is compared with, all of one shape.
+
+    Attributes:
+        now: the value.
+        before: up to two earlier reads, the latest one last.
+        first: the first read; None if it is not kept.
+    """
+
+    now: Taken
+    before: tuple[Taken, ...] = ()
+    first: Taken | None = None
 
 
 class Snapshots:
-    """Keeps at most three copies of the weights: the two latest reads and, if wanted, the first."""
+    """Keeps at most three copies of each variable: the two latest reads and, if wanted, the first."""
 
     def __init__(self, *, keep_first: bool) -> None:
         self._keep_first = keep_first
-        self._first: dict[str, First] = {}
-        self._reads: tuple[Read, ...] = ()
+        self._first: dict[str, Taken] = {}
+        self._reads: dict[str, tuple[Taken, ...]] = {}
 
-    def add(self, step: int, values: Arrays) -> tuple[Read, ...]:
-        """Takes a read and returns it after the (at most two) reads before it. A second read of a step replaces the first."""
-        if self._keep_first:
-            self._first.update((name, First(step, value)) for name, value in values.items() if name not in self._first)
-        before = tuple(read for read in self._reads if read.step < step)
-        reads = (*before, Read(step, values))
-        self._reads = reads[-2:]
-        return reads
+    def known(self, step: int, name: str, value: Array) -> Known:
+        """A value beside what is kept of earlier steps."""
+        before = tuple(read for read in self._reads.get(name, ()) if read.step < step and _fits(read.value, value))
+        first = self._first.get(name)
+        return Known(Taken(step, value), before, first if first is not None and _fits(first.value, value) else None)
 
-    @property
-    def first(self) -> Mapping[str, First]:
-        """The first value of each variable; empty if it is not kept."""
-        return self._first
+    def keep(self, step: int, name: str, value: Array, *, owned: bool, reuse: bool = False) -> Taken:
+        """Keeps a value in place of the older of two earlier ones, and of one of the same step.
+
+        Args:
+            step: of the value.
+            name: of the variable.
+            value: as it is now.
+            owned: whether nobody will write to its memory; it is copied if not.
+            reuse: copy it into the memory of the value that it replaces. Nobody may look at that any more.
+        """
+        before = tuple(read for read in self._reads.get(name, ()) if read.step < step)[-2:]
+        spare = before[0] if reuse and len(before) == 2 and before[0].ours else None
+        taken = Taken(step, value) if owned else _copied(step, value, spare)
+        self._reads[name] = (*before[-1:], taken)
+        if self._keep_first and name not in self._first:
+            self._first[name] = taken
+            self._reads[name] = (*before[-1:], replace(taken, ours=False))
+        return taken
+
+    def forget_all_but(self, names: Mapping[str, object], step: int) -> None:
+        """Drops the reads of variables that are not there any more; those that were read a moment ago may come back."""
+        gone = [name for name, reads in self._reads.items() if name not in names and reads and reads[-1].step < step - 1]
+        for name in gone:
+            del self._reads[name]
 
 
-def first_of(name: str, reads: tuple[Read, ...], first: Mapping[str, First]) -> First | None:
-    """The first value of a variable, if that is known and still of the variable's shape."""
-    initial = first.get(name)
-    return initial if initial is not None and _fits(initial.value, reads[-1].values[name]) else None
-
-
-def previous_of(name: str, reads: tuple[Read, ...]) -> Array | None:
-    """The value before the last one of `reads`, of the same shape."""
-    value = reads[-1].values[name]
-    known = [read.values[name] for read in reads[:-1] if _fits(read.values.get(name), value)]
-    return known[-1] if known else None
-
-
-def change_of(name: str, reads: tuple[Read, ...], first: Mapping[str, First], gradient: Array | None) -> Change:
-    """What the variable's value in the last of `reads` is compared with.
+def change_of(known: Known, gradient: Array | None) -> Change:
+    """What the variable's value is compared with.
 
     The update before this one counts only if it took as many steps: otherwise their directions say nothing about single steps.
     """
-    value, initial = reads[-1].values[name], first_of(name, reads, first)
-    known = [(read.step, read.values[name]) for read in reads[:-1] if _fits(read.values.get(name), value)]
+    value, initial = known.now.value, known.first
     change = Change(
-        gradient=gradient if _fits(gradient, value) else None,
+        gradient=gradient if gradient is not None and _fits(gradient, value) else None,
         initial=None if initial is None else initial.value,
         initial_step=math.nan if initial is None else initial.step,
     )
-    if not known:
+    if not known.before:
         return change
-    step, previous = known[-1]
-    gap = reads[-1].step - step
-    before = known[0] if len(known) > 1 and step - known[0][0] == gap else None
-    update = None if before is None else _difference(previous, before[1])
-    return replace(change, previous=previous, gap=gap, previous_update=update)
+    previous = known.before[-1]
+    gap = known.now.step - previous.step
+    earlier = known.before[0] if len(known.before) > 1 and previous.step - known.before[0].step == gap else None
+    return replace(change, previous=previous.value, gap=gap, before_previous=None if earlier is None else earlier.value)
 
 
-def _difference(value: Array, previous: Array) -> Array:
-    wide = np.result_type(value, np.float32)
-    with np.errstate(all="ignore"):
-        result: Array = np.subtract(value, previous, dtype=wide)
-    return result
+def _copied(step: int, value: Array, spare: Taken | None) -> Taken:
+    if spare is not None and _like(spare.value, value):
+        np.copyto(spare.value, value)
+        return Taken(step, spare.value, ours=True)
+    return Taken(step, value.copy(order="K"), ours=True)
 
 
-def _fits(other: Array | None, value: Array) -> bool:
-    return other is not None and other.shape == value.shape
+def _like(memory: Array, value: Array) -> bool:
+    same = memory.dtype == value.dtype and memory.shape == value.shape and type(memory) is np.ndarray and type(value) is np.ndarray
+    return same and memory.flags.f_contiguous == value.flags.f_contiguous
+
+
+def _fits(other: Array, value: Array) -> bool:
+    return other.shape == value.shape

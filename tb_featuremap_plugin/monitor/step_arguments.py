@@ -11,13 +11,13 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from tb_featuremap_plugin.arrays.tensors import has, snapshot
+from tb_featuremap_plugin.arrays.tensors import whole_array, whole_snapshot
+from tb_featuremap_plugin.monitor.argument_forms import brief, is_array, replicas, resolved, unused
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
-SINGLE_INPUT = "input"
-SINGLE_TARGET = "target"
-SINGLE_ACTIVATION = "output"
+SINGLE_NAMES = {"inputs": "input", "targets": "target", "activations": "output"}
+"""The names of arguments that are one bare array; others go by the argument's name."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,9 @@ class StepArguments:
         )
 
 
-def flat(tree: Tree, what: str, single: str, *, may_be_empty: bool = False) -> dict[str, Any]:
+def flat(
+    tree: Tree, what: str, single: str, *, may_be_empty: bool = False, renamed: Callable[[str, str], None] = lambda name, new: None
+) -> dict[str, Any]:
     """The arrays of a tree by flat names, as their framework keeps them; a callable is called.
 
     Args:
@@ -48,67 +50,74 @@ def flat(tree: Tree, what: str, single: str, *, may_be_empty: bool = False) -> d
         what: the argument's name, for error messages.
         single: the name of a tree that is one bare array.
         may_be_empty: whether a tree may hold something and yet no array, as gradients of unused variables are None.
+        renamed: told of a name that two arrays would have, and of the one that the second gets.
 
     Raises:
         TypeError: it holds something, but no array.
     """
-    given = resolve(tree)
-    arrays = flatten(given, single)
+    given = resolved(tree, what)
+    arrays = flatten(given, single, renamed)
     if not arrays and given is not None and not may_be_empty and not (isinstance(given, (Mapping, list, tuple)) and not given):
-        raise TypeError(f"{what} is {given!r:.100}, which holds no array; allowed are arrays, and mappings and lists of them")
+        raise TypeError(f"{what} is {brief(given)}, which holds no array; allowed are arrays, and mappings and lists of them")
     return arrays
 
 
-def snapshots(tensors: Mapping[str, Any], what: str) -> dict[str, npt.NDArray[Any]]:
-    """NumPy arrays that later training steps cannot change.
+def own_array(value: Any, name: str) -> npt.NDArray[Any]:
+    """An array that later training steps cannot change; what several replicas hold is joined along the batch.
 
     Args:
-        tensors: by flat names.
-        what: the argument's name, for error messages.
+        value: an array of any framework. Complex numbers stay complex, and masks stay masks.
+        name: for error messages.
+
+    Raises:
+        TypeError: its values cannot be read, or are not numbers.
     """
-    return {name: _snapshot(value, f"{what}[{name!r}]") for name, value in tensors.items()}
-
-
-def _snapshot(value: Any, name: str) -> npt.NDArray[Any]:
-    """An array of our own; what several replicas hold is joined along the batch."""
     parts = replicas(value)
-    return snapshot(value, name) if parts is None else np.concatenate([snapshot(part, name) for part in parts])
+    return whole_snapshot(value, name) if parts is None else np.concatenate([whole_snapshot(part, name) for part in parts])
+
+
+def borrowed_array(value: Any, name: str) -> tuple[npt.NDArray[Any], bool]:
+    """As `own_array`, but perhaps in memory of the training loop; and whether it is not.
+
+    Raises:
+        TypeError: as `own_array`.
+    """
+    return whole_array(value, name) if replicas(value) is None else (own_array(value, name), True)
 
 
 Tree: TypeAlias = Mapping[str, Any] | list[Any] | tuple[Any, ...] | Callable[[], Any] | Any
 """An array, {name: array}, anything nested of these, or a callable that returns one."""
 
 
-def resolve(tree: Tree) -> Any:
-    """What a callable returns, or the thing itself. Models are callable too, so objects with parameters are left alone."""
-    return tree() if callable(tree) and not _is_array(tree) and not dataclasses.is_dataclass(tree) else tree
-
-
-def flatten(tree: Tree, single: str = "value") -> dict[str, Any]:
+def flatten(tree: Tree, single: str = "value", renamed: Callable[[str, str], None] = lambda name, new: None) -> dict[str, Any]:
     """Flat names for the arrays of a tree, in its own order: {"block/conv/kernel": array}.
 
-    Leaves that are no arrays (None, numbers, functions) are left out.
+    Leaves that are not arrays (None, numbers, functions) are left out. Of two arrays that would have one name, such as those of
+    {"a/b": x, "a": {"b": y}}, the second is called "a/b:2".
 
     Args:
         tree: mappings, sequences, dataclasses, and whatever JAX knows as a pytree if JAX is loaded; not a callable.
         single: the name of a tree that is one bare array.
+        renamed: told of a name that two arrays would have, and of the one that the second gets.
     """
-    if _is_array(tree):
+    if is_array(tree):
         return {single: tree}
-    return dict(_leaves(tree, ()))
-
-
-def replicas(value: Any) -> tuple[Any, ...] | None:
-    """What the replicas of a `tf.distribute` strategy hold each; None for anything else."""
-    return tuple(value.values) if type(value).__name__ == "PerReplica" else None
-
-
-def _is_array(value: object) -> bool:
-    return (has(value, "shape") and has(value, "dtype")) or replicas(value) is not None
+    leaves = list(_leaves(tree, ()))
+    arrays = dict(reversed(leaves))
+    if len(arrays) == len(leaves):
+        return dict(leaves)
+    taken, flat = set(arrays), dict[str, Any]()
+    for name, array in leaves:
+        new = name if name not in flat else unused(name, taken)
+        if new != name:
+            renamed(name, new)
+        taken.add(new)
+        flat[new] = array
+    return flat
 
 
 def _leaves(tree: Any, path: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
-    if _is_array(tree):
+    if is_array(tree):
         yield "/".join(path), tree
         return
     for name, branch in _branches(tree):

@@ -14,7 +14,7 @@ from tb_featuremap_plugin.measures.activations.accumulator import ActivationAccu
 from tb_featuremap_plugin.monitor.network import Network
 from tb_featuremap_plugin.monitor.progress import Progress
 from tb_featuremap_plugin.monitor.sharded_weights import JoinedVariable
-from tb_featuremap_plugin.monitor.snapshots import First, Read
+from tb_featuremap_plugin.monitor.weight_reader import WeightsOfStep
 from tb_featuremap_plugin.schema.network import Probe, RunRecord
 
 Arrays = Mapping[str, npt.NDArray[Any]]
@@ -29,14 +29,13 @@ class StepData:
         about: the run as known at this step, without notes.
         network: layers as known at this step.
         progress: without what is known only when the record is made.
-        inputs, targets, activations, gradients: by name; empty where not given.
+        inputs, targets, activations: by name; empty where not given.
         probe_changed: whether the inputs are to be written as pictures.
-        reads: the weights now, after up to two earlier ones; empty where weights were not given.
-        first: the first weights, by name.
+        weights: now and before, with gradients; empty where not given.
         joined: statistics over all workers, by row; empty for a single process.
         sharded: variables of which each worker holds a part, by name.
         own_share: whether rows that are not in `joined` are measured from the arrays that this process has.
-        ordinals: how often each row has been logged, this time included.
+        ordinals, variable_ordinals: how often each row of layers and of variables has been logged, this time included.
         losses: float32 [n, 2] of `LOSS_COLUMNS`; None if there are none.
     """
 
@@ -47,27 +46,22 @@ class StepData:
     inputs: Arrays = field(default_factory=dict)
     targets: Arrays = field(default_factory=dict)
     activations: Arrays = field(default_factory=dict)
-    gradients: Arrays = field(default_factory=dict)
     probe_changed: bool = False
-    reads: tuple[Read, ...] = ()
-    first: Mapping[str, First] = field(default_factory=dict)
+    weights: WeightsOfStep = field(default_factory=WeightsOfStep)
     joined: Mapping[str, ActivationAccumulator] = field(default_factory=dict)
     own_share: bool = True
     sharded: Mapping[str, JoinedVariable] = field(default_factory=dict)
     ordinals: Mapping[str, int] = field(default_factory=dict)
+    variable_ordinals: Mapping[str, int] = field(default_factory=dict)
     losses: npt.NDArray[np.float32] | None = None
-
-    @property
-    def weights(self) -> Arrays:
-        """The weights now."""
-        return self.reads[-1].values if self.reads else {}
 
     @property
     def nbytes(self) -> int:
         """Bytes that wait until the record is made; earlier weights are shared with the next records."""
-        groups = (self.inputs, self.targets, self.activations, self.gradients, self.weights)
+        groups = (self.inputs, self.targets, self.activations, self.weights.gradients)
+        waiting = sum(array.nbytes for group in groups for array in group.values())
         kernels = sum(one.kernel.nbytes for one in self.sharded.values() if one.kernel is not None)
-        return kernels + sum(array.nbytes for group in groups for array in group.values())
+        return waiting + kernels + sum(known.now.value.nbytes for known in self.weights.variables.values())
 
 
 MOST_PROBES = 100
@@ -80,9 +74,15 @@ def digest_of(arrays: Arrays) -> str:
     """A hash of names, shapes, dtypes and values."""
     digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
     for name, array in arrays.items():
-        digest.update(f"{name}:{array.dtype}:{array.shape};".encode())
-        digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+        digest.update(f"{name}:{array.dtype}:{array.shape};".encode(errors="replace"))
+        digest.update(_bytes_of(np.ma.getdata(array)))
+        if isinstance(array, np.ma.MaskedArray):
+            digest.update(_bytes_of(np.ma.getmaskarray(array)))
     return digest.hexdigest()
+
+
+def _bytes_of(array: npt.NDArray[Any]) -> memoryview:
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
 
 
 class ProbeLog:

@@ -105,6 +105,7 @@ class RunRecordAnswer(TypedDict):
     every: str | None
     versions: Mapping[str, str]
     notes: Sequence[str]
+    left_out: Mapping[str, str]
 
 
 class SeriesAnswer(TypedDict):

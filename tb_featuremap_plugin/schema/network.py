@@ -154,6 +154,8 @@ class RunRecord:
         inputs_private: True if the probe inputs were left out on purpose.
         every: the schedule in words: "every 100 steps".
         versions: of this package and of the frameworks in use.
+        left_out: what could not be logged, or was not in order to save space, each with its reason, by name: an argument ("loss"), an
+            array of it ("weights/conv1/kernel", "activations/conv1") or a picture ("maps/conv1", "filters/conv1/kernel").
         notes: what the logger wants the reader to know, such as a gap between steps that it could not avoid.
     """
 
@@ -176,6 +178,7 @@ class RunRecord:
     every: str | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         known = {"loss": self.loss, "optimizer": self.optimizer}

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tb_featuremap_plugin.arrays.layouts import canonical_kernel, fans
+from tb_featuremap_plugin.arrays.scratch_buffers import scratch_buffer
 from tb_featuremap_plugin.measures.weights.accumulator import Scratch, Sums, add_change, add_gradient, add_value
 from tb_featuremap_plugin.measures.weights.few_entries import add_few, entries
 from tb_featuremap_plugin.schema.columns import DUPLICATE_COSINE, VARIABLE_COLUMNS, VARIABLE_PERCENTILES
@@ -29,6 +30,8 @@ _BLOCK = 1 << 18
 """Entries of a block: 1 MB of float32. Value and difference stay near the core, and NumPy's calls cost little beside their work."""
 
 _VALUES_FOR_SHIFT = 32
+
+_BEFORE = "before_previous"
 
 _EPSILON = {"bfloat16": 2.0**-7, "float16": 2.0**-10, "float32": 2.0**-23, "float64": 2.0**-52}
 
@@ -48,6 +51,8 @@ class Change:
         initial: the first value.
         initial_step: training steps that were done when that was taken.
         previous_update: the change by the step before, for the direction of successive updates.
+        before_previous: the value before `previous`, in place of `previous_update`: it is subtracted block by block, so that no array of
+            the variable's size is made.
         gradient: of the loss at `previous`, for what was lost to rounding.
     """
 
@@ -56,11 +61,16 @@ class Change:
     initial: Array | None = None
     initial_step: float = math.nan
     previous_update: Array | None = None
+    before_previous: Array | None = None
     gradient: Array | None = None
 
     def compared(self) -> dict[str, Array]:
         """What is known of the arrays, by name."""
         named = {"previous": self.previous, "initial": self.initial, "previous_update": self.previous_update, "gradient": self.gradient}
+        before = self.before_previous
+        if before is not None and self.previous is not None and self.previous_update is None:
+            small = before.size <= SAMPLED_VALUES
+            named |= {"previous_update": _difference(self.previous, before)} if small else {_BEFORE: before}
         return {name: array for name, array in named.items() if array is not None}
 
 
@@ -153,7 +163,7 @@ class _Flat:
                 chosen = value[-start % self._stride :: self._stride]
                 first = -(-start // self._stride)
                 self.sample[first : first + len(chosen)] = chosen
-            yield value, {name: other[where].astype(work, copy=False) for name, other in self.others.items()}
+            yield value, _with_update({name: other[where].astype(work, copy=False) for name, other in self.others.items()}, work)
 
     def shift(self) -> float:
         """What to subtract before squaring: a middle value, where it is so far from 0 that a variance about 0 would lose digits."""
@@ -172,6 +182,21 @@ def add_up_wide(value: Array, others: dict[str, Array]) -> Sums:
     return _add_up(_Flat(value, others, 0), np.float64)
 
 
+def _with_update(others: dict[str, Array], work: type[np.floating[Any]]) -> dict[str, Array]:
+    """A block of the update before this one, in place of the block of values that it began with."""
+    before = others.pop(_BEFORE, None)
+    if before is not None:
+        update = scratch_buffer("previous update", work, before.shape)
+        others["previous_update"] = np.subtract(others["previous"], before, out=update)
+    return others
+
+
+def _difference(value: Array, previous: Array) -> Array:
+    with np.errstate(all="ignore"):
+        result: Array = np.subtract(value, previous, dtype=np.result_type(value, np.float32))
+    return result
+
+
 def _measure(flat: _Flat) -> Sums:
     sums = _add_up(flat, np.float64 if flat.is_wide else np.float32)
     if flat.is_wide or not _loses_squares(sums):
@@ -180,7 +205,8 @@ def _measure(flat: _Flat) -> Sums:
 
 
 def _add_up(flat: _Flat, work: type[np.floating[Any]]) -> Sums:
-    sums = Sums(len(flat.value), float(work(flat.shift())), set(flat.others))
+    known = {"previous_update" if name == _BEFORE else name for name in flat.others}
+    sums = Sums(len(flat.value), float(work(flat.shift())), known)
     scratch = Scratch(min(len(flat.value), _BLOCK), work)
     for value, others in flat.blocks(work):
         update, squares = None, math.nan
