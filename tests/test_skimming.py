@@ -79,6 +79,23 @@ def test_only_what_is_asked_for_is_read(tmp_path, counted) -> None:
     assert counted["one"] < sizes["one"] / 19, "one event of twenty, once"
 
 
+def test_two_runs_are_compared_reading_each_event_once(tmp_path, counted) -> None:
+    """Their pictures are asked for in turn, and each is in one event with all others of its step."""
+    kernels = {f"dense{at}/kernel": np.random.default_rng(at).normal(size=(200, 200)) for at in range(6)}
+    for run in ("one", "two"):
+        with fm.Monitor(tmp_path, run_name=run, every=1) as monitor:
+            for step in range(4):
+                monitor.log(step, weights=kernels)
+    sizes = {run: sum(file.stat().st_size for file in (tmp_path / run).iterdir()) for run in ("one", "two")}
+    logs = fm.open(tmp_path)
+    tables = [logs[run].table("variables") for run in sizes]
+    counted.clear()
+    assert fm.compare(*logs.values()).same
+    assert len(tables) == 2
+    for run, size in sizes.items():
+        assert size * 0.9 < counted[run] < size * 1.1
+
+
 def test_scalars_are_read_when_asked_for(tmp_path, counted) -> None:
     logdirs.write_monitored(tmp_path / "run" / "featuremaps", [0])
     for name in ("beside", "elsewhere/beyond"):

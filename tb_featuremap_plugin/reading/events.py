@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import TypeVar
 
 from tb_featuremap_plugin.reading import assemble
 from tb_featuremap_plugin.reading.lazy_reader import LazyReader, LazyReaders
 from tb_featuremap_plugin.reading.places import Where, find_runs
 from tb_featuremap_plugin.reading.run import MissingError, Outline, Points, Run, Source
-from tb_featuremap_plugin.reading.run_reader import RunReader
+from tb_featuremap_plugin.reading.run_reader import LatestEvents, RunReader
 from tb_featuremap_plugin.reading.stored_files import RunFiles
 from tb_featuremap_plugin.schema import tags
 
@@ -32,7 +33,7 @@ class EventSource:
     """
 
     def __init__(self, logdir: Where, *, lazy: bool = False) -> None:
-        read: Callable[[RunFiles], _Reader] = LazyReaders() if lazy else RunReader
+        read: Callable[[RunFiles], _Reader] = LazyReaders() if lazy else partial(RunReader, latest=LatestEvents())
         readers = [read(files) for files in find_runs(logdir)]
         self._readers = {reader.name: reader for reader in sorted(readers, key=lambda reader: assemble.run_order(reader.name))}
         self._outlines: list[Outline] | None = None

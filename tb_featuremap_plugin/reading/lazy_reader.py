@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 
 from google.protobuf.message import DecodeError
@@ -13,7 +12,7 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tb_featuremap_plugin.reading.event_records import Block, OnDamage
 from tb_featuremap_plugin.reading.raw_series import RawRun
 from tb_featuremap_plugin.reading.run import Points
-from tb_featuremap_plugin.reading.run_reader import RunReader
+from tb_featuremap_plugin.reading.run_reader import LatestEvents, RunReader
 from tb_featuremap_plugin.reading.skimming import holds_ours, skim_blocks, skim_record
 from tb_featuremap_plugin.reading.stored_files import RunFiles, StoredFile
 
@@ -29,7 +28,7 @@ class LazyReaders:
 
     def __init__(self) -> None:
         self._held: OrderedDict[str, _Skimmer] = OrderedDict()
-        self._latest = _LatestEvent()
+        self._latest = LatestEvents()
 
     def __call__(self, run: RunFiles) -> LazyReader:
         """A reader of one run."""
@@ -83,31 +82,11 @@ class LazyReader:
         return self._readers.read(self._run)
 
 
-@dataclass
-class _LatestEvent:
-    """The event that was read last, of all runs: most have all pictures of a step, and are asked for one after the other."""
-
-    place: tuple[StoredFile, int] | None = None
-    event: Event | None = None
-
-
 class _Skimmer(RunReader):
     """Skips pictures until they are asked for."""
 
-    def __init__(self, run: RunFiles, latest: _LatestEvent) -> None:
-        self._event_read = latest
-        super().__init__(run)
-
     def _blocks(self, file: StoredFile, on_damage: OnDamage) -> Iterator[Block]:
         return skim_blocks(file, on_damage, checked=CHECKED_BYTES)
-
-    def _event(self, file: StoredFile, offset: int) -> Event:
-        latest = self._event_read
-        if latest.event is None or latest.place != (file, offset):
-            latest.event = None  # before another takes its place in memory
-            latest.event = super()._event(file, offset)
-            latest.place = file, offset
-        return latest.event
 
     def _record(self, at: int) -> bytes | None:
         """A run record, without the pictures beside it: it has a checksum of its own."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from google.protobuf.message import DecodeError
@@ -20,12 +20,40 @@ from tb_featuremap_plugin.reading.run_series import Events, Layout, Series, Time
 from tb_featuremap_plugin.reading.stored_files import RunFiles, StoredFile
 from tb_featuremap_plugin.schema import tags
 
+_MOST_EVENTS = 2
+
+
+class LatestEvents:
+    """The events that were read last, of all runs: most have all pictures of a step, and are asked for one after the other.
+
+    Two of them, since runs are compared picture by picture.
+    """
+
+    def __init__(self) -> None:
+        self._held: dict[tuple[StoredFile, int], Event] = {}  # the latest last
+
+    def get(self, place: tuple[StoredFile, int], read: Callable[[], Event]) -> Event:
+        """The event at a place, read now unless it is held."""
+        event = self._held.pop(place, None)
+        if event is None:
+            for oldest in list(self._held)[: 1 - _MOST_EVENTS]:  # before another takes its place in memory
+                self._held.pop(oldest, None)
+            event = read()
+        self._held[place] = event
+        return event
+
 
 class RunReader:
-    """Reads the files of one run, in the order of their names, as TensorBoard does."""
+    """Reads the files of one run, in the order of their names, as TensorBoard does.
 
-    def __init__(self, run: RunFiles) -> None:
+    Args:
+        run: the files.
+        latest: shared with the readers of other runs.
+    """
+
+    def __init__(self, run: RunFiles, latest: LatestEvents | None = None) -> None:
         self.name = run.name
+        self._latest_events = latest or LatestEvents()
         self._series: dict[str, Series] = {}
         self._plain: dict[bytes, Series] = {}
         self._layouts: dict[tuple[bytes, ...], Layout] = {}
@@ -202,5 +230,4 @@ class RunReader:
         Raises:
             OSError, LookupError, DecodeError: it is not there any more.
         """
-        event: Event = Event.FromString(read_record(file, offset))
-        return event
+        return self._latest_events.get((file, offset), lambda: Event.FromString(read_record(file, offset)))
