@@ -223,7 +223,7 @@ class TestOutputFunctions:
 
     def test_softmax_over_the_batch(self):
         run = edit_layer(healthy_run(), "out", output_axis=0)
-        (finding,) = found(run, "wrong_output")
+        (finding,) = found(run, "wrong_axis")
         assert "over the batch" in finding.title
         assert alarms(edit_layer(run, "out", output_axis=1)) == []
 

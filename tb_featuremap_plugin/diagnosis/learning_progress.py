@@ -142,6 +142,16 @@ def falls(view: RunView) -> bool:
     return bool(gate.end < _FALLEN * gate.start and means[-1] <= _NEAR_LOWEST * means.min() and losses.max() < _CALM * losses[0])
 
 
+def has_stopped(view: RunView) -> bool:
+    """Whether the last quarter of the losses is no lower than the one before."""
+    _, losses = view.loss_curve
+    if len(losses) < _PARTS:
+        return False
+    quarters = [float(np.mean(part)) for part in np.array_split(losses, _PARTS)]
+    return quarters[-1] > _LEVEL * quarters[-2]
+
+
+_LEVEL = 0.98
 _PARTS = 4
 _FALLEN = 0.985
 _NEAR_LOWEST = 1.02

@@ -13,9 +13,15 @@ from tb_featuremap_plugin.diagnosis.findings import Finding
 from tb_featuremap_plugin.diagnosis.run_view import RunView
 
 ORDER = (
+    "non_finite: overflow",  # float16 overflows where float32 would merely be badly scaled
     "unscaled_input",
+    "wrong_axis",
     "frozen_but_moving",
     "wrong_output",
+    "eval_mode_training",
+    "tying_broken",
+    "unscaled_targets",
+    "gradient_clipped",
     "bad_init",
     "exploding_activation",
     "flat_loss: weights wither",  # small weights are why a signal is lost then, and why an answer is the same for every input
@@ -26,6 +32,7 @@ ORDER = (
     "saturated_activation",
     "dead_units: nothing passes",  # before the rules on gradients: where nothing passes, none comes back
     "bad_init: too large",  # behind the rules that see what a large scale does to activations: those say more
+    "frozen_random",
     "vanishing_gradient",
     "dead_units",
     "exploding_activation: growth",  # growth during training is mostly the work of steps that are too large
@@ -33,7 +40,11 @@ ORDER = (
     "vanishing_activation: squashed",  # where squashing activations lose the signal, the gradient says it better
     "lost_to_rounding",
     "unchanged_weights",
+    "class_imbalance",
+    "mode_collapse",
+    "batchnorm_lag",
     "constant_output",
+    "loss_rises",
     "too_slow",
     "wrong_output: squared classes",  # a loss that learns slowly is no mistake by itself
     "thrashing_weights",

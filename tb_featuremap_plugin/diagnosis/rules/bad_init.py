@@ -19,7 +19,7 @@ EQUAL_UNITS = 1e-4
 ZERO_NORM = 1e-8
 """Norm at or below which a kernel starts at zero."""
 
-LONG = 60
+LONG = 100
 """Updates after which a loss that has not fallen is blamed on the scale of the start: many an odd start is mended by then."""
 
 FAR_SCALE = 10.0

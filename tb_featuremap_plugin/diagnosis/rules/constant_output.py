@@ -27,11 +27,14 @@ def check(view: RunView) -> Iterable[Finding]:
     output, gate = view.output, learning(view)
     if output is None or view.inputs.last("constant_units") >= 1 or gate.level == EARLY or gate.beats_chance:
         return
-    constant = _constant(view, output)
-    known = output.row.logged("input_share")
-    late = known & (output.row.steps >= view.last_step / 2) & (output.row.steps > 0)
-    if late.any() and constant[late].all():
-        yield _finding(view, output, constant, known)
+    if is_constant(view, output):
+        yield _finding(view, output, _constant(view, output), output.row.logged("input_share"))
+
+
+def is_constant(view: RunView, output: LayerView) -> bool:
+    """Whether the output is the same for every probe input throughout the second half of the run."""
+    late = output.row.logged("input_share") & (output.row.steps >= view.last_step / 2) & (output.row.steps > 0)
+    return bool(late.any() and _constant(view, output)[late].all())
 
 
 def _constant(view: RunView, output: LayerView) -> Mask:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from tb_featuremap_plugin.diagnosis.findings import INFO, WARNING, Finding
-from tb_featuremap_plugin.diagnosis.learning_progress import LEARNED, STUCK, STUCK_SHARE, Learning, learning
+from tb_featuremap_plugin.diagnosis.learning_progress import LEARNED, STUCK, STUCK_SHARE, Learning, has_stopped, learning
 from tb_featuremap_plugin.diagnosis.phrases import number, percent, times
 from tb_featuremap_plugin.diagnosis.reference_ranges import chart
 from tb_featuremap_plugin.diagnosis.rule import Doc, Rule
@@ -34,7 +34,7 @@ def check(view: RunView) -> Iterable[Finding]:
     if len(losses) < MIN_LOSSES or not gate.start > 0:
         return
     left = _left_of_kernels(view)
-    if left < WITHERED and _stays_near_chance(gate):
+    if left < WITHERED and (_stays_near_chance(gate) or (gate.is_poor and has_stopped(view))):
         yield _withered(view, gate, left)
         return
     if not gate.end >= FLAT * gate.start:
@@ -120,7 +120,8 @@ RULE = Rule(
     ),
     Doc(
         says="the weights shrink while the loss does not fall, as weight decay does that is far too strong",
-        condition="a run that is stuck near chance, or above 1.5 times its first losses, with kernels below 0.5 of their norms at"
+        condition="a run that is stuck near chance, has stopped above 0.65 of it, or is above 1.5 times its first losses, with"
+        " kernels below 0.5 of their norms at"
         " the start in the median",
         usual="networks that learn shrink as far, to 0.35",
         when="as a warning",

@@ -144,9 +144,11 @@ def _loss_finding(view: RunView, loss_step: int) -> Finding:
 
 def _finding(view: RunView, place: _Place, loss_step: int | None) -> Finding:
     loss = f" The loss is not a number from {step(loss_step)} on." if loss_step is not None else ""
+    half = any(dtype == "float16" for dtype in view.record.variable_dtypes.values())
     return Finding(
         rule="non_finite",
         severity=ERROR,
+        place="non_finite: overflow" if half else None,
         target=place.target,
         target_kind=place.kind,
         first_step=min(place.step, loss_step) if loss_step is not None else place.step,
@@ -156,16 +158,22 @@ def _finding(view: RunView, place: _Place, loss_step: int | None) -> Finding:
             f"At {step(place.step)}, {place.what.format(place.target, number(place.count))} are NaN or infinite; no layer before it "
             f"broke earlier.{loss} "
             "Such values spread to every weight within a step, and what comes after cannot be used. "
-            "Usually the updates just before were far too large, or a logarithm or division met 0."
+            f"{_OVERFLOW if half else _USUALLY}"
         ),
         evidence={"count": place.count, "step": place.step, "first_nonfinite_loss_step": loss_step},
         advice=(
-            "Divide the learning rate by 10, or clip gradients to a norm of 1",
+            "Keep the weights in float32 and compute in half precision (torch.autocast, mixed_float16), or use bfloat16"
+            if half
+            else "Divide the learning rate by 10, or clip gradients to a norm of 1",
             "Scale the inputs to about -1..1, and regression targets to a spread of about 1",
             "Use the framework's own loss on raw scores (logits) instead of a logarithm of your own",
         ),
         chart=chart("layers" if place.kind == "layer" else "variables", place.target, "nan"),
     )
+
+
+_OVERFLOW = "The weights are float16, which holds nothing above 65,504: sums and squares of moderate numbers are too large for it."
+_USUALLY = "Usually the updates just before were far too large, or a logarithm or division met 0."
 
 
 RULE = Rule(

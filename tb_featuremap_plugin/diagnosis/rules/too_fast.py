@@ -46,6 +46,9 @@ STUCK_JUMP = 8.0
 """The same for a run whose loss does not fall."""
 
 
+SETTLED = 40
+"""Updates after which large steps are blamed for a loss that does not fall: the first ones of momentum and RMSprop are large by nature."""
+
 KILLING = 0.2
 """A single step of this size is blamed for a layer whose units all died after it, in a run that is stuck. Among steps after the
 first two, 95 % of 94 runs that learn stay below 0.17."""
@@ -72,7 +75,7 @@ def check(view: RunView) -> Iterable[Finding]:
     gate = learning(view)
     level = gate.level
     jumps = speed.jump > (STUCK_JUMP if level == STUCK else JUMP) and _stays_up(view, gate)
-    fine = level in (LEARNED, EARLY) or falls(view)
+    fine = level in (LEARNED, EARLY) or gate.updates < SETTLED or falls(view)
     fast = speed.ratio > (STUCK_RATIO if level == STUCK else USUAL_RATIO) and not fine
     leaps = speed.largest > WHOLE and not fine
     if jumps or fast or leaps:

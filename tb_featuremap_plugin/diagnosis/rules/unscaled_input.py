@@ -34,8 +34,11 @@ def check(view: RunView) -> Iterable[Finding]:
 
 
 def _severity(view: RunView) -> Severity:
-    level = learning(view).level
-    return INFO if level == LEARNED else WARNING if level == EARLY else ERROR
+    """A note where the run learns all the same, as far as that is known: a loss of thousands may fall by half and mean nothing."""
+    gate = learning(view)
+    if gate.level == LEARNED:
+        return INFO if gate.chance > 0 or gate.end < 1 else WARNING
+    return WARNING if gate.level == EARLY else ERROR
 
 
 def _too_large(view: RunView, layer: LayerView, low: float, high: float) -> Finding:

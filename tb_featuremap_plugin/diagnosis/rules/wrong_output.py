@@ -34,7 +34,7 @@ def check(view: RunView) -> Iterable[Finding]:
     if output is None:
         return
     if view.record.loss_facts is not None and not view.targets.logged("mean").any():
-        tests: tuple[_Test, ...] = (_one_unit_softmax, _over_the_batch)  # whose output the loss is of, nobody said
+        tests: tuple[_Test, ...] = (_one_unit_softmax,)  # whose output the loss is of, nobody said
     else:
         tests = _TESTS
     found = next((finding for test in tests for finding in test(view, output)), None)
@@ -79,23 +79,24 @@ def _one_unit_softmax(view: RunView, output: LayerView) -> Iterator[Finding]:
         )
 
 
-def _over_the_batch(view: RunView, output: LayerView) -> Iterator[Finding]:
-    if output.answers.sums_to_one and output.info.output_axis == 0 and output.row.last("samples") > 1:
+def _spread_apart(view: RunView, output: LayerView) -> Iterator[Finding]:
+    """Outputs [N, 1] against targets [N], or an answer for each of several positions against one target."""
+    facts = view.record.loss_facts
+    answers, targets = (facts.output_shape, facts.target_shape) if facts else ((), ())
+    if not answers or not targets or answers == targets or answers[0] != targets[0] or answers[0] <= 1:
+        return
+    several = math.prod(answers) // max(1, math.prod(targets))
+    if len(answers) > len(targets) and several > 1:
         yield _finding(
             view,
             output,
-            f"{output.answers.name.capitalize()} runs over the batch, not over the classes",
-            f"What `{output.name}` puts out goes through {output.answers.name} over axis 0, which holds the inputs of a batch. So "
-            "the answers to one class sum to 1 over the batch, and each input's answer depends on what else is in its batch.",
-            ("Use dim=-1 (or dim=1 for channels first), the axis of the classes", "With a loss on logits, such as CrossEntropyLoss: none"),
+            "Each target is compared with several answers",
+            f"The model puts out {list(answers)} and the targets are {list(targets)}: {several} answers to "
+            f"each. The loss ({view.loss.name}) compares all of them with the one target, from the start.",
+            ("Put Flatten or global pooling before the last layer, so that there is one answer an input", "Or give a target for each"),
+            answers=several,
         )
-
-
-def _spread_apart(view: RunView, output: LayerView) -> Iterator[Finding]:
-    """Outputs [N, 1] against targets [N]: by broadcasting, each output is compared with every target."""
-    facts = view.record.loss_facts
-    answers, targets = (facts.output_shape, facts.target_shape) if facts else ((), ())
-    if len(answers) == len(targets) + 1 and answers[-1] == 1 and answers[0] == targets[0] > 1:
+    elif len(answers) == len(targets) + 1 and answers[-1] == 1:
         yield _finding(
             view,
             output,
@@ -107,6 +108,25 @@ def _spread_apart(view: RunView, output: LayerView) -> Iterator[Finding]:
             output_axes=len(answers),
             target_axes=len(targets),
         )
+
+
+def _independent(view: RunView, output: LayerView) -> Iterator[Finding]:
+    """A sigmoid a class: each answer is by itself, and the loss compares only that of the right class."""
+    answers = output.answers
+    if view.loss.family in (CATEGORICAL, SPARSE) and view.loss.takes_logits is False and _units(output) > 1 and answers.name in _SIGMOIDS:
+        yield _finding(
+            view,
+            output,
+            f"{answers.name.capitalize()} gives no shares of one whole",
+            f"The loss ({view.loss.name}) compares shares of classes that sum to 1, but `{output.name}` ends in {answers.name}, which "
+            "answers each class by itself, from the start. All may be near 1 at once, and the loss does not mind as it should.",
+            ("End in softmax, for one class an input", "For several labels an input: keep the sigmoid, with binary cross-entropy"),
+            WARNING,
+            units=_units(output),
+        )
+
+
+_SIGMOIDS = ("sigmoid", "hard_sigmoid")
 
 
 def _one_class(view: RunView, output: LayerView) -> Iterator[Finding]:
@@ -341,8 +361,8 @@ def _squared_classes(view: RunView, output: LayerView) -> Iterator[Finding]:
 
 _TESTS: tuple[_Test, ...] = (
     _one_unit_softmax,
-    _over_the_batch,
     _one_class,
+    _independent,
     _spread_apart,
     _twice,
     _no_probabilities,

@@ -130,11 +130,12 @@ class ObservedModel:
     def _describe(self) -> None:
         model = self.model
         logged = {name for one in self._passes for name in one.names}
+        outputs = self._passes[0].trace.outputs if len(self._passes) == 1 else None
         self._monitor.describe(
             layers=describe([one.trace for one in self._passes], model, self._names, logged, self._facts(), training.loss_weights(model)),
             loss=training.loss_name(model),
             from_logits=training.from_logits(model),
-            loss_facts=training.loss_facts(model, self._probe.targets),
+            loss_facts=training.loss_facts(model, self._probe.targets, outputs),
             optimizer=training.optimizer_name(model),
             weight_decay=training.weight_decay(model),
         )

@@ -10,9 +10,10 @@ import numpy as np
 from tb_featuremap_plugin.arrays.tensors import to_numpy
 from tb_featuremap_plugin.integrations.keras.layer_info import snake_case
 from tb_featuremap_plugin.measures.targets import constant_loss
-from tb_featuremap_plugin.schema.losses import OWN
+from tb_featuremap_plugin.schema.losses import OWN, find
 from tb_featuremap_plugin.schema.network import LossFacts
 
+_WITH_CLASSES = ("categorical_crossentropy", "sparse_categorical_crossentropy")
 _WITH_LOGITS = ("categorical_crossentropy", "sparse_categorical_crossentropy", "binary_crossentropy")
 
 
@@ -33,12 +34,13 @@ def from_logits(model: Any) -> bool | None:
     return bool(getattr(losses[0], "_fn_kwargs", {}).get("from_logits", False))
 
 
-def loss_facts(model: Any, targets: Any) -> LossFacts | None:
+def loss_facts(model: Any, targets: Any, outputs: Any = None) -> LossFacts | None:
     """What else is known of the one loss of a model; None for several, and for one of the user's.
 
     Args:
         model: compiled.
         targets: of the probe; None if unknown.
+        outputs: what the model answers to the probe; None if unknown.
     """
     losses, name = keras.tree.flatten(getattr(model, "loss", None)), loss_name(model)
     if len(losses) != 1 or name is None or name.startswith(OWN):
@@ -48,13 +50,27 @@ def loss_facts(model: Any, targets: Any) -> LossFacts | None:
     values = to_numpy(known[0], "targets").astype(np.float64) if len(known) == 1 else np.zeros(0)
     kept = values if ignored is None else values[values != ignored]
     constant, error = constant_loss(name, kept) or (None, 0.0)
+    entrywise = find(name) is not None and name not in _WITH_CLASSES and values.ndim > 0
+    shapes = _shapes(keras.tree.flatten(outputs), values.shape) if entrywise else ((), ())
     return LossFacts(
         ignored=ignored,
         summed=str(getattr(losses[0], "reduction", "")) == "sum",
         constant=constant,
         error=error,
         entries=len(kept) if kept.ndim else 0,
+        output_shape=shapes[0],
+        target_shape=shapes[1],
     )
+
+
+def _shapes(outputs: list[Any], targets: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Shapes of the one output and of the targets, as Keras compares them: it takes a last axis of 1 from the one that has an axis more."""
+    if len(outputs) != 1 or None in getattr(outputs[0], "shape", [None]):
+        return (), ()
+    answers = tuple(int(size) for size in outputs[0].shape)
+    if len(answers) == len(targets) + 1 and answers[-1] == 1:
+        return answers[:-1], targets
+    return answers, targets[:-1] if len(targets) == len(answers) + 1 and targets[-1] == 1 else targets
 
 
 def optimizer_name(model: Any) -> str | None:
