@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import itertools
+import logging
 import operator
 import os
-import threading
 import warnings
 import weakref
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -21,11 +21,12 @@ from tb_featuremap_plugin.arrays import tensors
 from tb_featuremap_plugin.arrays.snapshot_pool import SnapshotPool
 from tb_featuremap_plugin.format.values import Value, encoded
 from tb_featuremap_plugin.images.options import FilterKeywords, FilterOptions, MapKeywords, MapOptions
-from tb_featuremap_plugin.recording import storage
+from tb_featuremap_plugin.recording import shortfall, storage
 from tb_featuremap_plugin.recording.background import Background
-from tb_featuremap_plugin.recording.eventlog import EventLog
+from tb_featuremap_plugin.recording.eventlog import NOTHING, EventLog
 from tb_featuremap_plugin.recording.keywords import options_of, takes
 from tb_featuremap_plugin.recording.requests import FeatureMapsRequest, FiltersRequest, WeightChangeRequest, WeightKeywords, WeightOptions
+from tb_featuremap_plugin.recording.shortfall import Shortfall
 from tb_featuremap_plugin.schema import limits
 from tb_featuremap_plugin.schema.one_line import described, quoted_path
 
@@ -36,10 +37,7 @@ Build = Callable[[], Sequence[Value | Summary.Value]]
 
 MAX_QUEUE_BYTES = 256 << 20
 
-_STALLED = "the storage does not answer, and what is queued may be lost"
-_SLOW = "the storage is slower than what is logged: records are dropped"
-_FULL = "max_bytes is reached: pictures are dropped"
-_REPEATED = "a record was logged twice at one step: the second is dropped"
+_logger = logging.getLogger(__name__)
 
 _writers: weakref.WeakSet[Writer] = weakref.WeakSet()
 
@@ -76,17 +74,13 @@ class Writer:
         if not isinstance(logdir, (str, os.PathLike)):
             raise TypeError(f"logdir is a {type(logdir).__name__}; allowed are strings and path objects")
         self.logdir = storage.resolved(logdir)
-        self.dropped = 0
-        self.failed = 0
         self._strict = strict
         self._log = self._open_log(max_bytes)
-        self._queue = Background(max_queue_bytes, _settle_of(weakref.ref(self)))
+        self._queue = Background(max_queue_bytes, _settle_of(weakref.ref(self)), partial(_tell_of_wait, self.logdir))
         self._pool = SnapshotPool()
-        self._ordinals: Counter[tuple[str, str]] = Counter()
-        self._lock = threading.Lock()
-        self._errors: list[BaseException] = []
-        self._untold: list[str] = []
-        self._told: set[str] = set()
+        self._ordinals: dict[tuple[str, str], Iterator[int]] = {}
+        self._short = Shortfall()
+        self._is_in_log = False
         _writers.add(self)
         weakref.finalize(self, _shut, self._queue, self._log).atexit = False
 
@@ -166,11 +160,19 @@ class Writer:
         ordinal = self.next_ordinal("variables", name)
         self._submit(checked, partial(call.build, ordinal), call.nbytes)
 
+    @property
+    def dropped(self) -> int:
+        """Records that were given up: see the class."""
+        return self._short.dropped
+
+    @property
+    def failed(self) -> int:
+        """Records that could not be built or written."""
+        return self._short.failed
+
     def next_ordinal(self, kind: str, name: str) -> int:
         """Counts one more record of a series, and says how many there are: 1 for the first."""
-        with self._lock:
-            self._ordinals[kind, name] += 1
-            return self._ordinals[kind, name]
+        return next(self._ordinals.get((kind, name)) or self._ordinals.setdefault((kind, name), itertools.count(1)))
 
     def submit(self, step: int, build: Build, nbytes: int = 0) -> None:
         """Queues one event; `build` is called behind the loop, in the order of the calls, and returns its values.
@@ -199,7 +201,7 @@ class Writer:
         if self._queue.join():
             self._run_safely(self._log.flush)
         else:
-            self._count_dropped(0, _STALLED)
+            self._short.drop_here(0, shortfall.STALLED)
         self._tell()
 
     def close(self) -> None:
@@ -210,7 +212,7 @@ class Writer:
             self._pool.clear()
             self._run_safely(self._log.close)
         else:
-            self._count_dropped(0, _STALLED)
+            self._short.drop_here(0, shortfall.STALLED)
         self._tell()
 
     def __enter__(self) -> Writer:
@@ -234,7 +236,7 @@ class Writer:
     def _submit(self, step: int, build: Callable[[], Sequence[Value]], nbytes: int) -> None:
         if not self._queue.put(partial(self._write, step, build), nbytes):
             self._refuse_closed()
-            self._count_dropped(1, _SLOW)
+            self._short.drop_here(1, shortfall.SLOW)
         self._tell()
 
     def _build_maps(self, call: FeatureMapsRequest, ordinal: int, inputs_ordinal: int | None) -> list[Value]:
@@ -248,14 +250,26 @@ class Writer:
         self._run_safely(partial(self._append, step, build))
 
     def _append(self, step: int, build: Callable[[], Sequence[Value]]) -> None:
-        left_out = self._log.append(step, build())
-        for remark in self._log.take_remarks():
-            self._count_dropped(0, remark)
-        self.dropped += left_out.late
-        if left_out.repeated:
-            self._count_dropped(left_out.repeated, _REPEATED)
-        if left_out.beyond_cap:
-            self._count_dropped(left_out.beyond_cap, _FULL)
+        values = build()
+        with self._in_log():
+            left_out = self._log.append(step, values)
+        if left_out is not NOTHING:
+            self._short.drop_behind(left_out.repeated, shortfall.REPEATED)
+            self._short.drop_behind(left_out.late, shortfall.LATE)
+            self._short.drop_behind(left_out.beyond_cap, shortfall.FULL)
+
+    @contextlib.contextmanager
+    def _in_log(self) -> Iterator[None]:
+        self._is_in_log = True
+        try:
+            yield
+        finally:
+            self._is_in_log = False
+
+    def _write_held_back(self) -> None:
+        if not self._is_in_log:  # as it is in a signal handler, where the caller's thread works off: that goes on behind it
+            with self._in_log():
+                self._run_safely(self._log.write)
 
     def _run_safely(self, action: Callable[[], object]) -> None:
         lost = self._log.lost
@@ -264,35 +278,18 @@ class Writer:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # even SystemExit: it would end the thread and lose all that is queued
-            with self._lock:
-                self.failed += max(1, self._log.lost - lost)
-                self._errors.append(error)
-
-    def _count_dropped(self, count: int, reason: str) -> None:
-        with self._lock:
-            self.dropped += count
-            if reason not in self._told:
-                self._told.add(reason)
-                self._untold.append(reason)
+            self._short.fail(max(1, self._log.lost - lost), error)
 
     def _tell(self) -> None:
         """Says in the caller's thread what went wrong in the other one."""
-        if not (self._errors or self._untold):
-            return
-        with self._lock:
-            errors, self._errors = self._errors, []
-            reasons, self._untold = self._untold, []
-            if errors and not self._strict and "failed" not in self._told:
-                self._told.add("failed")
-                reasons.append(f"records are lost: {errors[0]!r}")
-        for reason in reasons:
+        error = self._short.take_error() if self._strict else None
+        for reason in [*self._log.take_remarks(), *self._short.take_reasons()]:
             warnings.warn(f"logging to {self.logdir}: {reason}", RuntimeWarning, stacklevel=4)
-        if errors and self._strict:
-            raise errors[0]
+        if error is not None:
+            raise error
 
     def _after_fork(self) -> None:
         closed = self._queue.closed
-        self._lock = threading.Lock()
         self._pool = SnapshotPool()
         self._queue.reset()
         self._log.leave_to_parent()
@@ -353,13 +350,23 @@ def _check_size(name: str, value: object) -> None:
         raise ValueError(f"{name} is {value!r}; allowed are whole numbers from 1")
 
 
+def _tell_of_wait(logdir: str, seconds: float, jobs: int, nbytes: int) -> None:
+    _logger.warning(
+        "Logging to %s: waiting for %d records (%.1f MB of arrays) to be made and written, %.0f s so far",
+        logdir,
+        jobs,
+        nbytes / 1e6,
+        seconds,
+    )
+
+
 def _settle_of(writer: weakref.ref[Writer]) -> Callable[[], None]:
     """Writes what a writer's log holds back; of one that nobody holds any more, `_shut` does."""
 
     def settle() -> None:
         alive = writer()
         if alive is not None:
-            alive._run_safely(alive._log.write)
+            alive._write_held_back()
 
     return settle
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import weakref
 from typing import Any
 
@@ -20,12 +19,14 @@ _LEAST_BYTES = 1 << 16
 
 
 class SnapshotPool:
-    """Takes snapshots as `tensors.snapshot` does, and takes their memory back. May be used from several threads."""
+    """Takes snapshots as `tensors.snapshot` does, and takes their memory back.
+
+    May be used from several threads, and from a signal handler within a call of itself: there is no lock, each step is one operation of
+    a dictionary or a list.
+    """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
         self._ready: dict[int, list[Array]] = {}
-        self._kept = 0
         self._lent: weakref.WeakValueDictionary[int, Array] = weakref.WeakValueDictionary()
 
     def take(self, tensor: object, name: str) -> Array:
@@ -49,27 +50,24 @@ class SnapshotPool:
         memory = None if array is None else array.base
         if memory is None:
             return
-        with self._lock:
-            lent = self._lent.pop(id(memory), None)
-            if lent is None or lent is not memory or self._kept + lent.nbytes > MOST_KEPT_BYTES:
-                return
-            self._kept += lent.nbytes
+        lent = self._lent.pop(id(memory), None)
+        if lent is not None and lent is memory and self._kept + lent.nbytes <= MOST_KEPT_BYTES:
             self._ready.setdefault(lent.nbytes, []).append(lent)
 
     def clear(self) -> None:
         """Keeps nothing ready any more."""
-        with self._lock:
-            self._ready.clear()
-            self._lent.clear()
-            self._kept = 0
+        self._ready = {}
+        self._lent = weakref.WeakValueDictionary()
+
+    @property
+    def _kept(self) -> int:
+        """Bytes that lie ready."""
+        return sum(size * len(ready) for size, ready in self._ready.copy().items())
 
     def _lend(self, size: int) -> Array:
-        with self._lock:
-            ready = self._ready.get(size)
-            if ready:
-                self._kept -= size
-                memory = ready.pop()
-            else:
-                memory = np.empty(size, np.uint8)
-            self._lent[id(memory)] = memory
-            return memory
+        try:
+            memory = self._ready[size].pop()
+        except LookupError:  # none of this size lies ready
+            memory = np.empty(size, np.uint8)
+        self._lent[id(memory)] = memory
+        return memory

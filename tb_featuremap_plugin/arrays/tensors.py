@@ -134,7 +134,7 @@ def _of_numpy(array: Array) -> tuple[Array, bool]:
     if array.dtype.kind == "O":
         filled = of_objects(array)
         return filled, filled is not array
-    return (array if isinstance(array, np.ma.MaskedArray) else np.asarray(array)), False
+    return (array if _is_masked_array(array) else np.asarray(array)), False
 
 
 def _is_immutable(tensor: object) -> bool:
@@ -156,12 +156,17 @@ def _plain(array: Array, name: str, tensor: object) -> Array:
 
 def _real(array: Array) -> Array:
     real = real_magnitude(array)
-    if not isinstance(real, np.ma.MaskedArray):
+    if not _is_masked_array(real):
         return real
     if not np.ma.is_masked(real):
         return np.ma.getdata(real)
     filled: Array = np.ma.filled(real.astype(np.result_type(real.dtype, np.float32)), np.nan)
     return filled
+
+
+def _is_masked_array(array: Array) -> bool:
+    """NumPy loads `numpy.ma` when it is first named; a signal handler may come within that, so plain arrays do not name it."""
+    return type(array) is not np.ndarray and isinstance(array, np.ma.MaskedArray)
 
 
 def _type_name(tensor: object) -> str:

@@ -1,8 +1,13 @@
-"""A queue bounded by bytes, and the one thread that works it off in order."""
+"""A queue bounded by bytes, and the one thread that works it off in order.
+
+Any call may come from a signal handler while the same thread is within another one: the lock can be taken again by the thread that has
+it, whoever waits gives it up entirely, and the thread behind the loop takes no other lock that a caller can hold.
+"""
 
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 
@@ -14,6 +19,18 @@ WAIT_SECONDS = 60.0
 LINGER_SECONDS = 0.005
 """How long the thread lets the calls of one step come in before it begins: it would make each of them wait for the interpreter's lock."""
 
+_LONGEST_WAIT_SECONDS = 0.2
+"""How long a caller waits before it looks again whether it has anything to wait for."""
+
+TOLD_AFTER_SECONDS = 5.0
+"""How long a flush waits in silence; from then on it says each time that it has waited twice as long."""
+
+JOB_BYTES = 2048
+"""What a job that waits takes beside its arrays: the objects of a call that is put off."""
+
+_MOST_JOBS, _LEAST_JOBS = 4096, 64
+"""Jobs that may wait, however small they are: 8 MB of objects, which a fast loop makes in a tenth of a second."""
+
 
 class Background:
     """Runs jobs one after the other behind the caller. A job must not raise.
@@ -21,11 +38,14 @@ class Background:
     Args:
         max_bytes: what may wait; a single larger job is let in when nothing else waits.
         settle: finishes what jobs have left to be done together; called whenever no more of them wait. Must not raise.
+        tell: called by who waits long for a flush, with seconds waited, jobs and bytes that still wait.
     """
 
-    def __init__(self, max_bytes: int, settle: Job = lambda: None) -> None:
+    def __init__(self, max_bytes: int, settle: Job = lambda: None, tell: Callable[[float, int, int], None] = lambda *_: None) -> None:
         self._max_bytes = max_bytes
+        self._max_jobs = min(_MOST_JOBS, max(_LEAST_JOBS, max_bytes // JOB_BYTES))
         self._settle = settle
+        self._tell = tell
         self.reset()
 
     def reset(self) -> None:
@@ -34,14 +54,20 @@ class Background:
         self._bytes = 0
         self._done = 0
         self._busy = False
+        self._worker = 0
+        """Which thread is at work, while `_busy`."""
         self._closed = False
-        self._awaited = 0
+        self._waiting: list[object] = []
+        """One object for each caller that waits: a list, because a number could miss a caller that came within a signal."""
         self._thread: threading.Thread | None = None
-        self._lock = threading.Lock()
+        self._starter = 0
+        """Which thread is just starting it: a signal may come within that."""
+        self._ended = False
+        self._lock = threading.RLock()
         self._work = threading.Condition(self._lock)
         """What the thread waits for: a job, somebody who waits for it, or the end."""
         self._room = threading.Condition(self._lock)
-        """What callers of a full queue wait for: a job is done."""
+        """What callers of a full queue wait for: a good part of it is done."""
         self._idle = threading.Condition(self._lock)
         """What a flush waits for: all jobs are done. One that woke at each of them would take the processor from the thread each time."""
 
@@ -60,8 +86,8 @@ class Background:
             has_room = self._has_room(nbytes) or self._await(self._room, lambda: self._closed or self._has_room(nbytes))
             if self._closed or not has_room:
                 return False
-            self._jobs.append((job, nbytes))
             self._bytes += nbytes
+            self._jobs.append((job, nbytes))
             started = self._ensure_thread()
             if len(self._jobs) == 1:
                 self._work.notify_all()
@@ -75,14 +101,22 @@ class Background:
         Returns:
             False if nothing moved for `WAIT_SECONDS`.
         """
-        if threading.current_thread() is self._thread:
+        if self._busy and threading.get_ident() == self._worker:
             self._settle()
             return True
         with self._lock:
+            began, told = time.monotonic(), TOLD_AFTER_SECONDS
+            moved, done = began, self._done
             while self._jobs or self._busy:
-                done = self._done
-                if not self._await(self._idle, lambda: not (self._jobs or self._busy)) and self._done == done:
+                now = time.monotonic()
+                if self._done != done:
+                    moved, done = now, self._done
+                if now - moved >= WAIT_SECONDS:
                     return False
+                if now - began >= told:
+                    self._tell(now - began, len(self._jobs) + self._busy, self._bytes)
+                    told *= 2
+                self._await(self._idle, lambda: not (self._jobs or self._busy), min(moved + WAIT_SECONDS, began + told) - now)
         return True
 
     def close(self) -> bool:
@@ -93,27 +127,46 @@ class Background:
             self._room.notify_all()
         return self.join()
 
-    def _await(self, changed: threading.Condition, condition: Callable[[], bool]) -> bool:
+    def _await(self, changed: threading.Condition, condition: Callable[[], bool], seconds: float | None = None) -> bool:
         """Waits for what only the thread can bring about, so that it does not linger; False if it took too long."""
-        self._awaited += 1
+        if self._thread is None or self._ended or self._starter == threading.get_ident():  # nobody else does it while this waits
+            self._work_off()
+        waiting = object()
+        self._waiting.append(waiting)
         self._work.notify_all()
         try:
-            return changed.wait_for(condition, WAIT_SECONDS)
+            return self._wait_in_parts(changed, condition, WAIT_SECONDS if seconds is None else seconds)
         finally:
-            self._awaited -= 1
+            self._waiting.remove(waiting)
+
+    @staticmethod
+    def _wait_in_parts(changed: threading.Condition, condition: Callable[[], bool], seconds: float) -> bool:
+        """As `wait_for`; where a signal handler comes between its look and its wait, and brings about what it waits for, it looks again."""
+        end = time.monotonic() + seconds
+        while not changed.wait_for(condition, min(_LONGEST_WAIT_SECONDS, max(end - time.monotonic(), 0))):
+            if time.monotonic() >= end:
+                return False
+        return True
 
     def _has_room(self, nbytes: int) -> bool:
-        return not self._bytes or self._bytes + nbytes <= self._max_bytes
+        if not (self._jobs or self._busy):
+            return True
+        return len(self._jobs) < self._max_jobs and self._bytes + nbytes <= self._max_bytes
 
     def _ensure_thread(self) -> bool:
+        """Starts the thread if there is none yet; False if there will be none."""
         if self._thread is None:
-            thread = threading.Thread(target=self._run, name="featuremaps-writer", daemon=True)
+            thread, self._starter = threading.Thread(target=self._run, name="featuremaps-writer", daemon=True), threading.get_ident()
             try:
-                thread.start()
+                if self._thread is None:  # still, after a signal that came meanwhile
+                    self._thread = thread
+                    thread.start()
             except RuntimeError:  # the interpreter is shutting down and starts no more threads
+                self._thread = None
                 return False
-            self._thread = thread
-        return True
+            finally:
+                self._starter = 0
+        return not self._ended
 
     def _run(self) -> None:
         work = self._work
@@ -122,14 +175,15 @@ class Background:
             with work:
                 work.wait_for(lambda: bool(self._jobs) or self._closed)
                 if self._closed and not self._jobs:
+                    self._ended = True
                     return
-                work.wait_for(lambda: self._closed or self._awaited > 0, LINGER_SECONDS)
+                work.wait_for(lambda: self._closed or bool(self._waiting), LINGER_SECONDS)
 
     def _work_off(self) -> None:
         with self._lock:
             if self._busy or not self._jobs:
                 return
-            self._busy = True
+            self._busy, self._worker = True, threading.get_ident()
         try:
             while self._busy:
                 self._do_jobs()
@@ -149,12 +203,14 @@ class Background:
                 with self._lock:
                     self._bytes -= nbytes
                     self._done += 1
-                    if self._awaited:
+                    if self._waiting and (self._bytes <= self._max_bytes // 2 and len(self._jobs) <= self._max_jobs // 2):
                         self._room.notify_all()
 
     def _pause(self) -> None:
         with self._lock:
             self._done += 1
             if not self._jobs:
+                self._bytes = 0  # whatever a signal within `put` made of it
                 self._busy = False
                 self._idle.notify_all()
+                self._room.notify_all()

@@ -6,6 +6,7 @@ import itertools
 import logging
 import math
 import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -42,7 +43,8 @@ class LeftOut:
     beyond_cap: int = 0
 
 
-_NOTHING = LeftOut()
+NOTHING = LeftOut()
+"""The same object wherever nothing was left out."""
 _BEFORE_ALL = -math.inf
 
 
@@ -73,7 +75,8 @@ class EventLog:
         self._alone = alone
         self._max_bytes = max_bytes
         self.lost = 0
-        self._remarks: list[str] = []
+        self._remarks: deque[str] = deque()
+        self._notes: deque[str] = deque()
         self._begun = False
         self._refused: set[str] = set()
         self._reason: str | None = None
@@ -106,7 +109,7 @@ class EventLog:
         if self._max_bytes is None and max([last_steps.get(value.tag, _BEFORE_ALL) for value in values], default=_BEFORE_ALL) < step:
             if values:
                 self._take(step, values)
-            return _NOTHING
+            return NOTHING
         late = [value for value in values if last_steps.get(value.tag, step) > step]
         if late:
             self._remark_on_late(late[0].tag, step)
@@ -116,7 +119,7 @@ class EventLog:
         if kept:
             self._take(step, kept)
         left_out = LeftOut(len(values) - len(fresh) - len(late), len(late), len(fresh) - len(kept))
-        return _NOTHING if len(kept) == len(values) else left_out
+        return NOTHING if len(kept) == len(values) else left_out
 
     def write(self) -> None:
         """Writes what `append` took.
@@ -147,11 +150,10 @@ class EventLog:
                 file.close()
 
     def take_remarks(self) -> list[str]:
-        """What the caller should be told, each thing once."""
-        if not self._remarks:
-            return self._remarks
-        remarks, self._remarks = self._remarks, []
-        return remarks
+        """What the caller should be told, each thing once; for the caller's own thread."""
+        while self._notes:
+            _logger.warning(self._notes.popleft())
+        return [self._remarks.popleft() for _ in range(len(self._remarks))]
 
     def leave_to_parent(self) -> None:
         """In the child of a fork: begins a new file with the next event, and takes the parent's for somebody else's."""
@@ -176,9 +178,16 @@ class EventLog:
 
     def _take(self, step: int, values: Sequence[Value]) -> None:
         self._look_at_clock()
+        new = {value.tag for value in values if value.tag not in self._last_steps} if self._file is not None else set()
+        others = self._others() if new else []
+        if others and self._takes_beside(others, new, step, values):
+            return
+        self._add(step, values)
+        if self._held_back > _HELD_BACK_BYTES:
+            self.write()
+
+    def _add(self, step: int, values: Sequence[Value]) -> None:
         is_small = sum([value.nbytes for value in values]) <= LARGEST_EVENT_BYTES if len(values) > 1 else True
-        if self._file is not None and any(value.tag not in self._last_steps for value in values):
-            self._look_for_others(values)
         for group in [values] if is_small else [[value] for value in values]:
             if self._file is None:
                 self._begin(step, group)
@@ -186,8 +195,6 @@ class EventLog:
                 self._hold_back(step, group)
             for value in group:
                 self._last_steps[value.tag] = step
-        if self._held_back > _HELD_BACK_BYTES:
-            self.write()
 
     def _hold_back(self, step: int, values: Sequence[Value]) -> None:
         if not self._events:
@@ -218,17 +225,17 @@ class EventLog:
         self._wall_time = max(self._wall_time, time.time())
 
     def _begin(self, step: int, values: Sequence[Value]) -> None:
-        """Begins a file with its first event in one go, so that a full disk leaves no empty file behind."""
+        """Begins a file with its first event in one go, so that a full disk leaves no empty file behind, and others see what it holds."""
         with storage.locked(self._base):
             file, starts = self._open(step, {value.tag for value in values})
             self._look_at_clock()  # a START purges what is older than itself, so times follow the order of the files
-        start = eventfile.start_events(self._wall_time, step) if starts else b""
-        event = eventfile.summary_event(self._wall_time, step, values)
-        try:
-            self._append(file, eventfile.version_event(self._wall_time) + start + event)
-        except BaseException:  # an interrupt too leaves half a file
-            file.discard()
-            raise
+            start = eventfile.start_events(self._wall_time, step) if starts else b""
+            event = eventfile.summary_event(self._wall_time, step, values)
+            try:
+                self._append(file, eventfile.version_event(self._wall_time) + start + event)
+            except BaseException:  # an interrupt too leaves half a file
+                file.discard()
+                raise
         self._file = file
         self._begun = True
 
@@ -283,23 +290,27 @@ class EventLog:
                 "each network a logdir or run_name of its own"
             )
         if verdict.replaces is not None:
-            _logger.warning(
-                "Feature maps in %s are resumed: what an earlier session wrote at steps %d to %d is replaced. "
-                "Give a training that is not the same one a folder of its own",
-                *(self._folder, step, verdict.replaces),
+            self._notes.append(
+                f"Feature maps in {self._folder} are resumed: what an earlier session wrote at steps {step} to {verdict.replaces} is "
+                "replaced. Give a training that is not the same one a folder of its own"
             )
 
-    def _look_for_others(self, values: Sequence[Value]) -> None:
-        """Before the first value of a series: another writer that has come to this folder may write the same one."""
+    def _others(self) -> list[str]:
+        """Event files of other writers in the folder: of those that were there at the beginning, and live, or that have come since."""
         names = [name for name in storage.list_names(self._folder) if eventfile.is_own(name) and (self._folder, name) not in self._own]
-        others = names if self._shared else [name for name in names if name not in self._known]
-        if not others:
-            return
-        place = sessions.Place(self._folder, others, living=True, foreign=False)
-        reason = sessions.clash(place, {value.tag for value in values if value.tag not in self._last_steps})
-        if reason is not None:
-            self.close()
-            self._leave(None, reason)
+        return names if self._shared else [name for name in names if name not in self._known]
+
+    def _takes_beside(self, others: Sequence[str], new: set[str], step: int, values: Sequence[Value]) -> bool:
+        """Writes the first values of some series beside other writers; False, and the folder is left, where one has such a series."""
+        with storage.locked(self._base):
+            reason = sessions.clash(sessions.Place(self._folder, others, living=True, foreign=False), new)
+            if reason is None:
+                self._add(step, values)
+                self.write()
+                return True
+        self.close()
+        self._leave(None, reason)
+        return False
 
     def _extend(self, file: storage.Appender, data: bytes) -> None:
         try:

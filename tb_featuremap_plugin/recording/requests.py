@@ -23,6 +23,9 @@ from tb_featuremap_plugin.schema import tags
 from tb_featuremap_plugin.schema.errors import LayoutError
 
 Array = npt.NDArray[Any]
+_CALL_BYTES = 2048
+"""What a call that waits takes beside its arrays' numbers: measured, 1.6 KB of objects for a map and 2.1 KB for a variable."""
+
 Take = Callable[[object, str], Array]
 """`tensors.to_numpy` where values are built at once, `tensors.snapshot` where the caller goes on in the meantime."""
 
@@ -57,7 +60,7 @@ class FeatureMapsRequest:
     @property
     def nbytes(self) -> int:
         """Bytes that wait while the call is queued."""
-        return self.data.nbytes + (0 if self.inputs is None else self.inputs.nbytes)
+        return _CALL_BYTES + self.data.nbytes + (0 if self.inputs is None else self.inputs.nbytes)
 
     def build(self, ordinal: int | None = None, inputs_ordinal: int | None = None) -> list[Value]:
         """The picture, the layer's row, and the inputs' picture if there are inputs."""
@@ -114,7 +117,7 @@ class FiltersRequest:
     @property
     def nbytes(self) -> int:
         """Bytes that wait while the call is queued."""
-        return self.kernel.nbytes + (0 if self.bias is None else self.bias.nbytes)
+        return _CALL_BYTES + self.kernel.nbytes + (0 if self.bias is None else self.bias.nbytes)
 
     def build(self, ordinal: int | None = None) -> list[Value]:
         """The picture."""
@@ -193,7 +196,7 @@ class WeightChangeRequest:
     @property
     def nbytes(self) -> int:
         """Bytes that wait while the call is queued."""
-        return self.value.nbytes + sum(other.nbytes for other in self.change.compared().values())
+        return _CALL_BYTES + self.value.nbytes + sum(other.nbytes for other in self.change.compared().values())
 
     def build(self, ordinal: int | None = None) -> list[Value]:
         """The variable's row."""
