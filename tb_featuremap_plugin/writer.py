@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import contextlib
 import itertools
-import logging
 import operator
 import os
 import warnings
@@ -36,8 +35,6 @@ if TYPE_CHECKING:
 Build = Callable[[], Sequence[Value | Summary.Value]]
 
 MAX_QUEUE_BYTES = 256 << 20
-
-_logger = logging.getLogger(__name__)
 
 _writers: weakref.WeakSet[Writer] = weakref.WeakSet()
 
@@ -76,7 +73,7 @@ class Writer:
         self.logdir = storage.resolved(logdir)
         self._strict = strict
         self._log = self._open_log(max_bytes)
-        self._queue = Background(max_queue_bytes, _settle_of(weakref.ref(self)), partial(_tell_of_wait, self.logdir))
+        self._queue = Background(max_queue_bytes, _settle_of(weakref.ref(self)), partial(shortfall.tell_of_wait, self.logdir))
         self._pool = SnapshotPool()
         self._ordinals: dict[tuple[str, str], Iterator[int]] = {}
         self._short = Shortfall()
@@ -348,16 +345,6 @@ def _gap_between(step: int, previous_step: object | None) -> int:
 def _check_size(name: str, value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ValueError(f"{name} is {value!r}; allowed are whole numbers from 1")
-
-
-def _tell_of_wait(logdir: str, seconds: float, jobs: int, nbytes: int) -> None:
-    _logger.warning(
-        "Logging to %s: waiting for %d records (%.1f MB of arrays) to be made and written, %.0f s so far",
-        logdir,
-        jobs,
-        nbytes / 1e6,
-        seconds,
-    )
 
 
 def _settle_of(writer: weakref.ref[Writer]) -> Callable[[], None]:

@@ -5,7 +5,10 @@ Nothing here takes a lock: a signal handler that flushes may come at any moment,
 
 from __future__ import annotations
 
+import logging
 from collections import Counter, deque
+
+_logger = logging.getLogger(__name__)
 
 LATE = "a record came late"
 STALLED = "the storage does not answer, and what is queued may be lost"
@@ -74,6 +77,17 @@ class Shortfall:
         reasons = [reason for reason in {**self._here.copy(), **self._behind.copy()} if reason not in self._told | _TOLD_ELSEWHERE]
         self._told.update(reasons)
         return reasons + [f"records are lost: {self._errors.popleft()!r}" for _ in range(len(self._errors))]
+
+
+def tell_of_wait(logdir: str, seconds: float, jobs: int, nbytes: int) -> None:
+    """Says what a flush waits for: records that are queued, and the bytes of arrays that they hold."""
+    _logger.warning(
+        "Logging to %s: waiting for %d records (%.1f MB of arrays) to be made and written, %.0f s so far",
+        logdir,
+        jobs,
+        nbytes / 1e6,
+        seconds,
+    )
 
 
 def _cause_of(error: BaseException) -> tuple[str, int | None]:
