@@ -71,7 +71,8 @@ def _weights(scan: Scan, step: int, found: Sequence[Parted], cause: Cause) -> st
     if is_multiple(parted):
         text += " One is a multiple of the other: another scale."
     if others == 0 and total > 0:
-        return f"{text} All {count(total, 'other variable')} agree at this step."
+        rest = "The other variable agrees" if total == 1 else f"All {total:,} other variables agree"
+        return f"{text} {rest} at this step."
     return f"{text} {_differ(others)} as well." if others else text
 
 
