@@ -53,7 +53,7 @@ def _samples(labels: Labels, origins: Origins) -> list[Factor] | None:
     found = [factor for axis in labels.axes for factor in axis if origins.is_sample(factor)]
     ordered = sorted(found, key=lambda factor: -factor.stride)
     whole = merged(ordered)
-    return ordered if len(whole) == 1 and whole[0].is_whole else None
+    return ordered if origins.sample is not None and len(whole) == 1 and whole[0].size == origins.sample.size else None
 
 
 def _channel_axis(labels: Labels, origins: Origins) -> int | None:

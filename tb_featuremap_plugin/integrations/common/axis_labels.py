@@ -141,15 +141,7 @@ class Origins:
         """Whether a factor is digits of the samples, or goes along with all of them."""
         if self.sample is None:
             return False
-        if factor.origin == self.sample.origin:
-            return True
-        said = self._claims.get((self._families[factor.origin], 0, 0), (Trust.NOTHING, Role.UNKNOWN))[1]
-        return factor.whole == self.sample.whole and said == Role.SAMPLE
-
-    def is_part_of_samples(self, factor: Factor) -> bool:
-        """Whether a factor was cut from the samples, as `x[:2]` is, and no longer holds them all."""
-        same = self.sample is not None and self._families[factor.origin] == self._families[self.sample.origin]
-        return same and not self.is_sample(factor)
+        return factor.origin == self.sample.origin or (factor.size == self.sample.size and self.own_meaning(factor)[1] == Role.SAMPLE)
 
     def _key(self, factor: Factor) -> tuple[int, int, int]:
         family = self._families[factor.origin]

@@ -140,6 +140,8 @@ class Flow:
         except Exception as error:  # of a rule that met what it was not made for: what its outputs are is not known then
             self.problem = self.problem or error
             found = [algebra.unknown(output.shape, self.origins) for output in outputs]
+        if name == "mul":
+            self._note_gain(known, found[0])
         for output, labels in zip(outputs, found, strict=True):
             self.set(output, Known(labels, sources, from_input, parameters))
 
@@ -148,6 +150,12 @@ class Flow:
         rule = _FUNCTIONS.get(name)
         if rule is not None and outputs:
             rule(self, inputs, outputs)
+
+    def _note_gain(self, operands: Sequence[Known], product: Labels) -> None:
+        """A parameter of one number an entry of the last axis is a gain a channel, as that of a normalisation of the user's own."""
+        gains = [one for one in operands if one.parameters and len(one.labels.axes) == 1 and not one.from_input]
+        if gains and len(product.axes) > 1:
+            self.origins.claim_axis(product.axes[-1], Role.CHANNEL, Trust.JOINED)
 
     def _note_uses(self, name: str, arguments: dict[str, Any]) -> None:
         use, keys = _WEIGHTS.get(name, (KERNEL_OF_DENSE, ())) if name in _WEIGHTS or name in CONTRACTIONS else ("", ())
