@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import warnings
 from collections import Counter
@@ -14,9 +15,10 @@ import torch
 
 from tb_featuremap_plugin.integrations.common.arrangement import Arrangement, arrangement
 from tb_featuremap_plugin.integrations.common.axis_labels import Labels
-from tb_featuremap_plugin.integrations.torch.data_flow import Flow, followed
+from tb_featuremap_plugin.integrations.torch.data_flow import KERNEL_OF_CONVOLUTION, KERNEL_OF_DENSE, Flow, followed
 from tb_featuremap_plugin.integrations.torch.function_names import plain_function_name
 from tb_featuremap_plugin.integrations.torch.last_functions import LastFunctions
+from tb_featuremap_plugin.integrations.torch.module_kinds import has_weights_of_its_own
 from tb_featuremap_plugin.integrations.torch.nests import tensors
 
 __all__ = ["ModuleCall", "Trace", "hooked", "tensors", "trace", "units"]
@@ -94,6 +96,11 @@ def units(module: torch.nn.Module) -> dict[str, torch.nn.Module]:
 
 
 def _is_unit(part: torch.nn.Module) -> bool:
+    return _is_closed(part) or has_weights_of_its_own(part)
+
+
+def _is_closed(part: torch.nn.Module) -> bool:
+    """Whether a module has nothing within it that is called."""
     return isinstance(part, torch.nn.MultiheadAttention) or not parts_of(part)
 
 
@@ -104,7 +111,7 @@ def watchable(module: torch.nn.Module) -> dict[str, torch.nn.Module]:
     for name, part in module.named_modules():
         if any(name.startswith(f"{outer}.") for outer in closed):
             continue
-        if _is_unit(part) or isinstance(part, torch.jit.ScriptModule):
+        if _is_closed(part) or isinstance(part, torch.jit.ScriptModule):
             closed.append(name)
             if not name and isinstance(part, torch.jit.ScriptModule):
                 return {}
@@ -217,6 +224,19 @@ def _range(arguments: Any) -> tuple[float, float] | None:
     return (low, high) if math.isfinite(low) and math.isfinite(high) else None
 
 
+def _unseen(method: Callable[..., None]) -> Callable[..., None]:
+    """A hook that keeps what it raises: our own bookkeeping must not stop the user's model."""
+
+    @functools.wraps(method)
+    def hook(self: _Watch, *arguments: Any) -> None:
+        try:
+            method(self, *arguments)
+        except Exception as error:  # whatever a tensor of a kind that nobody thought of raises when it is asked for its shape
+            self.flow.problem = self.flow.problem or error
+
+    return hook
+
+
 class _Watch:
     """Takes note of the calls of one pass."""
 
@@ -225,7 +245,7 @@ class _Watch:
         self._modules = watchable(module)
         self._paths = {id(part): name for name, part in self._modules.items()}
         self._names = CallNames(name for name, _ in module.named_modules())
-        self._flow = Flow()
+        self.flow = Flow()
         self._last = LastFunctions()
         self._stack: list[torch.nn.Module] = []
         self._entered: list[_Entered] = []
@@ -239,7 +259,7 @@ class _Watch:
             handles.append(part.register_forward_pre_hook(self._enter, with_kwargs=True))
             handles.append(part.register_forward_hook(self._leave, with_kwargs=True))
         try:
-            with followed(self._flow, self._function, operators=operators):
+            with followed(self.flow, self._function, operators=operators):
                 yield
         finally:
             for handle in handles:
@@ -249,51 +269,63 @@ class _Watch:
         """What was seen, when the pass is over."""
         names = _Kept(self._names.counts, self._names)
         kept = [self._finished(seen, names) for seen in self._seen if names.is_kept(seen.base, seen.number)]
-        sources = tuple(names.kept(self._flow.sources(tensor)) for tensor in tensors(output))
-        plain = [call for call in kept if not call.function and _is_unit(call.module)]
-        others = [call for call in kept if call.function or not _is_unit(call.module)]
+        sources = tuple(names.kept(self.flow.sources(tensor)) for tensor in tensors(output))
+        plain = [call for call in kept if not call.function and self._does_the_work(call.module)]
+        others = [call for call in kept if call.function or not self._does_the_work(call.module)]
         shapes = [tuple(tensor.shape) for tensor in tensors(output)]
         return Trace(
             plain,
             others,
             sources,
-            uses=self._flow.uses,
-            used_at=self._flow.used_at,
+            uses=self.flow.uses,
+            used_at=self.flow.used_at,
             functions=self._last.functions(tensors(output)),
             shape=shapes[0] if len(shapes) == 1 else (),
         )
 
+    @_unseen
     def _begin(self, module: torch.nn.Module, args: Any, kwargs: Any) -> None:
         if not self._seen and not self._stack:
-            self._flow.begin(module, (args, kwargs))
+            self.flow.begin(module, (args, kwargs))
 
+    @_unseen
     def _enter(self, module: torch.nn.Module, args: Any, kwargs: Any) -> None:
         self._stack.append(module)
-        self._entered.append(_Entered(self._flow.sources((args, kwargs)), _range((args, kwargs)) if _is_unit(module) else None))
+        early = _is_unit(module) and self._names.counts[self._paths[id(module)]] < FIRST_CALLS
+        self._entered.append(_Entered(self.flow.sources((args, kwargs)), _range((args, kwargs)) if early else None))
 
+    @_unseen
     def _leave(self, module: torch.nn.Module, args: Any, kwargs: Any, output: Any) -> None:
         while self._stack and self._stack.pop() is not module:  # left by an exception that the model caught
             self._entered.pop()
         entered = self._entered.pop() if self._entered else _Entered()
         outputs, base = tensors(output), self._paths[id(module)]
-        if _is_unit(module):
-            self._note(base, "", module, entered if entered.sources else replace(entered, sources=self._flow.sources(outputs)), outputs)
+        if self._does_the_work(module):
+            self._note(base, "", module, entered if entered.sources else replace(entered, sources=self.flow.sources(outputs)), outputs)
             name = self._names.numbered(base, self._names.counts[base])
-            self._flow.came_from(outputs, name)
+            self.flow.came_from(outputs, name)
             self._last.of_module(outputs, name)
         elif base:
             self._note(base, "", module, entered, outputs)
+
+    def _does_the_work(self, module: torch.nn.Module) -> bool:
+        """Whether a module is a unit, or multiplies by parameters of its own; the model is none, if it has parts."""
+        if _is_unit(module):
+            return True
+        base = self._paths[id(module)]
+        own = [f"{base}.{name}" for name, _ in module.named_parameters(recurse=False)] if base else []
+        return any(self.flow.uses.get(name, set()) & {KERNEL_OF_CONVOLUTION, KERNEL_OF_DENSE} for name in own)
 
     def _function(self, name: str, outputs: list[torch.Tensor], arguments: Any) -> None:
         self._last.follow(name, arguments, outputs)
         name = plain_function_name(name)
         if name and self._stack and outputs[0].ndim > 1:
             module = self._stack[-1]
-            self._note(f"{self._paths[id(module)]}:{name}", name, module, _Entered(self._flow.sources(arguments)), outputs)
+            self._note(f"{self._paths[id(module)]}:{name}", name, module, _Entered(self.flow.sources(arguments)), outputs)
 
     def _note(self, base: str, function: str, module: torch.nn.Module, entered: _Entered, outputs: list[torch.Tensor]) -> None:
-        axes, labels = (outputs[0].ndim, self._flow.labels(outputs[0])) if outputs else (0, None)
-        order = self._flow.ended = len(self._seen)
+        axes, labels = (outputs[0].ndim, self.flow.labels(outputs[0])) if outputs else (0, None)
+        order = self.flow.ended = len(self._seen)
         name = self._names.next(base)
         call = ModuleCall(name, module, entered.sources, axes, function=function, order=order, receives=entered.range)
         self._seen.append(_Seen(call, base, self._names.counts[base], labels))
@@ -301,7 +333,7 @@ class _Watch:
     def _finished(self, seen: _Seen, names: _Kept) -> ModuleCall:
         """A call with all that was learnt in the pass."""
         call, count = seen.call, self._names.counts[seen.base]
-        arranged = arrangement(seen.labels, self._flow.origins) if seen.labels is not None else None
+        arranged = arrangement(seen.labels, self.flow.origins) if seen.labels is not None else None
         return replace(call, inputs=names.kept(call.inputs), arrangement=arranged, calls=count)
 
 

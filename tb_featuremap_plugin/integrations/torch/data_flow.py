@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
+from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -66,6 +67,7 @@ class Flow:
         uses: what each parameter does, by name.
         used_at: how many calls had ended before a parameter was first used.
         ended: how many calls have.
+        sizes: entries of each parameter.
         problem: the first error of a rule; what it concerned is unknown.
     """
 
@@ -73,6 +75,7 @@ class Flow:
     uses: dict[str, set[str]] = field(default_factory=dict)
     used_at: dict[str, int] = field(default_factory=dict)
     ended: int = 0
+    sizes: dict[str, int] = field(default_factory=dict)
     problem: Exception | None = None
     _known: WeakTensorKeyDictionary = field(default_factory=WeakTensorKeyDictionary)
 
@@ -113,7 +116,9 @@ class Flow:
         The first axis of the inputs is that of the samples; a list of images of three axes each is one sample an image.
         """
         for name, parameter in [*module.named_parameters(), *module.named_buffers()]:
-            self.set(parameter, replace(self.known(parameter), parameters=frozenset({name})))
+            if not is_lazy(parameter):
+                self.set(parameter, replace(self.known(parameter), parameters=frozenset({name})))
+                self.sizes[name] = parameter.numel()
         given = tensors(arguments)
         first = next((tensor for tensor in given if tensor.ndim), None)
         images = any(isinstance(value, (list, tuple)) and _are_images(value) for value in _arguments(arguments))
@@ -158,19 +163,23 @@ class Flow:
             self.origins.claim_axis(product.axes[-1], Role.CHANNEL, Trust.JOINED)
 
     def _note_uses(self, name: str, arguments: dict[str, Any]) -> None:
-        use, keys = _WEIGHTS.get(name, (KERNEL_OF_DENSE, ())) if name in _WEIGHTS or name in CONTRACTIONS else ("", ())
-        if not use:
-            return
-        given = [arguments[key] for key in keys if isinstance(arguments.get(key), torch.Tensor)]
-        if not keys:
-            operands = [
-                value for key, value in arguments.items() if isinstance(value, torch.Tensor) and (key != "self" or name in ("mm", "bmm"))
-            ]
-            still = [tensor for tensor in operands if not self.known(tensor).from_input]
-            given = still[-1:]
-        for tensor in given:
+        """A parameter does what the operator does that is given it in some form, unless the form has more entries, as a gain's has."""
+        for use, tensor in _weights_of(name, arguments, lambda tensor: self.known(tensor).from_input):
             for parameter in self.known(tensor).parameters:
-                self.uses.setdefault(parameter, set()).add(use)
+                if use in (SCALE, TABLE) or self.sizes.get(parameter, 0) >= tensor.numel():
+                    self.uses.setdefault(parameter, set()).add(use)
+
+
+def _weights_of(name: str, arguments: dict[str, Any], from_input: Callable[[torch.Tensor], bool]) -> list[tuple[str, torch.Tensor]]:
+    """The tensors that an operator multiplies by, looks up in or rescales by, and which of these it is."""
+    if name in _WEIGHTS:
+        use, keys = _WEIGHTS[name]
+        return [(use, arguments[key]) for key in keys if isinstance(arguments.get(key), torch.Tensor)]
+    if name not in CONTRACTIONS:
+        return []
+    added = "self" if name in ("addmm", "baddbmm") else ""
+    operands = [value for key, value in arguments.items() if isinstance(value, torch.Tensor) and key not in (added, "bias")]
+    return [(KERNEL_OF_DENSE, tensor) for tensor in operands if not from_input(tensor)][-1:]
 
 
 def _are_images(value: Sequence[Any]) -> bool:
@@ -293,6 +302,11 @@ class _Operators(TorchDispatchMode):  # type: ignore[misc]  # its module has no 
     """Sees the operators that all functions are made of, also those of torch's own composite functions and scripts."""
 
     supports_higher_order_operators = True
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Nothing is compiled while a pass is followed, so torch need not guard each operator against it."""
+        return False
 
     def __init__(self, flow: Flow) -> None:
         super().__init__()

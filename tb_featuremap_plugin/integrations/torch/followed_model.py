@@ -13,6 +13,7 @@ from tb_featuremap_plugin.integrations.torch.call_trace import trace
 from tb_featuremap_plugin.integrations.torch.capture import capturing
 from tb_featuremap_plugin.integrations.torch.layer_info import describe
 from tb_featuremap_plugin.integrations.torch.layer_selection import Choices, choose
+from tb_featuremap_plugin.integrations.torch.module_variables import weights_in_use
 from tb_featuremap_plugin.integrations.torch.probe_forms import first_that_works, placed
 from tb_featuremap_plugin.integrations.torch.probe_pass import ProbePass
 from tb_featuremap_plugin.schema.network import Layer
@@ -47,7 +48,7 @@ class FollowedModel:
         self.reading, self.trace = first_that_works(
             probe, lambda reading: self._pass.run(lambda: trace(model, lambda: reading.call(model)))
         )
-        self.names = choose(self.trace, choices)
+        self.names = choose(self.trace, choices, model)
         self._parts = self._made_of()
 
     @property
@@ -60,9 +61,11 @@ class FollowedModel:
         return dict(self.model.named_parameters())
 
     def weights(self) -> dict[str, torch.Tensor]:
-        """Parameters and floating-point buffers by name, as far as they have values."""
+        """Parameters, floating-point buffers and the weights that are computed from them, by name, as far as they have values."""
         buffers = {name: buffer for name, buffer in self.model.named_buffers() if buffer.is_floating_point()}
-        return {name: tensor for name, tensor in {**self.parameters(), **buffers}.items() if not nn.parameter.is_lazy(tensor)}
+        stored = {name: tensor for name, tensor in {**self.parameters(), **buffers}.items() if not nn.parameter.is_lazy(tensor)}
+        used = weights_in_use(self.model)
+        return {**stored, **self._pass.run(lambda: {name: compute() for name, compute in used.items()})} if used else stored
 
     def activations(self) -> dict[str, torch.Tensor]:
         """What the chosen calls put out, by name.
@@ -92,7 +95,7 @@ class FollowedModel:
         Args:
             trained: names of parameters that an optimizer has just updated: they train, also if they are frozen at this moment.
         """
-        return [_as_trained(layer, trained) for layer in describe(self.trace, self.model)]
+        return [_as_trained(layer, trained) for layer in describe(self.trace, self.model, self.names)]
 
     def initialise(self) -> None:
         """Gives lazy modules their parameters as the user's first pass would: the random numbers are used up."""
@@ -100,7 +103,7 @@ class FollowedModel:
 
     def _look_again(self) -> None:
         self.trace = self._pass.run(lambda: trace(self.model, lambda: self.reading.call(self.model)))
-        self.names = _still_there(self._choices, lambda choices: choose(self.trace, choices))
+        self.names = _still_there(self._choices, lambda choices: choose(self.trace, choices, self.model))
         self._parts = self._made_of()
 
     def _made_of(self) -> tuple[Any, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,73 +11,69 @@ from torch import nn
 
 from tb_featuremap_plugin.arrays.layouts import UNKNOWN_LAYOUT
 from tb_featuremap_plugin.integrations.torch.call_trace import ModuleCall, Trace
-from tb_featuremap_plugin.schema import activations
-from tb_featuremap_plugin.schema.layer_kinds import ACTIVATION, NORMALISATION, family_of
+from tb_featuremap_plugin.integrations.torch.module_kinds import CONVOLUTION_MODULES, activation_of, kind_of
+from tb_featuremap_plugin.integrations.torch.module_variables import VariableNames, Variables
 from tb_featuremap_plugin.schema.network import Layer
 
-_KINDS = (
-    (re.compile(r"^Lazy"), ""),
-    (re.compile(r"^Linear$"), "dense"),
-    (re.compile(r"^(Sync)?BatchNorm.*|^InstanceNorm.*"), "batch_normalization"),
-    (re.compile(r"^LayerNorm$|^RMSNorm$"), "layer_normalization"),
-    (re.compile(r"^GroupNorm$"), "group_normalization"),
-    (re.compile(r"^ConvTranspose(\dd)$"), r"conv\1_transpose"),
-    (re.compile(r"^MaxPool(\dd)$"), r"max_pooling\1"),
-    (re.compile(r"^AvgPool(\dd)$"), r"average_pooling\1"),
-    (re.compile(r"^(.*)ReLU(6?)$"), r"\1_relu\2"),
-)
-_WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z][a-z])|(?<=[a-z])(?=[A-Z])")
-
-_CONVOLUTIONS = (nn.modules.conv._ConvNd,)
-_HARD_LIMITS = {(-1, 1): "hard_tanh", (0, 6): "relu6"}
-"""What `nn.Hardtanh` is, by its limits."""
+__all__ = ["activation_of", "describe", "kind_of", "kind_of_call"]
 
 
-def kind_of(module: nn.Module) -> str:
-    """The class in words, the same as for Keras where the two mean the same."""
-    name = type(module).__name__
-    for pattern, replacement in _KINDS:
-        name = pattern.sub(replacement, name)
-    words = _WORD_START.sub("_", name).lower().lstrip("_").replace("__", "_")
-    depthwise = isinstance(module, _CONVOLUTIONS) and 1 < module.groups == module.in_channels
-    return f"depthwise_{words}" if depthwise else words
-
-
-def activation_of(module: nn.Module) -> str | None:
-    """Name of a module's activation; "linear" for convolutions and dense layers, None where the question makes no sense."""
-    if isinstance(module, (*_CONVOLUTIONS, nn.Linear)):
-        return "linear"
-    if isinstance(module, nn.Hardtanh):
-        return _HARD_LIMITS.get((module.min_val, module.max_val))
-    kind = kind_of(module)
-    known = activations.find(kind) if family_of(kind) == ACTIVATION else None
-    return known.name if known is not None else None
-
-
-def is_worth_a_picture(module: nn.Module) -> bool:
-    """Whether a module's output is logged by default: convolutions, dense layers, normalisations and activations."""
-    return isinstance(module, (*_CONVOLUTIONS, nn.Linear)) or family_of(kind_of(module)) in (ACTIVATION, NORMALISATION)
-
-
-def describe(trace: Trace, module: nn.Module) -> list[Layer]:
-    """The layers of a pass in order of depth, then what has variables and was not called.
+def describe(trace: Trace, module: nn.Module, names: Collection[str] = ()) -> list[Layer]:
+    """The layers of a pass in order of depth, and among them what has variables and was not called, where those were first used.
 
     Args:
         trace: of the pass.
         module: that was called.
+        names: of calls that are logged; blocks and functions are described only if they are among them.
     """
-    roles = _roles(trace)
-    names = {id(part): name for name, part in module.named_modules()}
-    described, seen = [], set()
-    for call in trace.calls:
-        own = "" if id(call.module) in seen else names[id(call.module)]
-        seen.add(id(call.module))
-        first = call.name.partition(":")[0] == call.name
-        layer = _describe(call, own, roles.get(call.name, "hidden"), with_variables=first)
-        function, axis = trace.functions.get(call.name, (None, layer.output_axis))
-        described.append(replace(layer, output_function=function, output_axis=axis))
-    idle = [(name, part) for name, part in module.named_modules() if id(part) not in seen and _has_variables(part, module)]
-    return described + [_describe(ModuleCall(name or "model", part, (), 0), name, "hidden", with_variables=True) for name, part in idle]
+    named = frozenset(names)
+    calls = sorted((*trace.calls, *(call for call in trace.others if call.name in named)), key=lambda call: call.order)
+    variables, roles = VariableNames(module), _roles(trace)
+    paths = {id(part): name for name, part in module.named_modules()}
+    described: list[tuple[float, Layer]] = []
+    seen: set[int] = set()
+    for call in calls:
+        new = id(call.module) not in seen and not call.function
+        kind = kind_of_call(trace, call, paths)
+        own = variables.of(call.module, paths[id(call.module)], kind, trace.uses) if new else Variables()
+        seen |= {id(call.module)} if new else set()
+        described.append((call.order, _describe(call, kind, own, roles.get(call.name, "hidden"), trace)))
+    for path, part in module.named_modules():
+        idle = _idle(path, part, seen, variables, trace, module)
+        described += [idle] if idle is not None else []
+    return [layer for _, layer in sorted(described, key=lambda one: one[0])]
+
+
+def kind_of_call(trace: Trace, call: ModuleCall, paths: Mapping[int, str]) -> str:
+    """What is called: a module's kind, or a function's name."""
+    if call.function:
+        return call.function
+    path = paths.get(id(call.module), "")
+    own = (f"{path}.{name}" if path else name for name, _ in call.module.named_parameters(recurse=False))
+    return kind_of(call.module, {use for name in own for use in trace.uses.get(name, ())})
+
+
+def _idle(
+    path: str, part: nn.Module, seen: set[int], variables: VariableNames, trace: Trace, model: nn.Module
+) -> tuple[float, Layer] | None:
+    """A module that has variables and no call that is listed, and the place where they are first used; None for others."""
+    if id(part) in seen or _is_inside(path, model):
+        return None
+    kind = kind_of(part)
+    own = variables.of(part, path, kind, trace.uses)
+    if not own.weights and not own.state:
+        return None
+    place = min((trace.used_at[name] for name in own.weights if name in trace.used_at), default=float("inf"))
+    kernels = own.kernels if place < float("inf") or own.kernels else None
+    layer = _describe(ModuleCall(path or "model", part, (), 0), kind, replace(own, kernels=kernels), "hidden", trace)
+    return place - 0.5, layer
+
+
+def _is_inside(path: str, model: nn.Module) -> bool:
+    """Whether a module is a part of attention or of a parametrisation, whose variables are those of the module around it."""
+    parts = path.split(".")
+    outer = [model.get_submodule(".".join(parts[:end])) for end in range(len(parts))]
+    return "parametrizations" in parts or any(isinstance(module, nn.MultiheadAttention) for module in outer)
 
 
 def layout_of(call: ModuleCall) -> str | None:
@@ -87,26 +83,31 @@ def layout_of(call: ModuleCall) -> str | None:
     return call.arrangement.layout if call.arrangement is not None else UNKNOWN_LAYOUT
 
 
-def _describe(call: ModuleCall, path: str, role: str, *, with_variables: bool) -> Layer:
-    module = call.module
-    weights, state, trainable = _variables(module, path) if with_variables else ((), (), True)
+def _describe(call: ModuleCall, kind: str, variables: Variables, role: str, trace: Trace) -> Layer:
+    module: Any = nn.Identity() if call.function else call.module
+    padding = getattr(module, "padding", None)
+    function, axis = trace.functions.get(call.name, (None, _axis(module, call.axes)))
     return Layer(
         call.name,
-        kind=kind_of(module),
-        activation=activation_of(module),
-        weights=weights,
-        state=state,
-        trainable=trainable,
+        kind=kind,
+        activation=activation_of(module, kind),
+        weights=variables.weights,
+        state=variables.state,
+        trainable=variables.trainable,
+        frozen=variables.frozen,
+        kernels=variables.kernels,
         role=role,
         inputs=call.inputs,
         kernel_size=_numbers(module, "kernel_size"),
         strides=_numbers(module, "stride"),
-        padding=getattr(module, "padding", None) if isinstance(getattr(module, "padding", None), str) else _numbers(module, "padding"),
+        padding=padding if isinstance(padding, str) else _numbers(module, "padding"),
         dilation=_numbers(module, "dilation"),
-        groups=getattr(module, "groups", None) if isinstance(module, _CONVOLUTIONS) else None,
+        groups=getattr(module, "groups", None) if isinstance(module, CONVOLUTION_MODULES) else None,
         receives=call.receives,
-        output_axis=_axis(module, call.axes),
+        output_function=function,
+        output_axis=axis,
         layout=layout_of(call),
+        calls=call.calls if call.calls > 1 else None,
     )
 
 
@@ -114,33 +115,6 @@ def _axis(module: nn.Module, axes: int) -> int | None:
     """The axis over which a softmax sums to 1; None for other modules, and where it was not said."""
     dim = getattr(module, "dim", None) if isinstance(module, (nn.Softmax, nn.LogSoftmax, nn.Softmin)) else None
     return dim % axes if isinstance(dim, int) and axes else None
-
-
-def _variables(module: nn.Module, path: str) -> tuple[tuple[str, ...], tuple[str, ...], bool]:
-    """Names of what training changes, names of the rest, and whether anything is to change at all."""
-    deep = isinstance(module, nn.MultiheadAttention)
-    parameters = dict(module.named_parameters(prefix=path, recurse=deep))
-    buffers = [name for name, buffer in module.named_buffers(prefix=path, recurse=deep) if buffer.is_floating_point()]
-    moving = [name for name, parameter in parameters.items() if parameter.requires_grad]
-    if not moving:
-        return tuple(parameters), tuple(buffers), not parameters
-    still = [name for name in parameters if name not in moving]
-    return tuple(moving), (*still, *buffers), True
-
-
-def _has_variables(part: nn.Module, module: nn.Module) -> bool:
-    inside_attention = any(
-        part is child
-        for other in module.modules()
-        if isinstance(other, nn.MultiheadAttention)
-        for child in other.modules()
-        if child is not other
-    )
-    return not inside_attention and (any(True for _ in part.parameters(recurse=False)) or _any_buffer(part))
-
-
-def _any_buffer(part: nn.Module) -> bool:
-    return any(True for _ in part.buffers(recurse=False))
 
 
 def _numbers(module: nn.Module, attribute: str) -> tuple[int, ...] | None:
@@ -152,9 +126,23 @@ def _numbers(module: nn.Module, attribute: str) -> tuple[int, ...] | None:
 
 
 def _roles(trace: Trace) -> Mapping[str, str]:
+    """Roles of the calls that the outputs came from; what only leads to another of them, as past a shortcut, is hidden."""
+    before = _before({call.name: call.inputs for call in trace.calls})
+    ends = {name for names in trace.outputs for name in names}
+    inner = {name for end in ends for name in before.get(end, ())}
     several = len(trace.outputs) > 1
     return {
         name: "auxiliary" if several and index > 0 and "aux" in name else "output"
         for index, names in enumerate(trace.outputs)
         for name in names
+        if name not in inner
     }
+
+
+def _before(inputs: Mapping[str, Iterable[str]]) -> dict[str, frozenset[str]]:
+    """Of each call the names of all that lead to it; calls are listed in order."""
+    found: dict[str, frozenset[str]] = {}
+    for name, direct in inputs.items():
+        known = [one for one in direct if one in found]
+        found[name] = frozenset(known).union(*(found[one] for one in known))
+    return found
