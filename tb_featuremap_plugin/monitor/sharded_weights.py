@@ -13,7 +13,7 @@ import numpy.typing as npt
 from tb_featuremap_plugin.arrays.shards import Shard, shard_of
 from tb_featuremap_plugin.arrays.tensors import snapshot
 from tb_featuremap_plugin.measures.weights.joining import Part, gathered, joined_numbers
-from tb_featuremap_plugin.monitor.workers import Team
+from tb_featuremap_plugin.monitor.workers import Alone, Team
 
 Array = npt.NDArray[Any]
 
@@ -114,7 +114,7 @@ class ShardedWeights:
             return {}
         self._joined = self._team.joins
         parts = [one.part for one in found.values()]
-        numbers = joined_numbers(parts, self._team.all_reduce)
+        numbers = joined_numbers(parts, self._team.all_reduce if self._team.joins else Alone().all_reduce)
         fetched = self._fetched({name: part for name, part in zip(found, parts, strict=True) if self._can_be_fetched(part)}, pictured)
         return {
             name: JoinedVariable(one.part.shape, number, fetched.get(name), one.gap, one.initial_step)

@@ -9,13 +9,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from tb_featuremap_plugin.integrations.torch.call_trace import trace
+from tb_featuremap_plugin.integrations.torch.call_trace import Trace, trace
 from tb_featuremap_plugin.integrations.torch.capture import capturing
 from tb_featuremap_plugin.integrations.torch.layer_info import describe
 from tb_featuremap_plugin.integrations.torch.layer_selection import Choices, choose
 from tb_featuremap_plugin.integrations.torch.module_variables import weights_in_use
-from tb_featuremap_plugin.integrations.torch.probe_forms import first_that_works, placed
+from tb_featuremap_plugin.integrations.torch.probe_forms import Reading, first_that_works, placed
 from tb_featuremap_plugin.integrations.torch.probe_pass import ProbePass
+from tb_featuremap_plugin.integrations.torch.together import PassError, Passes
 from tb_featuremap_plugin.schema.network import Layer
 
 LossFunction = Callable[[Any, Any], torch.Tensor]
@@ -29,6 +30,7 @@ class FollowedModel:
         probe: as the user gave it.
         choices: whose outputs are logged.
         as_given: names of calls whose axes the user has said the layout of.
+        together: how passes are made where other ranks log the model too, or hold parts of it.
 
     Attributes:
         model: the module.
@@ -40,16 +42,20 @@ class FollowedModel:
         TypeError, ValueError: the model does not work with the probe, or a choice fits nothing.
     """
 
-    def __init__(self, model: nn.Module, probe: Any, choices: Choices, as_given: Collection[str]) -> None:
+    def __init__(self, model: nn.Module, probe: Any, choices: Choices, as_given: Collection[str], together: Passes) -> None:
         self.model = model
         self._choices = choices
         self._as_given = as_given
+        self._together = together
         self._pass = ProbePass(model)
-        self.reading, self.trace = first_that_works(
-            probe, lambda reading: self._pass.run(lambda: trace(model, lambda: reading.call(model)))
-        )
-        self.names = choose(self.trace, choices, model)
+        self.reading, self.trace = first_that_works(probe, self._first_trace)
+        self.names = choose(self.trace, choices, model) if self.trace.calls else []
         self._parts = self._made_of()
+
+    @property
+    def is_sharded(self) -> bool:
+        """Whether other ranks hold parts of its parameters."""
+        return self._together.sharded
 
     @property
     def is_lazy(self) -> bool:
@@ -73,7 +79,9 @@ class FollowedModel:
         Raises:
             Exception: whatever the model raises.
         """
-        if self._made_of() != self._parts:
+        if self._together.impossible:
+            return {}
+        if self._made_of() != self._parts or not self.trace.calls:
             self._look_again()
         captured, changed = self._pass.run(self._capture)
         if changed or len(captured) < len(self.names):
@@ -101,8 +109,22 @@ class FollowedModel:
         """Gives lazy modules their parameters as the user's first pass would: the random numbers are used up."""
         self._pass.first_forward(lambda: self.reading.call(self.model))
 
+    def _first_trace(self, reading: Reading) -> Trace:
+        try:
+            return self._traced(reading)
+        except PassError as error:
+            self._together.say(error, stacklevel=7)
+            return Trace()
+
+    def _traced(self, reading: Reading) -> Trace:
+        return self._pass.run(lambda: trace(self.model, lambda: self._called(reading)))
+
+    def _called(self, reading: Reading) -> Any:
+        with self._together.together():
+            return reading.call(self.model)
+
     def _look_again(self) -> None:
-        self.trace = self._pass.run(lambda: trace(self.model, lambda: self.reading.call(self.model)))
+        self.trace = self._traced(self.reading)
         self.names = _still_there(self._choices, lambda choices: choose(self.trace, choices, self.model))
         self._parts = self._made_of()
 
@@ -118,13 +140,13 @@ class FollowedModel:
             captured[name] = tensor.detach().clone()
 
         with capturing(self.model, self.trace, self.names, take, self._as_given) as changed:
-            self.reading.call(self.model)
+            self._called(self.reading)
         return {name: captured[name] for name in self.names if name in captured}, bool(changed)
 
     def _gradients(self, loss_fn: LossFunction) -> dict[str, torch.Tensor]:
         trained = {name: parameter for name, parameter in self.model.named_parameters() if parameter.requires_grad}
         with torch.enable_grad():
-            loss = loss_fn(self.reading.call(self.model), placed(self.reading.targets, self.model))
+            loss = loss_fn(self._called(self.reading), placed(self.reading.targets, self.model))
             gradients = torch.autograd.grad(loss, list(trained.values()), allow_unused=True)
         return {name: gradient for name, gradient in zip(trained, gradients, strict=True) if gradient is not None}
 

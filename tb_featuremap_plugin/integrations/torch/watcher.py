@@ -15,6 +15,7 @@ from tb_featuremap_plugin.integrations.torch.followed_model import FollowedModel
 from tb_featuremap_plugin.integrations.torch.layer_selection import Choices
 from tb_featuremap_plugin.integrations.torch.modes import unwrapped
 from tb_featuremap_plugin.integrations.torch.optimizer_steps import Interval, OptimizerSteps, unwrapped_optimizers
+from tb_featuremap_plugin.integrations.torch.together import Passes, is_sharded
 from tb_featuremap_plugin.integrations.torch.update_count import UpdateCount, whole_number
 from tb_featuremap_plugin.integrations.torch.watcher_copy import WatcherCopy
 from tb_featuremap_plugin.integrations.torch.weight_marks import WeightMarks
@@ -22,7 +23,7 @@ from tb_featuremap_plugin.integrations.torch.workers import TorchWorkers, is_dis
 from tb_featuremap_plugin.monitor import Monitor
 from tb_featuremap_plugin.monitor.layer_layouts import CHANNELS_FIRST
 from tb_featuremap_plugin.monitor.options import LoopKeywords, MonitorOptions
-from tb_featuremap_plugin.monitor.workers import Workers
+from tb_featuremap_plugin.monitor.workers import Team, Workers
 from tb_featuremap_plugin.recording.keywords import takes
 from tb_featuremap_plugin.schema.one_line import counted, described
 
@@ -48,12 +49,12 @@ def watch(
     """Begins to log a module, with its untouched start; call the watcher's `step` after each `optimizer.step()`.
 
     The probe is run in evaluation mode, set flag by flag, and all that the pass changes is put back: buffers, attributes, random numbers.
-    What layers there are is seen anew at each logged step. Parameters are logged by their `named_parameters` names. With a model in
-    `DistributedDataParallel`, call this on every rank, each with its share of the probe: the first rank writes, and statistics are those
-    of all shares.
+    What layers there are is seen anew at each logged step. Parameters are logged by their `named_parameters` names. A model in
+    `DistributedDataParallel`, or of which each rank holds a part, is logged by all ranks that call this, each with its share of the
+    probe: the first rank writes, and statistics are those of all shares. A rank that comes alone logs what it has.
 
     Args:
-        model: a module, as it is, compiled or in `DistributedDataParallel`.
+        model: a module, as it is, compiled, in `DistributedDataParallel`, or sharded.
         logdir_or_summary_writer: a folder, a URL, or a `SummaryWriter`, whose folder is used; records go into its sub-folder `run_name`.
         probe: inputs, always the same few: a tensor, a list of positional or a dictionary (also a tokenizer's output) of keyword
             arguments; or a 2-tuple (inputs, targets).
@@ -94,7 +95,8 @@ class Watcher:
         team = _workers(model, own, monitor_options)
         layouts = monitor_options.get("layouts", CHANNELS_FIRST)
         try:
-            self._model = FollowedModel(own, probe, layers, () if isinstance(layouts, str) else tuple(layouts))
+            together = Passes(own, team if isinstance(team, Team) else None)
+            self._model = FollowedModel(own, probe, layers, () if isinstance(layouts, str) else tuple(layouts), together)
         except BaseException:
             if isinstance(team, TorchWorkers):
                 team.leave()
@@ -224,7 +226,7 @@ class Watcher:
         given = self._interval.gradients or {
             name: parameter.grad for name, parameter in self._model.parameters().items() if parameter.grad is not None
         }
-        if given or self._loss_fn is None or self._targets is None:
+        if given or self._loss_fn is None or self._targets is None or self._model.is_sharded:
             return given
         return self._model.probe_gradients(self._loss_fn)
 
@@ -237,8 +239,10 @@ def _is_fixed(options: LoopKeywords) -> bool:
 def _workers(model: nn.Module, inner: nn.Module, options: LoopKeywords) -> Workers | None:
     """Who trains the model together with this process; found out only where the user has not said so."""
     found = options.get("workers")
-    if "workers" not in options and isinstance(model, nn.parallel.DistributedDataParallel) and is_distributed(model.process_group):
-        found = workers_of(inner, model.process_group)
+    if "workers" not in options:
+        group = model.process_group if isinstance(model, nn.parallel.DistributedDataParallel) else None
+        if is_distributed(group) and (group is not None or is_sharded(inner)):
+            found = workers_of(inner, group, model)
     if isinstance(found, TorchWorkers):
         found.start()
         say_alone(found, stacklevel=5)

@@ -7,12 +7,14 @@ own, whatever becomes of them.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import inspect
 import json
 import time
 import warnings
 from collections import Counter
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,10 @@ SECONDS = 30.0
 START_SECONDS = 10.0
 """How long `watch` waits for the others, where nobody has said that they come: a rank that logs alone waits once."""
 
+UNEVEN_SECONDS = 3.0
+"""The same where batches may be uneven: whoever has none left waits for the others, and never comes."""
+
+_LEFT = "left"
 _ROOT = Path(__file__).parents[2]
 _GRACE = 1.25
 """By how much longer the others wait for the first worker than that waits for them."""
@@ -51,29 +57,32 @@ class TorchWorkers(Team):
         seconds: how long others are waited for.
         start_seconds: the same for the first time.
         about: what all must have in common to be the same workers, such as a model's parameters.
+        uneven: whether some may have run out of batches (`join()`), and then never come.
     """
 
     def __init__(
         self,
         group: distributed.ProcessGroup | None = None,
         *,
-        seconds: float = SECONDS,
+        seconds: float | None = None,
         start_seconds: float | None = None,
         about: str = "",
+        uneven: Callable[[], bool] = lambda: False,
     ) -> None:
         self.rank = distributed.get_rank(group)
         self.size = distributed.get_world_size(group)
         self.ended = ""
-        self._seconds = seconds
-        self._start_seconds = seconds if start_seconds is None else start_seconds
+        self._seconds = SECONDS if seconds is None else seconds
+        self._start_seconds = self._seconds if start_seconds is None else start_seconds
+        self._uneven = uneven
         self._group: Any = None
         self._round = 0
         self._answers: list[str] = []
         self._count = 0
         ranks = distributed.get_process_group_ranks(group) if group is not None else list(range(self.size))
         identity = hashlib.blake2b(f"{ranks}\n{about}\n{_called_from()}".encode(), digest_size=12).hexdigest()
-        _made[identity] += 1
-        self._name = f"tb_featuremap/{identity}/{_made[identity]}"
+        self._identity = identity
+        self._name = ""
         self._store = _own_connection(distributed.distributed_c10d._get_default_store())
         self._alone_writes: bool | None = None
 
@@ -86,19 +95,21 @@ class TorchWorkers(Team):
         """Waits for the others, for the first time."""
         if self._round or self.ended:
             return Agreement("ended" if self.ended else "joined", self.ended)
+        missed = self._go_where_others_meet()
         agreement = self._ask(Stand("start"), self._start_seconds)
         if agreement.outcome == "joined":
             agreement = self._ask(Stand("start", problem=self._connect()), self._seconds)
         if agreement.outcome != "joined":
             self._end(agreement.reason)
-            self._alone_writes = self._is_first()
+            self._say_over()
+            self._alone_writes = not missed and self._is_first()
         return agreement if agreement.outcome == "joined" else Agreement("ended", self.ended)
 
     def agree(self, stand: Stand) -> Agreement:
         """Asks all workers, by the store: each says how it stands, the first one judges, and all get its answer."""
         if not self._round:
             self.start()
-        return Agreement("ended", self.ended) if self.ended else self._ask(stand, self._seconds)
+        return Agreement("ended", self.ended) if self.ended else self._ask(stand, self._patience())
 
     def all_reduce(self, values: npt.NDArray[np.float64], how: Reduction) -> npt.NDArray[np.float64]:
         """Joins an array of equal shape on all workers, entry by entry, in a group of our own."""
@@ -126,9 +137,9 @@ class TorchWorkers(Team):
                 self._store.set(key, str(int(answer)))
                 self._answers.append(key)
                 return answer
-            if self._came([key], self._seconds):
-                return bool(int(self._store.get(key)))
-            self._end(f"rank 0 did not say within {self._seconds:g} s whether a step is due")
+            if self._came([key], self._patience()):
+                return self._heard(self._store.get(key))
+            self._end(f"rank 0 did not say within {self._patience():g} s whether a step is due")
             return False
         except Exception as error:
             self._end(f"rank 0 did not say whether a step is due: {words(error)}")
@@ -143,9 +154,18 @@ class TorchWorkers(Team):
                 self._store.set(self._key(self.rank), _encode(left))
                 if self.rank == 0:
                     self._store.compare_set(self._key("verdict"), "", _encode(left))
+                    self._store.set(f"{self._name}/answer/{self._count + 1}", _LEFT)
             except Exception:  # the store went with the process that kept it: nobody is waiting there
                 pass
         self._end(self.ended or "closed")
+
+    def _heard(self, answer: bytes) -> bool:
+        if answer == _LEFT.encode():
+            self._end("rank 0 has left")
+        return answer == b"1"
+
+    def _patience(self) -> float:
+        return min(self._seconds, UNEVEN_SECONDS) if self._uneven() else self._seconds
 
     def _ask(self, stand: Stand, seconds: float) -> Agreement:
         self._round += 1
@@ -206,12 +226,30 @@ class TorchWorkers(Team):
             return f"no connection: {words(error)}"
         return ""
 
+    def _go_where_others_meet(self) -> bool:
+        """Gives this meeting a name, and passes those over that ended without this rank; returns whether there were any."""
+        missed = -1
+        over = True
+        while over:
+            missed += 1
+            _made[self._identity] += 1
+            self._name = f"tb_featuremap/{self._identity}/{_made[self._identity]}"
+            try:
+                over = self._store.check([f"{self._name}/over"])
+            except Exception:  # the store is gone, which is found again where others are waited for
+                over = False
+        return missed > 0
+
     def _is_first(self) -> bool:
         """Whether this rank is the one that writes, of ranks that log alone."""
         try:
             return int(self._store.compare_set(f"{self._name}/writer", "", str(self.rank))) == self.rank
         except Exception:  # without a store nobody can say who else writes
             return self.rank == 0
+
+    def _say_over(self) -> None:
+        with contextlib.suppress(Exception):  # without a store nobody comes late
+            self._store.set(f"{self._name}/over", "1")
 
     def _end(self, reason: str) -> None:
         self.ended = self.ended or reason
@@ -239,15 +277,20 @@ def is_distributed(group: distributed.ProcessGroup | None = None) -> bool:
     return bool(distributed.is_available() and distributed.is_initialized() and distributed.get_world_size(group) > 1)
 
 
-def workers_of(model: torch.nn.Module, group: distributed.ProcessGroup | None) -> TorchWorkers:
+def workers_of(model: torch.nn.Module, group: distributed.ProcessGroup | None, outer: torch.nn.Module) -> TorchWorkers:
     """The processes that train a model, of which some may not log it: those that do find each other within `START_SECONDS`.
 
     Args:
         model: the user's own module.
         group: that its gradients are joined in.
+        outer: what the user gave, such as a `DistributedDataParallel`, which knows whether batches may be uneven.
     """
-    parameters = [f"{name}:{tuple(parameter.shape)}" for name, parameter in model.named_parameters()]
-    return TorchWorkers(group, start_seconds=START_SECONDS, about="\n".join(parameters))
+
+    def uneven() -> bool:
+        return bool(getattr(getattr(outer, "_join_config", None), "enable", False))
+
+    parameters = [name for name, _ in model.named_parameters()]  # their shapes may be those of each rank's part
+    return TorchWorkers(group, start_seconds=START_SECONDS, about="\n".join(parameters), uneven=uneven)
 
 
 def say_alone(team: Team, stacklevel: int) -> None:
@@ -261,7 +304,7 @@ def say_alone(team: Team, stacklevel: int) -> None:
         )
     elif team.ended:
         warnings.warn(
-            f"rank {team.rank} of {team.size} logs nothing: {team.ended}; another rank logs", RuntimeWarning, stacklevel=stacklevel
+            f"rank {team.rank} of {team.size} logs nothing: {team.ended}; another rank may log", RuntimeWarning, stacklevel=stacklevel
         )
 
 
