@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -91,10 +92,9 @@ def oracle(history: dict[int, np.ndarray], step: int, gradient: np.ndarray | Non
         "max": value.max(),
         "zeros": np.mean(value == 0),
         "p50": np.sort(value.ravel())[round(0.5 * (value.size - 1))],
-        "displacement": np.linalg.norm(value - history[0]),
-        "initial_std": history[0].std(),
     }
     if step:
+        numbers |= {"displacement": np.linalg.norm(value - history[0]), "initial_std": history[0].std()}
         update = value - history[step - 1]
         numbers |= {
             "update_norm": np.linalg.norm(update),
@@ -143,7 +143,7 @@ def test_one_rank_alone_and_failures_under_ddp(tmp_path):
     for failing in (0, 1):
         way = f"fails:{failing},3"
         assert "out of memory" in said(ranks, way, failing)
-        assert f"rank {failing}: RuntimeError: out of memory" in said(ranks, way, 1 - failing)
+        assert re.search(rf"nothing was joined .* rank {failing}: .*out of memory", said(ranks, way, 1 - failing))
     assert "rank 1 has left" in said(ranks, "leaves:1", 0)
     assert "rank 1 did not come" in said(ranks, "join", 0)
     assert "rank 1 did not come" in said(ranks, "join", 1)

@@ -224,7 +224,8 @@ class Monitor:
         self._recorder.failures += 1
         if self._strict:
             raise error
-        sentence = f"feature maps are not logged: {type(error).__name__}: {error}"
+        told = isinstance(error, NotJoinedError)
+        sentence = str(error) if told else f"feature maps are not logged: {type(error).__name__}: {error}"
         kind = re.sub(r"\d+", "#", sentence)
         if kind not in self._told and len(self._told) < _MOST_TOLD:
             self._told.add(kind)

@@ -124,7 +124,7 @@ class Recorder:
             losses.take(step)
         self._tell_of_end(step)
         if joined.problem:
-            raise NotJoinedError(f"nothing was joined over workers at step {step}: {joined.problem}")
+            raise NotJoinedError(f"nothing was joined over ranks at step {step}: {joined.problem}")
 
     def _unsharded(self, step: int, tree: Tree) -> dict[str, Any]:
         """The weights as their framework keeps them, without those of which each worker holds a part: these are copied."""
@@ -196,7 +196,7 @@ class Recorder:
     def _tell_of_end(self, step: int) -> None:
         if self._team.ended != self._told:
             self._told = self._team.ended
-            raise NotJoinedError(f"nothing is joined over workers from step {step} on: {self._told}")
+            raise NotJoinedError(f"nothing is joined over ranks from step {step} on: {self._told}")
 
     def _join(self, step: int, batch: Batch, gradients: Mapping[str, Any]) -> Joined:
         """Statistics over all workers; for a single process those of layers are made behind the loop."""

@@ -139,7 +139,7 @@ class ShardedWeights:
             others["previous"], gap = before[-1].part, now.step - before[-1].step
             if len(before) > 1 and before[-1].step - before[0].step == gap:
                 others["previous_update"] = before[-1].part - before[0].part
-        if first is not None:
+        if first is not None and first.step < now.step:
             others["initial"] = first.part
         part = shard_of(gradient)
         if part is not None and tuple(part.values.shape) == now.part.shape:
@@ -147,7 +147,7 @@ class ShardedWeights:
         alone = not self._team.joins
         shape, offset = (now.part.shape, (0,) * now.part.ndim) if alone else (shard.shape, shard.offset)
         part_of_now = Part(shape, offset, shard.speaks or alone, now.part, others)
-        return LocalVariable(part_of_now, gap, math.nan if first is None else first.step)
+        return LocalVariable(part_of_now, gap, first.step if first is not None and "initial" in others else math.nan)
 
     def _can_be_fetched(self, part: Part) -> bool:
         return part.offset is not None and math.prod(part.shape) <= MOST_GATHERED

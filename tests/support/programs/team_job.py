@@ -11,6 +11,7 @@ import importlib
 import itertools
 import json
 import os
+import re
 import sys
 import warnings
 from datetime import timedelta
@@ -161,7 +162,7 @@ def main(rank: int, size: int, meeting: str, folder: Path, kind: str, ways: list
             warnings.simplefilter("always")
             plain = job.train(way, False) if way.partition(":")[0] not in ("raises", "killed") else {}
             watched = job.train(way, True)
-        told = [str(one.message) for one in said if "rank" in str(one.message) or "feature maps" in str(one.message)]
+        told = [str(one.message) for one in said if re.search("rank|feature maps", str(one.message))]
         found[way] = {"equal": all(np.array_equal(plain[name], watched[name]) for name in plain), "said": told}
         (folder / f"rank{rank}.json").write_text(json.dumps(found))
     if rank == 0:
