@@ -10,6 +10,7 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from tb_featuremap_plugin.monitor.joined_layers import NotJoinedError
 from tb_featuremap_plugin.monitor.options import MonitorKeywords, MonitorOptions, check_layers, check_logdir, check_step
 from tb_featuremap_plugin.monitor.progress import Losses
 from tb_featuremap_plugin.monitor.recorder import Recorder
