@@ -9,6 +9,7 @@ import zipfile
 import numpy as np
 import pytest
 
+import tb_featuremap_plugin as fm
 from tb_featuremap_plugin.cli.main import main
 from tb_featuremap_plugin.comparing import compare
 from tb_featuremap_plugin.comparing.noise import FRESH, GROWTH, QUIET, Noise, divides
@@ -232,6 +233,23 @@ def test_the_command_compares_two_seeds_as_such(logdir, capsys):
 def test_the_command_says_why_it_cannot(arguments, message, logdir, capsys):
     assert main(["compare", *(argument.format(logdir) for argument in arguments)]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_weights_that_were_not_compared_one_by_one_are_named(tmp_path):
+    """Two entries that change places change no statistic; the larger kernel has more filters than are stored."""
+    random = np.random.default_rng(0)
+    small, wide = (random.normal(size=shape).astype(np.float32) for shape in ((40, 30), (4, 400)))
+    swapped = small.copy()
+    swapped.flat[:2] = small.flat[1::-1]
+    for run, kernel, most in (("a", small, None), ("again", small, None), ("b", swapped, None), ("b, no pictures", swapped, 5000)):
+        with fm.Monitor(tmp_path, run_name=run, every=1, max_bytes=most) as monitor:
+            monitor.log(0, weights={"small/kernel": kernel, "wide/kernel": wide})
+    logs = fm.open(tmp_path)
+    assert fm.compare(logs["a"], logs["b"]).variable == "small/kernel"
+    for other, unseen in (("again", "`wide/kernel`"), ("b, no pictures", "`small/kernel` and `wide/kernel`")):
+        found = fm.compare(logs["a"], logs[other])
+        assert found.same
+        assert [note.partition(": ")[0] for note in found.notes] == [f"Single weights may differ unseen in {unseen}"]
 
 
 def test_names_of_runs_may_have_colons(logdir, tmp_path, capsys):

@@ -73,7 +73,9 @@ def _compared(pair: Pair, scan: Scan) -> Comparison:
     told = _told(pair, scan, parted)
     if told is not None:
         return replace(told, notes=notes)
-    return replace(parted or Comparison(True, THE_SAME, words.agreement(scan)), notes=notes)
+    if parted is not None:
+        return replace(parted, notes=notes)
+    return Comparison(True, THE_SAME, words.agreement(scan), notes=(*notes, *words.by_statistics(scan)))
 
 
 def _different_starts(pair: Pair, step: int, found: list[Parted], notes: tuple[str, ...]) -> Comparison:

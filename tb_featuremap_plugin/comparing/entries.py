@@ -50,9 +50,13 @@ class Pictures:
     Args:
         a, b: the runs.
         source_a, source_b: where their pictures are; None leaves pictures out.
+
+    Attributes:
+        unseen: variables that were asked for, of which not every entry could be compared at every step.
     """
 
     def __init__(self, a: Run, b: Run, source_a: Source | None, source_b: Source | None) -> None:
+        self.unseen: set[str] = set()
         self._sides = ((a, source_a), (b, source_b))
         self._steps: list[dict[tuple[str, str], frozenset[int]]] = [
             {(one.kind, one.name): frozenset(one.steps.tolist()) for one in run.pictures} for run in (a, b)
@@ -61,15 +65,10 @@ class Pictures:
     def kernels(self, variable: str, step: int) -> Apart | None:
         """Of one variable at one step; None where it is not stored by both, or not alike."""
         blobs = self._blobs("filters", variable, step)
-        if blobs is None:
-            return None
-        first, second = blobs
-        if first == second:
-            return Apart(0, "value", 0.0, 0.0, 0.0, 0.0, 1.0, 0)
-        try:
-            return _kernels(record.decode(first), record.decode(second))
-        except (FormatError, KeyError, TypeError, ValueError):
-            return None
+        found, is_whole = _kernels_of(*blobs) if blobs is not None else (None, False)
+        if not is_whole and all(source is not None for _, source in self._sides):
+            self.unseen.add(variable)
+        return found
 
     def channels(self, layer: str, step: int, size: float) -> Apart | None:
         """Of the output of one layer at one step, by the statistics of its channels over `size`."""
@@ -91,6 +90,18 @@ class Pictures:
             except MissingError:
                 return None
         return found[0], found[1]
+
+
+def _kernels_of(first: bytes, second: bytes) -> tuple[Apart | None, bool]:
+    """How far two kernels lie apart, and whether every entry of them was compared."""
+    try:
+        a = record.decode(first)
+        is_whole = "values" in a.sections and len(a.header["filters"]) == a.header["shape"][0]
+        if first == second:
+            return Apart(0, "value", 0.0, 0.0, 0.0, 0.0, 1.0, 0), is_whole
+        return _kernels(a, record.decode(second)), is_whole
+    except (FormatError, KeyError, TypeError, ValueError):
+        return None, False
 
 
 def _kernels(first: record.Record, second: record.Record) -> Apart | None:

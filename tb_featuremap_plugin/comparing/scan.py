@@ -124,6 +124,11 @@ class Scan:
         found = [self._variable(table, site, step) for site in sites] if table else []
         return [one for one in found if one is not None]
 
+    @property
+    def unseen(self) -> list[str]:
+        """The kernels of which not every entry was compared at every step."""
+        return [site.row for site in self.pair.kernels if site.row in self._pictures.unseen]
+
     def channels_of(self, step: int, parted: Parted) -> Apart | None:
         """The channel of an output that differs most."""
         table, row = self._tables[LAYERS], parted.number.row

@@ -134,6 +134,14 @@ def _before(scan: Scan, step: int) -> str:
     return text if step - last <= 1 else f"{text} No step between {last:,} and {step:,} can be compared."
 
 
+def by_statistics(scan: Scan) -> list[str]:
+    """Of which kernels single entries may differ unseen, where runs are called the same."""
+    if not scan.unseen:
+        return []
+    stored = "not every weight is stored by both at every step, so that these were compared by their statistics"
+    return [f"Single weights may differ unseen in {names(scan.unseen)}: {stored}."]
+
+
 def missing(found: dict[Site, str]) -> list[str]:
     """What only one of the runs logged."""
     sentences = []
