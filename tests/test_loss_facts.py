@@ -165,3 +165,56 @@ class TestKeras:
             assert loss_name(model) == name
         model.compile("sgd", cross_entropy)
         assert loss_facts(model, np.zeros(3)) is None
+
+
+@pytest.mark.torch
+class TestLoops:
+    """Loops of torch with one habit each."""
+
+    def record_of_loop(self, tmp_path, habit, *, dropout=0.5) -> RunRecord:
+        import tb_featuremap_plugin as fm
+
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Linear(4, 8), nn.Dropout(dropout), nn.Linear(8, 2))
+        optimizer = torch.optim.SGD(model.parameters(), 0.01)
+        x, y = torch.randn(8, 4), torch.tensor([0, 1] * 4)
+        with fm.torch.watch(model, str(tmp_path), probe=(x, y), every=5, loss_fn=functional.cross_entropy, optimizer=optimizer) as watcher:
+            model.train("evaluate" not in habit)
+            for _ in range(30):
+                if "clear" in habit:
+                    optimizer.zero_grad(set_to_none="none" in habit)
+                for _ in range(3 if "thrice" in habit else 1):
+                    loss = functional.cross_entropy(model(x), y)
+                    loss.backward()
+                if "forget" not in habit:
+                    optimizer.step()
+                watcher.step(loss)
+        return record_of(EventSource(str(tmp_path)).runs()[0])
+
+    @pytest.mark.parametrize(
+        ("habit", "kept", "evaluating"),
+        [
+            ("clear", 0, 0),
+            ("clear none", 0, 0),
+            ("clear thrice", 0, 0),
+            ("clear none thrice", 0, 0),
+            ("nothing", 23, 0),  # of the first update there is none before
+            ("clear evaluate", 0, 24),
+        ],
+    )
+    def test_habits(self, tmp_path, habit, kept, evaluating):
+        facts = known(self.record_of_loop(tmp_path, habit).loop_facts, "facts")
+        assert (facts.updates, facts.kept_gradients, facts.evaluating) == (24, kept, evaluating)
+
+    def test_a_step_that_is_forgotten(self, tmp_path):
+        record = self.record_of_loop(tmp_path, "clear forget")
+        assert known(record.loop_facts, "facts").calls_without_update == 30
+
+    def test_they_are_named(self, tmp_path):
+        from tb_featuremap_plugin.diagnosis import diagnose
+
+        for habit, rule in (("nothing", "gradient_accumulates"), ("clear evaluate", "eval_mode_training"), ("forget", "unchanged_weights")):
+            folder = tmp_path / rule
+            self.record_of_loop(folder, habit)
+            headline = known(diagnose(EventSource(str(folder)).runs()[0]).headline, habit)
+            assert headline.rule == rule

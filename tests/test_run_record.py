@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tb_featuremap_plugin.format import record, run_record
 from tb_featuremap_plugin.schema.answers import ROLES
 from tb_featuremap_plugin.schema.errors import FormatError, NewerVersionError
-from tb_featuremap_plugin.schema.network import Layer, LossFacts, Probe, RunRecord
+from tb_featuremap_plugin.schema.network import Layer, LoopFacts, LossFacts, Probe, RunRecord
 
 names = st.text(max_size=20)
 name_lists = st.lists(names, max_size=3).map(tuple)
@@ -68,6 +68,7 @@ records = st.builds(
     optimizer=st.none() | names,
     weight_decay=st.none() | numbers,
     loss_facts=st.none() | loss_facts,
+    loop_facts=st.none() | st.builds(LoopFacts, *[st.integers(0, 2**40)] * 4),
     not_optimized=name_lists,
     probes=st.lists(st.builds(Probe, st.integers(0, 2**40), names, st.dictionaries(names, sizes, max_size=2)), max_size=2).map(tuple),
     inputs_private=st.booleans(),
@@ -101,7 +102,7 @@ def test_every_field_is_read_back():
         layers=(layer,), layer_rows=("a",), layer_columns=("mean",), variable_rows=("a/k",), variable_columns=("norm",),
         progress_columns=("loss",), variable_shapes={"a/k": (3, 3, 1, 4)}, variable_dtypes={"a/k": "float32"}, loss="mse", from_logits=True,
         optimizer="adam", weight_decay=0.5, probes=(Probe(3, "0f", {"x": (1, 2)}),), inputs_private=True, every="every step",
-        versions={"numpy": "2"}, notes=("note",), left_out={"weights/c": "no numbers"}, loss_facts=facts, not_optimized=("a/k",),
+        versions={"numpy": "2"}, notes=("note",), left_out={"weights/c": "no numbers"}, loss_facts=facts, loop_facts=LoopFacts(1, 1, 1, 1), not_optimized=("a/k",),
     )  # fmt: skip
     for filled, defaults in ((layer, Layer("a")), (run, RunRecord()), (facts, LossFacts())):
         assert [field.name for field in fields(filled) if getattr(filled, field.name) == getattr(defaults, field.name)] in ([], ["name"])

@@ -53,6 +53,14 @@ export interface LossFacts {
   readonly target_shape: readonly number[];
 }
 
+/** What was seen of a training loop at its first updates. */
+export interface LoopFacts {
+  readonly updates: number;
+  readonly kept_gradients: number;
+  readonly evaluating: number;
+  readonly calls_without_update: number;
+}
+
 /** The inputs on which feature maps were computed from `step` on. */
 export interface Probe {
   readonly step: number;
@@ -75,6 +83,7 @@ export interface RunRecord {
   readonly optimizer: string | null;
   readonly weight_decay: number | null;
   readonly loss_facts: LossFacts | null;
+  readonly loop_facts: LoopFacts | null;
   readonly not_optimized: readonly string[];
   readonly probes: readonly Probe[];
   readonly inputs_private: boolean;

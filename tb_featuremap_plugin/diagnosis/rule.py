@@ -18,6 +18,7 @@ ORDER = (
     "wrong_axis",
     "frozen_but_moving",
     "wrong_output",
+    "gradient_accumulates",
     "eval_mode_training",
     "tying_broken",
     "unscaled_targets",

@@ -25,7 +25,7 @@ from tb_featuremap_plugin.monitor.variable_table import VariableTable
 from tb_featuremap_plugin.monitor.weight_reader import WeightReader
 from tb_featuremap_plugin.monitor.workers import Stand, Team, words
 from tb_featuremap_plugin.schema.columns import LAYER_COLUMNS, PROGRESS_COLUMNS, VARIABLE_COLUMNS
-from tb_featuremap_plugin.schema.network import Layer, LossFacts, RunRecord
+from tb_featuremap_plugin.schema.network import Layer, LoopFacts, LossFacts, RunRecord
 from tb_featuremap_plugin.writer import RunWriter
 
 
@@ -39,6 +39,7 @@ class Training:
     optimizer: str | None
     weight_decay: float | None
     loss_facts: LossFacts | None = None
+    loop_facts: LoopFacts | None = None
     not_optimized: tuple[str, ...] = ()
 
 
@@ -236,6 +237,7 @@ class Recorder:
             optimizer=training.optimizer,
             weight_decay=training.weight_decay,
             loss_facts=training.loss_facts,
+            loop_facts=training.loop_facts,
             not_optimized=training.not_optimized,
             probes=self._probe.entries,
             inputs_private=not self._options.record_inputs,

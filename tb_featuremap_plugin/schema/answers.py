@@ -75,6 +75,15 @@ class LossFactsAnswer(TypedDict):
     target_shape: Sequence[int]
 
 
+class LoopFactsAnswer(TypedDict):
+    """What was seen of a training loop at its first updates."""
+
+    updates: int
+    kept_gradients: int
+    evaluating: int
+    calls_without_update: int
+
+
 class ProbeAnswer(TypedDict):
     """The inputs on which feature maps were computed from `step` on."""
 
@@ -99,6 +108,7 @@ class RunRecordAnswer(TypedDict):
     optimizer: str | None
     weight_decay: float | None
     loss_facts: LossFactsAnswer | None
+    loop_facts: LoopFactsAnswer | None
     not_optimized: Sequence[str]
     probes: Sequence[ProbeAnswer]
     inputs_private: bool

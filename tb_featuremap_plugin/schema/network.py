@@ -139,6 +139,23 @@ class LossFacts:
 
 
 @dataclass(frozen=True)
+class LoopFacts:
+    """What was seen of a training loop at its first updates.
+
+    Attributes:
+        updates: that were looked at.
+        kept_gradients: of those, updates by gradients that were not cleared since the one before.
+        evaluating: updates of a model in evaluation mode that has layers that differ there.
+        calls_without_update: calls that should have followed an update, where no update was ever made.
+    """
+
+    updates: int = 0
+    kept_gradients: int = 0
+    evaluating: int = 0
+    calls_without_update: int = 0
+
+
+@dataclass(frozen=True)
 class RunRecord:
     """All that a run says of itself, cumulative: the latest record of a run contains the earlier ones.
 
@@ -149,6 +166,7 @@ class RunRecord:
         variable_shapes, variable_dtypes: by variable name.
         loss, from_logits, optimizer, weight_decay: as given; None if unknown.
         loss_facts: what else is known of the loss; None if nothing is.
+        loop_facts: what was seen of the training loop; None if nothing was.
         not_optimized: trainable variables that the optimizer does not have.
         probes: one entry each time the probe inputs changed.
         inputs_private: True if the probe inputs were left out on purpose.
@@ -172,6 +190,7 @@ class RunRecord:
     optimizer: str | None = None
     weight_decay: float | None = None
     loss_facts: LossFacts | None = None
+    loop_facts: LoopFacts | None = None
     not_optimized: tuple[str, ...] = ()
     probes: tuple[Probe, ...] = ()
     inputs_private: bool = False

@@ -17,6 +17,10 @@ _MEANS = ("running_mean", "moving_mean")
 
 def check(view: RunView) -> Iterable[Finding]:
     """Looks at the moving means of layers that are trained: all of them, still at the zeros that they start with."""
+    facts = view.record.loop_facts
+    if facts is not None and facts.updates > 0 and facts.evaluating == facts.updates:
+        yield _seen(view, facts.updates)
+        return
     means = [variable for variable in view.variables if leaf_of(variable.name) in _MEANS and _is_trained(view, variable)]
     if not means or view.last_step < FEWEST or not all(_never_moved(mean) for mean in means):
         return
@@ -36,12 +40,34 @@ def check(view: RunView) -> Iterable[Finding]:
             "dropout drops nothing."
         ),
         evidence={"displacement": first.row.last("displacement"), "variables": [mean.name for mean in means]},
-        advice=(
-            "Call model.train() before the loop, and again after each evaluation, which calls model.eval()",
-            "In Keras, call the model with training=True in your own loop",
-        ),
+        advice=_ADVICE,
         chart=chart("variables", first.name, "displacement"),
     )
+
+
+def _seen(view: RunView, updates: int) -> Finding:
+    return Finding(
+        rule="eval_mode_training",
+        severity=WARNING,
+        target=view.run.title,
+        target_kind="run",
+        first_step=view.steps[0],
+        last_step=view.last_step,
+        title="It is trained in evaluation mode",
+        message=(
+            f"From the start, at all of the first {updates} updates the model was in evaluation mode, in which its batch normalisation "
+            "uses moving statistics that nothing updates, and its dropout drops nothing."
+        ),
+        evidence={"updates": updates},
+        advice=_ADVICE,
+        chart=chart("losses", "", "loss"),
+    )
+
+
+_ADVICE = (
+    "Call model.train() before the loop, and again after each evaluation, which calls model.eval()",
+    "In Keras, call the model with training=True in your own loop",
+)
 
 
 def _is_trained(view: RunView, mean: VariableView) -> bool:
@@ -61,7 +87,8 @@ RULE = Rule(
     check,
     Doc(
         says="the model is trained in evaluation mode",
-        condition="after 20 steps the moving means of all batch normalisations that are trained are still the zeros that they started with",
+        condition="the logger of torch saw it at all of the first updates; or after 20 steps the moving"
+        " means of all batch normalisations that are trained are still the zeros that they started with",
         usual="they move with the first step",
     ),
     is_consequence=False,

@@ -19,11 +19,37 @@ STILL = 1e-7
 hold steps much below 6e-8 of a weight."""
 
 
+def _never(view: RunView, calls: int) -> Finding:
+    return Finding(
+        rule="unchanged_weights",
+        severity=ERROR,
+        target=view.kernels[-1].name,
+        target_kind="variable",
+        first_step=view.steps[0],
+        last_step=view.last_step,
+        title="No update was ever made",
+        message=(
+            f"From the start there were {calls:,} calls that should each have followed an update, gradients were there, and no optimizer "
+            "that holds the model's parameters made a step. No weight has moved."
+        ),
+        evidence={"calls_without_update": calls},
+        advice=(
+            "Call optimizer.step() after loss.backward()",
+            "Check that the optimizer was made of the parameters of this model, after it was built, moved or loaded",
+        ),
+        chart=chart("losses", "", "loss"),
+    )
+
+
 _LEAST_NORM = 1e-8
 
 
 def check(view: RunView) -> Iterable[Finding]:
     """Reports kernels that stand still, the last in depth first: what stops it lies at or behind it."""
+    loop = view.record.loop_facts
+    if loop is not None and loop.calls_without_update > 0 and view.kernels:
+        yield _never(view, loop.calls_without_update)
+        return
     still = [kernel for kernel in view.kernels if _is_still(view, kernel)]
     level = learning(view).level
     if level == EARLY:

@@ -11,6 +11,8 @@ import torch
 from torch import nn
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
+from tb_featuremap_plugin.integrations.torch.loop_habits import LoopHabits
+
 MOST_COPIED_BYTES = 256 << 20
 """Of gradients that are copied before an update; of larger ones only references are kept, which whoever zeroes them in place empties."""
 
@@ -63,7 +65,9 @@ class OptimizerSteps:
         wants_gradients: Callable[[], bool],
         before_first: Callable[[], object],
         guard: Callable[[Callable[[], object]], None],
+        habits: LoopHabits,
     ) -> None:
+        self.habits = habits
         self.ever = 0
         self._given = list(given)
         self._parameters = parameters
@@ -115,6 +119,7 @@ class OptimizerSteps:
             start, self._before_first = self._before_first, None
             start()
         self._rates[id(optimizer)] = _rate(optimizer)
+        self.habits.before(optimizer)
         if self._wants_gradients():
             self._keep_gradients(optimizer)
 
@@ -126,6 +131,7 @@ class OptimizerSteps:
             skipped = getattr(optimizer, "found_inf", None)
             if isinstance(skipped, torch.Tensor) and bool(skipped.any()):
                 return
+        self.habits.after(optimizer)
         self.ever += 1
         self._interval.updates += 1
 

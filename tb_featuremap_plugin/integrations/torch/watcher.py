@@ -13,6 +13,7 @@ from torch import nn
 from tb_featuremap_plugin.integrations.torch import training
 from tb_featuremap_plugin.integrations.torch.followed_model import FollowedModel, LossFunction
 from tb_featuremap_plugin.integrations.torch.layer_selection import Choices
+from tb_featuremap_plugin.integrations.torch.loop_habits import MOST_UPDATES, LoopHabits
 from tb_featuremap_plugin.integrations.torch.modes import unwrapped
 from tb_featuremap_plugin.integrations.torch.optimizer_steps import Interval, OptimizerSteps, unwrapped_optimizers
 from tb_featuremap_plugin.integrations.torch.together import Passes, is_sharded
@@ -25,6 +26,7 @@ from tb_featuremap_plugin.monitor.layer_layouts import CHANNELS_FIRST
 from tb_featuremap_plugin.monitor.options import LoopKeywords, MonitorOptions
 from tb_featuremap_plugin.monitor.workers import Team, Workers
 from tb_featuremap_plugin.recording.keywords import takes
+from tb_featuremap_plugin.schema.network import LoopFacts
 from tb_featuremap_plugin.schema.one_line import counted, described
 
 if TYPE_CHECKING:
@@ -104,12 +106,13 @@ class Watcher:
         facts = training.loss_facts(loss_fn, self._targets)
         facts |= training.optimizer_facts(given) if given else {"optimizer": optimizer}
         self.monitor = Monitor(logdir, **{"layers": (), "layouts": layouts, **facts, **monitor_options, "workers": team})
-        self._steps = OptimizerSteps(given, self._model.parameters, self._is_next_due, self._start, self.monitor.guard)
+        self._steps = OptimizerSteps(given, self._model.parameters, self._is_next_due, self._start, self.monitor.guard, LoopHabits(own))
         self._counting = UpdateCount(bool(given))
         self._asks_ahead = team is None or _is_fixed(monitor_options)
         self._marks = WeightMarks(self._model.parameters().values())
         self._interval = Interval()
         self._described: Any = None
+        self._without_update = 0
         self._started = False
         self._weights_are_of_the_last_step = True
         if not self._model.is_lazy:
@@ -163,6 +166,7 @@ class Watcher:
     def _take_note(self, loss: Any) -> None:
         interval = self._steps.take()
         if not self._counting.is_update(interval.updates, self._steps.ever, self._marks, loss):
+            self._without_update += 1
             return
         self._step += 1
         self._interval = interval
@@ -190,6 +194,9 @@ class Watcher:
             self._model.initialise()
             self._start()
         self._weights_are_of_the_last_step = not self._marks.changed()
+        if self._started and self._never_updates() and self._weights_are_of_the_last_step:
+            self._step += 1
+            self._log(self._counting.loss())  # so that the run says why it has no steps
 
     def _is_next_due(self) -> bool:
         return self._asks_ahead and self.monitor.due(self._step + 1)
@@ -208,7 +215,8 @@ class Watcher:
         """Layers come and go, and parameters may be frozen and freed, while training goes on."""
         model, trained = self._model, self._interval.trained
         trainable = tuple(parameter.requires_grad or name in trained for name, parameter in model.parameters().items())
-        now = (model.trace, trainable, tuple(map(id, self._steps.optimizers)))
+        loop = self._loop_facts()
+        now = (model.trace, trainable, tuple(map(id, self._steps.optimizers)), loop)
         if self._described is None or self._described[0] is not now[0] or self._described[1:] != now[1:]:
             self._described = now
             self._steps.forget_strangers()
@@ -216,8 +224,17 @@ class Watcher:
             self.monitor.describe(
                 layers=model.layers(trained),
                 loss_facts=training.loss_details(self._loss_fn, self._targets, model.trace.shape),
+                loop_facts=loop,
                 not_optimized=training.not_optimized(model.model, self._steps.optimizers),
             )
+
+    def _loop_facts(self) -> LoopFacts | None:
+        if self._steps.habits.is_known:
+            return self._steps.habits.facts
+        return None if self._steps.ever else LoopFacts(calls_without_update=self._without_update) if self._never_updates() else None
+
+    def _never_updates(self) -> bool:
+        return not self._steps.ever and self._without_update >= MOST_UPDATES
 
     def _gradients(self) -> dict[str, torch.Tensor]:
         """Those that the update was made of; else those that parameters hold now; else those of the loss on the probe."""
