@@ -102,7 +102,8 @@ def test_every_field_is_read_back():
         layers=(layer,), layer_rows=("a",), layer_columns=("mean",), variable_rows=("a/k",), variable_columns=("norm",),
         progress_columns=("loss",), variable_shapes={"a/k": (3, 3, 1, 4)}, variable_dtypes={"a/k": "float32"}, loss="mse", from_logits=True,
         optimizer="adam", weight_decay=0.5, probes=(Probe(3, "0f", {"x": (1, 2)}),), inputs_private=True, every="every step",
-        versions={"numpy": "2"}, notes=("note",), left_out={"weights/c": "no numbers"}, loss_facts=facts, loop_facts=LoopFacts(1, 1, 1, 1), not_optimized=("a/k",),
+        versions={"numpy": "2"}, notes=("note",), left_out={"weights/c": "no numbers"}, loss_facts=facts,
+        loop_facts=LoopFacts(1, 1, 1, 1), not_optimized=("a/k",),
     )  # fmt: skip
     for filled, defaults in ((layer, Layer("a")), (run, RunRecord()), (facts, LossFacts())):
         assert [field.name for field in fields(filled) if getattr(filled, field.name) == getattr(defaults, field.name)] in ([], ["name"])

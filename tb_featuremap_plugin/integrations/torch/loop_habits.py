@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -51,7 +52,7 @@ class LoopHabits:
             return
         parameter, mark = _first_with_gradient(optimizer), self._marks.get(id(optimizer))
         gradient = parameter.grad if parameter is not None else None
-        kept = mark is not None and gradient is not None and mark.gradient() is gradient and gradient._version == mark.version + 1
+        kept = mark is not None and gradient is not None and mark.gradient() is gradient and _version(gradient) == mark.version + 1
         model = self._model()
         evaluating = model is not None and not model.training and any(isinstance(part, _MODAL) for part in model.modules())
         facts = self.facts
@@ -61,7 +62,12 @@ class LoopHabits:
         """Marks it."""
         parameter = None if self.is_known else _first_with_gradient(optimizer)
         if parameter is not None and parameter.grad is not None:
-            self._marks[id(optimizer)] = _Mark(weakref.ref(parameter.grad), parameter.grad._version)
+            self._marks[id(optimizer)] = _Mark(weakref.ref(parameter.grad), _version(parameter.grad))
+
+
+def _version(gradient: Any) -> int:
+    """How often a tensor was written in place."""
+    return int(gradient._version)
 
 
 def _first_with_gradient(optimizer: torch.optim.Optimizer) -> torch.Tensor | None:
