@@ -34,13 +34,13 @@ def is_library(module: str | None) -> bool:
 
 
 def globals_of(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
-    """Names and values of the globals that a function's code names, without modules, classes and functions of others."""
+    """Names and values of the globals that a function's code names, without modules and functions of others."""
     scope = function.__globals__
     for name in names_in(function.__code__):
         if name not in scope:
             continue
         value = scope[name]
-        if isinstance(value, (type, types.ModuleType, types.BuiltinFunctionType)):
+        if isinstance(value, (types.ModuleType, types.BuiltinFunctionType)):
             continue
         if not (isinstance(value, types.FunctionType) and value.__module__ != function.__module__):
             yield name, value

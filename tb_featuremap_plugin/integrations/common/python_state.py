@@ -191,7 +191,10 @@ class PythonState:
         if is_library(function.__module__):
             return
         for name, value in globals_of(function):
-            self._binding(function.__globals__, name, value)
+            if isinstance(value, type):
+                self._class_of(value)
+            else:
+                self._binding(function.__globals__, name, value)
 
     def _binding(self, names: dict[str, Any], name: str, value: Any) -> None:
         self._follow([value], 1)

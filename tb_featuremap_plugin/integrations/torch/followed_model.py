@@ -117,7 +117,13 @@ class FollowedModel:
             return Trace()
 
     def _traced(self, reading: Reading) -> Trace:
-        return self._pass.run(lambda: trace(self.model, lambda: self._called(reading)))
+        return self._pass.run(lambda: self._trace_once(reading))
+
+    def _trace_once(self, reading: Reading) -> Trace:
+        """Lazy modules are what they will be only after a pass, which is undone with this one."""
+        if self.is_lazy:
+            self._called(reading)
+        return trace(self.model, lambda: self._called(reading))
 
     def _called(self, reading: Reading) -> Any:
         with self._together.together():
