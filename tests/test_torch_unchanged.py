@@ -73,14 +73,19 @@ def _seed():
     torch_zoo.CALLS = 0
     torch_zoo.ClassCounter.calls = 0
     torch_zoo.ClassCounter.log.clear()
-    torch_zoo.ClassCounter.middle.__defaults__[0].clear()
+    _memory()[0].clear()
+
+
+def _memory() -> Any:
+    """The default argument in which a forward keeps something."""
+    return torch_zoo.ClassCounter.middle.__defaults__
 
 
 def outcome(model, losses):
     weights = {name: tensor.detach().numpy().tobytes() for name, tensor in [*model.named_parameters(), *model.named_buffers()]}
     drawn = (random.random(), np.random.rand(), float(torch.rand(())))
     outside = (torch_zoo.SEEN, torch_zoo.TOTALS, torch_zoo.CALLS, torch_zoo.ClassCounter.calls, torch_zoo.ClassCounter.log)
-    return Outcome(weights, tuple(losses), repr(drawn), shown([model, *outside, torch_zoo.ClassCounter.middle.__defaults__]))
+    return Outcome(weights, tuple(losses), repr(drawn), shown([model, *outside, _memory()]))
 
 
 def shown(thing, known=None):
