@@ -380,7 +380,7 @@ def test_the_byte_budget_leaves_out_pictures_of_the_largest_layers_and_says_so(t
     run = read_run(tmp_path)
     assert picture_names(run, "maps") == {"small"}
     assert len(layer_numbers(run, "large", "mean")) == 3
-    assert any("maps/large" in note and "9000" in note for note in record_of(run).notes)
+    assert any("maps/large" in note and "max_bytes=9_000" in note for note in record_of(run).notes)
     assert max(progress(run, "step_logged_bytes")[1:]) <= 9000
 
 

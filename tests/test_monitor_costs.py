@@ -10,7 +10,7 @@ import pytest
 
 import tb_featuremap_plugin as fm
 from tb_featuremap_plugin.monitor.progress import Losses, LossSummary
-from tb_featuremap_plugin.monitor.schedule import FREE_RECORDS, TimeBudget, over_budget
+from tb_featuremap_plugin.monitor.schedule import FREE_RECORDS, TimeBudget
 from tb_featuremap_plugin.monitor.snapshots import Snapshots, change_of
 from tests.support.known import known, variables_of
 from tests.support.monitored import progress, read_run
@@ -88,14 +88,6 @@ def test_costs_are_reported(tmp_path):
     seconds = progress(run, "log_seconds")
     assert seconds == sorted(seconds)
     assert all(0 < step <= so_far for step, so_far in zip(progress(run, "step_log_seconds"), seconds, strict=True))
-
-
-def test_the_largest_pictures_are_left_out_first():
-    sizes = [("a", 100), ("b", 50), ("c", 10), ("d", 1)]
-    assert over_budget(sizes, 200) == []
-    assert over_budget(sizes, 111) == ["a"]
-    assert over_budget(sizes, 60) == ["a", "b"]
-    assert over_budget(sizes, 0) == ["a", "b", "c", "d"]
 
 
 @pytest.mark.parametrize(("keep_first", "copies"), [(True, 3), (False, 2)])

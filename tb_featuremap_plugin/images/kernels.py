@@ -23,6 +23,9 @@ LARGEST_NORM_SIDE = 512
 
 _BLOCK = 1 << 16
 
+_NORMS_AT_ONCE = 1 << 18
+"""Entries of the picture of norms that are computed before they are reduced: of a large dense kernel it is as large as the kernel."""
+
 _STATS_BLOCK = 1 << 14
 """Values of a block of filters in float64: 128 KB, which stay in a core's own cache."""
 
@@ -75,9 +78,32 @@ def norms(kernel: Array, minus: Array | None = None) -> Float32:
     return result
 
 
-def norm_blocks(shape: tuple[int, int]) -> tuple[int, int]:
+def large_kernel(kernel: Array, others: dict[str, Array], side: int = LARGEST_NORM_SIDE) -> tuple[tuple[int, int], dict[str, Array]]:
+    """Filters and inputs that an entry of the picture of norms stands for, and the sections of a large kernel's record.
+
+    Args:
+        kernel: [filters, inputs, *space].
+        others: of the same shape, by the name of the section that holds the norms of the kernel's difference to them.
+        side: entries a side of the picture of norms, at most.
+    """
+    blocks = norm_blocks((kernel.shape[0], kernel.shape[1]), side)
+    step = blocks[0] * max(1, _NORMS_AT_ONCE // max(1, blocks[0] * kernel.shape[1]))
+    parts: dict[str, list[Array]] = {name: [] for name in ("norms", "slices", "slice_inputs", *others)}
+    for start in range(0, len(kernel), step):
+        part = kernel[start : start + step]
+        picture = norms(part)
+        strongest = strongest_inputs(picture)
+        parts["norms"].append(reduce_norms(picture, blocks))
+        parts["slices"].append(np.ascontiguousarray(part[np.arange(len(part)), strongest], np.float32))
+        parts["slice_inputs"].append(strongest)
+        for name, other in others.items():
+            parts[name].append(reduce_norms(norms(part, minus=other[start : start + step]), blocks))
+    return blocks, {name: np.concatenate(found) for name, found in parts.items()}
+
+
+def norm_blocks(shape: tuple[int, int], side: int = LARGEST_NORM_SIDE) -> tuple[int, int]:
     """Filters and inputs that one entry of a reduced picture of norms stands for."""
-    return -(-shape[0] // LARGEST_NORM_SIDE), -(-shape[1] // LARGEST_NORM_SIDE)
+    return -(-shape[0] // side), -(-shape[1] // side)
 
 
 def reduce_norms(picture: Float32, blocks: tuple[int, int]) -> Float32:

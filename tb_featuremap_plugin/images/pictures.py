@@ -79,6 +79,7 @@ def filters_record(
     initial_step: float | None = None,
     previous: Array | None = None,
     ordinal: int | None = None,
+    norm_side: int = kernels.LARGEST_NORM_SIDE,
 ) -> bytes:
     """The picture of a kernel.
 
@@ -91,6 +92,7 @@ def filters_record(
             computed from them before anything is rounded.
         initial_step: training steps that were done when the first value was taken.
         ordinal: counts the pictures of this series from 1.
+        norm_side: entries a side at most of the picture of norms of a large kernel.
 
     Raises:
         LayoutError: the layout does not fit `kernel`.
@@ -105,7 +107,7 @@ def filters_record(
         differences = {
             key: canonical_kernel(other, options.layout)[: options.max_filters] for key, other in others.items() if other is not None
         }
-        blocks, pictures = _large_kernel(view, differences)
+        blocks, pictures = kernels.large_kernel(view, differences, norm_side)
         sections |= pictures
     else:
         sections["values"] = np.ascontiguousarray(view, np.float32)
@@ -134,22 +136,15 @@ def _filters_header(
     return record.shared_header(header | {"filters": list(range(filters)), "stats": FILTER_COLUMNS})
 
 
-def _large_kernel(view: Array, others: dict[str, Array]) -> tuple[tuple[int, ...], dict[str, Array]]:
-    picture = kernels.norms(view)
-    strongest = kernels.strongest_inputs(picture)
-    blocks = kernels.norm_blocks((view.shape[0], view.shape[1]))
-    sections: dict[str, Array] = {
-        "norms": kernels.reduce_norms(picture, blocks),
-        "slices": np.ascontiguousarray(view[np.arange(len(view)), strongest], np.float32),
-        "slice_inputs": strongest,
-    }
-    for name, other in others.items():
-        sections[name] = kernels.reduce_norms(kernels.norms(view, minus=other), blocks)
-    return blocks, sections
-
-
 def view_record(
-    kind: str, name: str, view: Array, options: MapOptions, statistics: Measured, ordinal: int | None = None, inputs: str | None = None
+    kind: str,
+    name: str,
+    view: Array,
+    options: MapOptions,
+    statistics: Measured,
+    ordinal: int | None = None,
+    inputs: str | None = None,
+    stored: tuple[int, ...] | None = None,
 ) -> bytes:
     """The picture of what a layer puts out, or of inputs, whose axes are in order.
 
@@ -161,26 +156,31 @@ def view_record(
         statistics: of the whole batch.
         ordinal: counts the pictures of this series from 1.
         inputs: name of the `inputs` series that the maps were computed from.
+        stored: channels whose pixels are stored, ascending; None for the first `max_channels`.
     """
     side = tiles.reduction(view.shape[2:])
     images, channels = min(len(view), int(options.max_images)), min(view.shape[1], int(options.max_channels))
-    if isinstance(statistics, FewValues) and options.precision == "uint8":
+    places = np.arange(channels) if stored is None else np.array(stored)
+    if isinstance(statistics, FewValues) and options.precision == "uint8" and stored is None:
         names: tuple[str, ...] = _WITH_RANGE
         sections: Mapping[str, Array | Packed] = few_sections(statistics, channels, view.shape[2:])
     else:
-        names, sections = _sections(tiles.average(view[:images, :channels], side), view, options, statistics)
+        chosen = view[:images, :channels] if stored is None else view[:images][:, places]
+        names, sections = _sections(tiles.average(chosen, side), view, options, statistics, places)
     shape = (statistics.samples, *view.shape[1:])
     layout = effective_layout(options.layout, view.ndim)
-    header = _tiled_header(kind, name, layout, shape, options.description, options.activation, inputs, images, side, names)
+    header = _tiled_header(kind, name, layout, shape, options.description, options.activation, inputs, images, side, names, stored)
     return record.encode(header, sections, ordinal)
 
 
-def _sections(chosen: Array, view: Array, options: MapOptions, statistics: Measured) -> tuple[tuple[str, ...], dict[str, Array]]:
+def _sections(
+    chosen: Array, view: Array, options: MapOptions, statistics: Measured, places: Array
+) -> tuple[tuple[str, ...], dict[str, Array]]:
     """Names of the statistics, and the sections of statistics and of the chosen pixels."""
     stats = measuring.channel_stats(statistics)
     if options.precision == "uint8":
-        span = _known_range(view, chosen, statistics) or tiles.measure_range(chosen)
-        return _WITH_RANGE, {"stats": _with_range(stats, span), "pixels": tiles.quantise(chosen, span)}
+        span = _known_range(view, chosen, statistics, places) or tiles.measure_range(chosen)
+        return _WITH_RANGE, {"stats": _with_range(stats, span, places), "pixels": tiles.quantise(chosen, span)}
     with np.errstate(over="ignore"):
         return CHANNEL_COLUMNS, {"stats": stats, "pixels": np.ascontiguousarray(chosen, options.precision)}
 
@@ -197,28 +197,28 @@ def _tiled_header(
     images: int,
     side: int,
     names: tuple[str, ...],
+    stored: tuple[int, ...] | None,
 ) -> record.Header:
-    optional = {"description": description or None, "activation": activation, "inputs": inputs}
+    optional = {"description": description or None, "activation": activation, "inputs": inputs, "channels": stored}
     header: dict[str, Any] = {"kind": kind, "name": name, "layout": layout, "shape": shape}
     header |= {key: value for key, value in optional.items() if value is not None}
     return record.shared_header(header | {"images": list(range(images)), "reduced": side, "stats": names})
 
 
-def _known_range(view: Array, chosen: Array, statistics: Measured) -> tiles.Range | None:
+def _known_range(view: Array, chosen: Array, statistics: Measured, places: Array) -> tiles.Range | None:
     """The range of the stored pixels, where they are all that was measured; None where they are not."""
     whole = statistics.samples == len(chosen) and chosen.shape[2:] == view.shape[2:]
     extremes = measuring.extremes(statistics) if whole else None
     if extremes is None:
         return None
     low, high = extremes
-    channels = chosen.shape[1]
-    return tiles.Range(low[:channels], high[:channels], True)
+    return tiles.Range(low[places], high[places], True)
 
 
-def _with_range(stats: Float32, span: tiles.Range) -> Float32:
+def _with_range(stats: Float32, span: tiles.Range, places: Array) -> Float32:
     """The rows named `_WITH_RANGE`; channels that are not stored have no range."""
     table = np.empty((len(_WITH_RANGE), stats.shape[1]), np.float32)
     table[0], table[2], table[4:] = stats[0], stats[1], stats[2:]
-    table[1:4:2, len(span.low) :] = np.nan
-    table[1, : len(span.low)], table[3, : len(span.high)] = span.low, span.high
+    table[1:4:2] = np.nan
+    table[1, places], table[3, places] = span.low, span.high
     return table

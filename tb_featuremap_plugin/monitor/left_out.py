@@ -65,6 +65,10 @@ class LeftOut:
         with self._lock:
             self.reasons[name] = reason
 
+    def knows(self, name: str) -> bool:
+        """Whether something was said of this name."""
+        return name in self.reasons
+
     def snapshot(self) -> dict[str, str]:
         """The reasons so far."""
         with self._lock:

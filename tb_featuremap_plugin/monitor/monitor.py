@@ -50,7 +50,10 @@ class Monitor:
         keep_first: False saves one copy of the weights; displacement is then not known.
         max_overhead: share of the whole time that logging may take, such as 0.01; steps are skipped while it takes more. None
             (the default) is no limit.
-        max_bytes: of a logged step; the largest pictures are left out for good where a step would take more.
+        max_bytes: of a logged step, of which kernels get a quarter. Where pictures would take more, remarkable channels of all layers come
+            first, then pictures spread over the depth of the network; numbers are always written. None is no limit.
+        max_run_bytes: of the pictures of a run. When half is used they are written at every second logged step, then every fourth, and
+            so on; numbers at every one. None is no limit. Counts go on when a run is resumed.
         strict: raise instead of warning when logging fails.
         max_images, max_channels: how many images of the probe and channels of a layer are kept as pictures; statistics cover all.
         precision: of pictures of maps, "uint8", "float16" or "float32".

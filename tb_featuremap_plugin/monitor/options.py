@@ -14,6 +14,7 @@ from tb_featuremap_plugin.images.options import MapOptions, check_precision
 from tb_featuremap_plugin.monitor.argument_forms import brief
 from tb_featuremap_plugin.monitor.layer_layouts import CHANNELS_LAST, DATA_FORMATS, OTHERS
 from tb_featuremap_plugin.monitor.workers import Workers
+from tb_featuremap_plugin.schema.log_sizes import MAX_RUN_BYTES, MAX_STEP_BYTES
 from tb_featuremap_plugin.schema.network import Layer
 from tb_featuremap_plugin.schema.pictures import Precision
 from tb_featuremap_plugin.schema.tags import MONITOR_RUN
@@ -42,7 +43,8 @@ class MonitorOptions:
     record_inputs: bool = True
     keep_first: bool = True
     max_overhead: float | None = None
-    max_bytes: int | None = None
+    max_bytes: int | None = MAX_STEP_BYTES
+    max_run_bytes: int | None = MAX_RUN_BYTES
     strict: bool = False
     max_images: int = 4
     max_channels: int = MapOptions.max_channels
@@ -58,8 +60,9 @@ class MonitorOptions:
         _check_share(self.max_overhead)
         _check_count("max_images", self.max_images)
         _check_count("max_channels", self.max_channels)
-        if self.max_bytes is not None:
-            _check_count("max_bytes", self.max_bytes)
+        for name in ("max_bytes", "max_run_bytes"):
+            if getattr(self, name) is not None:
+                _check_count(name, getattr(self, name))
         check_precision(self.precision)
         _check_layouts(self.layouts)
 
@@ -76,6 +79,7 @@ class LoopKeywords(TypedDict, total=False):
     keep_first: bool
     max_overhead: float | None
     max_bytes: int | None
+    max_run_bytes: int | None
     strict: bool
     max_images: int
     max_channels: int

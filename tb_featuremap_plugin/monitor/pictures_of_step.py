@@ -1,8 +1,8 @@
-"""The pictures of a logged step: which there are, and which fit into the byte budget."""
+"""The pictures of a logged step: which there are, and how much each may hold of the bytes of a step and of the run."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -10,19 +10,28 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tb_featuremap_plugin.arrays.layouts import canonical_maps
 from tb_featuremap_plugin.arrays.tensors import real_magnitude
 from tb_featuremap_plugin.format.values import Value, picture_values
+from tb_featuremap_plugin.images.kernels import LARGEST_NORM_SIDE as FULL_NORMS
 from tb_featuremap_plugin.images.options import FilterOptions, MapOptions
-from tb_featuremap_plugin.images.pictures import filters_record, inputs_record, maps_record
-from tb_featuremap_plugin.measures.activations.measured import Measured
+from tb_featuremap_plugin.images.pictures import filters_record, view_record
+from tb_featuremap_plugin.measures.activations.layer_rows import rectifies
+from tb_featuremap_plugin.measures.activations.measured import Measured, channel_stats, describe
 from tb_featuremap_plugin.monitor.layer_layouts import LayerLayouts, ungrouped
 from tb_featuremap_plugin.monitor.left_out import LeftOut
 from tb_featuremap_plugin.monitor.options import MonitorOptions
-from tb_featuremap_plugin.monitor.schedule import over_budget
+from tb_featuremap_plugin.monitor.picture_budget import Demand, Share, TiledDemand, share_out
+from tb_featuremap_plugin.monitor.picture_sizes import filters_demand, maps_demand, numbers_bytes
+from tb_featuremap_plugin.monitor.remarkable import chosen_channels, remarkable_channels
+from tb_featuremap_plugin.monitor.run_budget import RunBudget
 from tb_featuremap_plugin.monitor.snapshots import Known, Taken
 from tb_featuremap_plugin.monitor.step_data import StepData
+from tb_featuremap_plugin.schema.columns import LAYER_COLUMNS, VARIABLE_COLUMNS
+from tb_featuremap_plugin.schema.log_sizes import KERNEL_SHARE
 
 Array = npt.NDArray[Any]
+Float32 = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -32,17 +41,14 @@ class Picture:
     Attributes:
         kind: "maps", "filters" or "inputs".
         name: of the layer, variable or input.
-        make: its ordinal in, its bytes out.
+        demand: how many bytes it would take.
+        make: its ordinal and its share in, its bytes out.
     """
 
     kind: str
     name: str
-    make: Callable[[int], bytes]
-
-    @property
-    def key(self) -> str:
-        """Kind and name, as a note names it."""
-        return f"{self.kind}/{self.name}"
+    demand: Demand
+    make: Callable[[int, Share], bytes]
 
 
 class StepPictures:
@@ -52,79 +58,156 @@ class StepPictures:
         options: of the monitor.
         layouts: of the axes.
         left_out: takes the pictures that fail, and those that are left out to save space.
+        used: says how many bytes earlier sessions have written; asked once.
     """
 
-    def __init__(self, options: MonitorOptions, layouts: LayerLayouts, left_out: LeftOut) -> None:
+    def __init__(self, options: MonitorOptions, layouts: LayerLayouts, left_out: LeftOut, used: Callable[[], int]) -> None:
         self._options = options
         self._layouts = layouts
-        self._failures = left_out
+        self._left_out = left_out
         self._ordinals: dict[str, int] = {}
-        self._left_out: dict[str, None] = {}
+        self._stats: dict[str, Float32] = {}
         self._probe_name: str | None = None
+        self._used = used
+        self._run: RunBudget | None = None
 
     def values(self, data: StepData, statistics: dict[str, Measured]) -> list[Value]:
         """The pictures of a step as values of its event."""
-        made: dict[str, list[Value]] = {}
-        for picture in self._pictures(data, statistics):
-            if picture.key not in self._left_out:
-                self._failures.attempt(picture.key, partial(self._make, picture, made))
-        if self._options.max_bytes is not None:
-            sizes = [(key, values[0].nbytes) for key, values in made.items() if not key.startswith("inputs/")]
-            self._left_out |= dict.fromkeys(over_budget(sizes, self._options.max_bytes))
-            for key in self._left_out:
-                self._failures.note(key, f"left out to keep a step within max_bytes={self._options.max_bytes}")
-        return [value for key, values in made.items() if key not in self._left_out for value in values]
+        if self._run is None:
+            self._run = RunBudget(self._options.max_run_bytes, self._used())
+        due = self._run.is_due()
+        if not due:
+            self._note_stride(data.step, self._run)
+        pictures = [*self._inputs(data), *(self._maps_and_filters(data, statistics) if due else ())]
+        shares = self._shares(data, [picture.demand for picture in pictures], self._run)
+        values: list[Value] = []
+        for picture in pictures:
+            share = shares.get(picture.demand.key)
+            if share is not None:
+                values += self._left_out.attempt(picture.demand.key, partial(self._make, picture, share)) or []
+        self._run.used += sum(value.nbytes for value in values)
+        return values
 
-    def _make(self, picture: Picture, made: dict[str, list[Value]]) -> None:
-        ordinal = self._ordinals.get(picture.key, 0) + 1
-        made[picture.key] = picture_values(picture.kind, picture.name, picture.make(ordinal), ordinal=ordinal)
-        self._ordinals[picture.key] = ordinal
+    def _shares(self, data: StepData, demands: Sequence[Demand], run: RunBudget) -> dict[str, Share]:
+        limit = self._options.max_bytes
+        budget = run.left
+        if limit is not None:
+            about = data.about
+            numbers = numbers_bytes(len(about.layer_rows), len(about.variable_rows), (len(LAYER_COLUMNS), len(VARIABLE_COLUMNS)))
+            budget = min(budget, max(0, limit - numbers))
+        kernels = [demand for demand in demands if demand.key.startswith("filters/")]
+        others = [demand for demand in demands if not demand.key.startswith("filters/")]
+        shares = share_out(kernels, budget / KERNEL_SHARE)
+        shares |= share_out(others, budget - sum(share.size for share in shares.values()))
+        self._note_sizes(demands, shares, run)
+        return shares
 
-    def _pictures(self, data: StepData, statistics: dict[str, Measured]) -> Iterator[Picture]:
+    def _make(self, picture: Picture, share: Share) -> list[Value]:
+        key = picture.demand.key
+        ordinal = self._ordinals.get(key, 0) + 1
+        values = picture_values(picture.kind, picture.name, picture.make(ordinal, share), ordinal=ordinal)
+        self._ordinals[key] = ordinal
+        return values
+
+    def _inputs(self, data: StepData) -> Iterator[Picture]:
         if data.probe_changed and self._options.record_inputs:
             self._probe_name = next(iter(data.inputs))
             for name, array in data.inputs.items():
-                yield Picture("inputs", name, partial(self._inputs, name, array))
+                yield from self._prepared("inputs", name, partial(self._tiled, data, "inputs", name, array, None))
+
+    def _maps_and_filters(self, data: StepData, statistics: dict[str, Measured]) -> Iterator[Picture]:
         for name, array in data.activations.items():
             if not self._layouts.is_unknown(name, data.network.layer(name)):
-                yield Picture("maps", name, partial(self._maps, data, name, array, statistics.get(name)))
+                yield from self._prepared("maps", name, partial(self._tiled, data, "maps", name, array, statistics.get(name)))
         joined = {name: Known(Taken(data.step, one.kernel)) for name, one in data.sharded.items() if one.kernel is not None}
         for name, known in {**data.weights.variables, **joined}.items():
-            kernel = known.now.value
-            layout = self._layouts.kernel(name, kernel.ndim, data.network.owner(name))
+            layout = self._layouts.kernel(name, known.now.value.ndim, data.network.owner(name))
             if layout is not None:
-                yield Picture("filters", name, partial(self._filters, data, name, known, layout))
+                yield from self._prepared("filters", name, partial(self._kernel, data, name, known, layout))
 
-    def _map_options(self, layout: str, activation: str | None = None) -> MapOptions:
-        options = self._options
-        return MapOptions(layout, activation, options.max_images, options.max_channels, options.precision)
+    def _prepared(self, kind: str, name: str, prepare: Callable[[], Picture]) -> Iterator[Picture]:
+        picture = self._left_out.attempt(f"{kind}/{name}", prepare)
+        if picture is not None:
+            yield picture
 
-    def _inputs(self, name: str, array: Array, ordinal: int) -> bytes:
-        array, layout = self._layouts.maps(name, _unmasked(array))
-        return inputs_record(name, array, self._map_options(layout), ordinal=ordinal)
-
-    def _maps(self, data: StepData, name: str, array: Array, statistics: Measured | None, ordinal: int) -> bytes:
-        layer = data.network.layer(name)
+    def _tiled(self, data: StepData, kind: str, name: str, array: Array, statistics: Measured | None) -> Picture:
+        key, layer = f"{kind}/{name}", data.network.layer(name) if kind == "maps" else None
         array, layout = self._layouts.maps(name, _unmasked(array), layer)
-        options = self._map_options(layout, layer.function if layer else None)
-        return maps_record(name, array, options, statistics=statistics, ordinal=ordinal, inputs=self._probe_name)
+        view = canonical_maps(array, layout)
+        given, function = self._options, layer.function if layer else None
+        options = MapOptions(layout, function, given.max_images, given.max_channels, given.precision)
+        found = statistics if statistics is not None else describe(view, function)
+        remarkable = self._remarkable(key, found, rectifies(function)) if kind == "maps" else []
+        demand = maps_demand(key, view.shape, options, len(remarkable), first=key not in self._ordinals)
 
-    def _filters(self, data: StepData, name: str, known: Known, layout: str, ordinal: int) -> bytes:
-        layer = data.network.owner(name)
+        def make(ordinal: int, share: Share) -> bytes:
+            stored = chosen_channels(remarkable, share.units, view.shape[1])
+            shown = MapOptions(layout, function, share.images, share.units, given.precision)
+            inputs = self._probe_name if kind == "maps" else None
+            return view_record(kind, name, view, shown, found, ordinal, inputs, stored)
+
+        return Picture(kind, name, demand, make)
+
+    def _remarkable(self, key: str, statistics: Measured, rectifier: bool) -> list[int]:
+        stats = channel_stats(statistics)
+        before, self._stats[key] = self._stats.get(key), stats
+        return remarkable_channels(stats, before, rectifies=rectifier)
+
+    def _kernel(self, data: StepData, name: str, known: Known, layout: str) -> Picture:
+        key, layer = f"filters/{name}", data.network.owner(name)
+        whole = real_magnitude(_unmasked(known.now.value))
+        differences = (known.first is not None) + bool(known.before)
+        demand = filters_demand(key, whole.shape, layout, layer, differences, first=key not in self._ordinals)
 
         def shaped(taken: Taken) -> Array:
             return ungrouped(real_magnitude(_unmasked(taken.value)), layout, layer)[0]
 
-        return filters_record(
-            name,
-            shaped(known.now),
-            FilterOptions(ungrouped(known.now.value, layout, layer)[1], layer.name if layer else None),
-            bias=_bias_of(data, name),
-            initial=None if known.first is None else shaped(known.first),
-            initial_step=None if known.first is None else known.first.step,
-            previous=shaped(known.before[-1]) if known.before else None,
-            ordinal=ordinal,
-        )
+        def make(ordinal: int, share: Share) -> bytes:
+            arranged, shaped_layout = ungrouped(whole, layout, layer)
+            return filters_record(
+                name,
+                arranged,
+                FilterOptions(shaped_layout, layer.name if layer else None, share.units),
+                bias=_bias_of(data, name),
+                initial=None if known.first is None else shaped(known.first),
+                initial_step=None if known.first is None else known.first.step,
+                previous=shaped(known.before[-1]) if known.before else None,
+                ordinal=ordinal,
+                norm_side=share.norm_side or FULL_NORMS,
+            )
+
+        return Picture("filters", name, demand, make)
+
+    def _note_sizes(self, demands: Sequence[Demand], shares: dict[str, Share], run: RunBudget) -> None:
+        """Says of each picture that is smaller than it could be, or missing, what brings it."""
+        of_step, of_run = self._options.max_bytes, self._options.max_run_bytes
+        name, limit = ("max_bytes", of_step) if of_step is not None and run.left >= of_step else ("max_run_bytes", of_run)
+        why = f"to stay within {name}={limit or 0:_}; a larger {name} brings more, and so do fewer layers"
+        for demand in demands:
+            share = shares.get(demand.key)
+            if share is None:
+                self._left_out.note(demand.key, f"no picture, {why}")
+            elif share.size < demand.most().size and not self._left_out.knows(demand.key):
+                self._left_out.note(demand.key, f"{_part(demand)}, {why}")
+
+    def _note_stride(self, step: int, run: RunBudget) -> None:
+        words = f"only at every {_ordinal(run.stride)} logged step"
+        if words not in self._left_out.reasons.get("pictures", ""):
+            limit = f"max_run_bytes={self._options.max_run_bytes or 0:_}"
+            self._left_out.note("pictures", f"{words} from about step {step} on, to keep those of the run within {limit}; None is no limit")
+
+
+def _ordinal(number: int) -> str:
+    return {2: "second", 4: "fourth", 8: "eighth"}.get(number, f"{number}th")
+
+
+def _part(demand: Demand) -> str:
+    """What of a picture is there, in words that stay as they are when channels come and go."""
+    if not isinstance(demand, TiledDemand):
+        return "a coarser picture of norms"
+    what = "filters" if demand.key.startswith("filters/") else "channels"
+    images = f" or of {demand.images} images" if demand.images > 1 else ""
+    return f"only some of {demand.units} {what}{images}"
 
 
 def _unmasked(array: Array) -> Array:

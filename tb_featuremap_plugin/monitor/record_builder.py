@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -44,14 +44,23 @@ class RecordBuilder:
         layouts: of the axes.
         table: measures variables.
         left_out: what was left out so far.
+        used: bytes that earlier sessions of the run have written.
     """
 
-    def __init__(self, options: MonitorOptions, budget: TimeBudget, layouts: LayerLayouts, table: VariableTable, left_out: LeftOut) -> None:
+    def __init__(
+        self,
+        options: MonitorOptions,
+        budget: TimeBudget,
+        layouts: LayerLayouts,
+        table: VariableTable,
+        left_out: LeftOut,
+        used: Callable[[], int],
+    ) -> None:
         self._options = options
         self._layouts = layouts
         self._table = table
         self._left_out = left_out
-        self._step_pictures = StepPictures(options, layouts, left_out)
+        self._step_pictures = StepPictures(options, layouts, left_out, used)
         self._budget = budget
         self._written: RunRecord | None = None
         self._bytes = 0

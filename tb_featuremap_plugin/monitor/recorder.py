@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tb_featuremap_plugin.arrays.tensors import dtype_name
+from tb_featuremap_plugin.format import eventfile
 from tb_featuremap_plugin.monitor.joined_layers import Joined, NotJoinedError, join_layers, plan_of
 from tb_featuremap_plugin.monitor.layer_layouts import LayerLayouts, mergeable, rows_of_batch
 from tb_featuremap_plugin.monitor.left_out import LeftOut
@@ -24,6 +25,7 @@ from tb_featuremap_plugin.monitor.taking import Batch, Taker
 from tb_featuremap_plugin.monitor.variable_table import VariableTable
 from tb_featuremap_plugin.monitor.weight_reader import WeightReader
 from tb_featuremap_plugin.monitor.workers import Stand, Team, words
+from tb_featuremap_plugin.recording import storage
 from tb_featuremap_plugin.schema.columns import LAYER_COLUMNS, PROGRESS_COLUMNS, VARIABLE_COLUMNS
 from tb_featuremap_plugin.schema.network import Layer, LoopFacts, LossFacts, RunRecord
 from tb_featuremap_plugin.writer import RunWriter
@@ -79,7 +81,7 @@ class Recorder:
         self._take = Taker(self.left_out)
         table = VariableTable(self._layouts, self.left_out)
         self._weights = WeightReader(keep_first=options.keep_first, table=table, left_out=self.left_out, wait=self._wait)
-        self._builder = RecordBuilder(options, budget, self._layouts, table, self.left_out)
+        self._builder = RecordBuilder(options, budget, self._layouts, table, self.left_out, self._written_before)
         self._shards = ShardedWeights(team, keep_first=options.keep_first)
         self._network = Network(options.layers)
         self._layer_rows, self._variable_rows = Rows(), Rows()
@@ -176,6 +178,12 @@ class Recorder:
         )
         self._writer.submit(step, lambda: self._builder.make(data), data.nbytes)
         self._warn_of_probe(step, changed)
+
+    def _written_before(self) -> int:
+        """Bytes of the event files that earlier sessions left in the run's folder; 0 for a URL."""
+        if self._writer is None:
+            return 0
+        return sum(size for name, size in storage.sizes(self._writer.logdir).items() if eventfile.is_own(name))
 
     def _wait(self) -> bool:
         """Waits until the record before this one is made; False if the storage hangs."""

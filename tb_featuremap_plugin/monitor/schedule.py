@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -163,19 +163,3 @@ class TimeBudget:
         self._records += 1
         factor, self._held_back = self._held_back + 1, 0
         return factor
-
-
-def over_budget(sizes: Iterable[tuple[str, int]], budget: int) -> list[str]:
-    """Which pictures to leave out so that the rest fits: the largest first, so that as few as possible go.
-
-    Args:
-        sizes: pictures' names with their bytes.
-        budget: bytes for all pictures of a step.
-    """
-    kept = sorted(sizes, key=lambda item: item[1])
-    total, dropped = sum(size for _, size in kept), []
-    while kept and total > budget:
-        name, size = kept.pop()
-        total -= size
-        dropped.append(name)
-    return dropped
