@@ -12,7 +12,7 @@ from tb_featuremap_plugin.reading import run as reading
 from tests.support import logdirs
 
 HOSTILE = "</td><script>alert(1)</script><img src=x onerror='alert(2)'>&amp;\u202e\x1b[31m"
-ALLOWED = {"div", "table", "caption", "thead", "tbody", "tr", "th", "td", "p"}
+ALLOWED = {"code", "div", "table", "caption", "thead", "tbody", "tr", "th", "td", "p"}
 
 
 class Cells(HTMLParser):
@@ -42,7 +42,7 @@ class Cells(HTMLParser):
             self.around[self._element] = self.around.get(self._element, "") + data
 
 
-def cells(shown: fm.Logs | fm.Run | fm.Table) -> Cells:
+def cells(shown: fm.Logs | fm.Run | fm.Table | fm.Comparison) -> Cells:
     return Cells(shown._repr_html_())
 
 
@@ -93,3 +93,20 @@ def test_no_name_is_markup(tmp_path) -> None:
         assert all(name.isprintable() for name in names)
     title = reading.Table((HOSTILE,), (HOSTILE,), np.zeros(1, np.int64), np.zeros(1), np.zeros((1, 1, 1), np.float32))
     assert "<script" not in fm.Table("layers", title)._repr_html_()
+
+
+def test_a_comparison_is_its_words_and_a_table_of_what_differs(tmp_path) -> None:
+    for run, factor in (("a", 1), ("b", 2)):
+        with fm.Monitor(tmp_path, run_name=run, every=1) as monitor:
+            monitor.log(0, weights={HOSTILE: np.full((3, 2), factor), "other": np.ones((2, 2)), "third": np.ones((2, 2))})
+    logs = fm.open(tmp_path)
+    found = fm.compare(logs["a"], logs["b"])
+    shown = cells(found)
+    assert shown.around["p"].startswith("a: 'a', b: 'b'The runs part at step 0 in ")
+    assert "<script>" in shown.around["code"]
+    assert shown.rows[0] == ["step", "table", "row", "column", "channel", "a", "b", "difference"]
+    assert len(shown.rows) == 1 + len(found.rows)
+    assert shown.rows[1][4:7] == ["0", "1", "2"]
+    same = cells(fm.compare(logs["a"], logs["a"]))
+    assert same.rows == []
+    assert "Both runs are the same" in same.around["p"]

@@ -12,7 +12,7 @@ from tb_featuremap_plugin.cli.logdirs import logdir
 from tb_featuremap_plugin.reading.printable import printable
 
 if TYPE_CHECKING:
-    from tb_featuremap_plugin.comparing import Comparison, Difference
+    from tb_featuremap_plugin.comparing import Comparison
     from tb_featuremap_plugin.reading.events import EventSource
 
 _MOST_ROWS = 12
@@ -84,26 +84,19 @@ def _folder_and_run(given: str) -> tuple[Path, str]:
 
 def _text(found: Comparison, a: str, b: str) -> str:
     from tb_featuremap_plugin.cli.terminal import Terminal
+    from tb_featuremap_plugin.comparing import HEADS
 
     terminal = Terminal.of_terminal()
     head = terminal.paint(found.kind, "1")
     names = [terminal.wrap(f"{letter}: {given} ({title})", "", "   ") for letter, given, title in (("a", a, found.a), ("b", b, found.b))]
     parts = [*names, f"\n{head}", terminal.wrap(found.message, "", ""), *(terminal.wrap(note, "", "") for note in found.notes)]
-    rows = [_line(row) for row in found.rows[:_MOST_ROWS]]
+    rows = [row.cells() for row in found.rows[:_MOST_ROWS]]
     if rows:
-        widths = [max(len(line[place]) for line in [_HEADS, *rows]) for place in range(len(_HEADS))]
+        widths = [max(len(line[place]) for line in [HEADS, *rows]) for place in range(len(HEADS))]
         parts.append("")
         parts += [
-            printable("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()) for line in [_HEADS, *rows]
+            printable("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()) for line in [HEADS, *rows]
         ]
     if len(found.rows) > _MOST_ROWS:
         parts.append(f"... and {len(found.rows) - _MOST_ROWS} more; --format json has them all")
     return "\n".join(parts)
-
-
-_HEADS = ("step", "table", "row", "column", "channel", "a", "b", "difference")
-
-
-def _line(row: Difference) -> tuple[str, ...]:
-    step, channel = ("" if value is None else str(value) for value in (row.step, row.channel))
-    return (step, row.table, row.row, row.column, channel, f"{row.a + 0:.7g}", f"{row.b + 0:.7g}", f"{row.difference:.2g}")

@@ -8,6 +8,7 @@ from tb_featuremap_plugin.comparing import starts, words
 from tb_featuremap_plugin.comparing.causes import Cause, cause, starts_differ
 from tb_featuremap_plugin.comparing.comparison import (
     DTYPE,
+    HEADS,
     INPUTS,
     LEARNING_RATE,
     LOSS,
@@ -29,7 +30,7 @@ from tb_featuremap_plugin.comparing.scan import Parted, Scan
 from tb_featuremap_plugin.comparing.sites import Pair, Site, probe_step
 from tb_featuremap_plugin.reading.run import Run, Source
 
-__all__ = ["REPORT_VERSION", "Comparison", "Difference", "compare"]
+__all__ = ["HEADS", "REPORT_VERSION", "Comparison", "Difference", "compare"]
 
 _MOST_ROWS = 200
 

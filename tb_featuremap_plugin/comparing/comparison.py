@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from tb_featuremap_plugin.reading import html_table
 from tb_featuremap_plugin.schema.answers import ComparedAnswer, DifferenceAnswer
 from tb_featuremap_plugin.schema.one_line import described, quoted
 
@@ -19,6 +20,10 @@ WEIGHTS, OUTPUT, LOSS, LEARNING_RATE = "weights", "output", "loss", "learning ra
 INPUTS, DTYPE, SHAPE, MISSING = "inputs", "dtype", "shape", "missing"
 OPTIMIZER, LOSS_NAME = "optimizer", "loss function"
 """What parts; the last six are known from what the runs say of themselves, the first four from numbers."""
+
+
+HEADS = ("step", "table", "row", "column", "channel", "a", "b", "difference")
+"""Of a table of differences."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -43,6 +48,11 @@ class Difference:
     a: float
     b: float
     difference: float
+
+    def cells(self) -> tuple[str, ...]:
+        """The fields as texts, under `HEADS`."""
+        step, channel = ("" if value is None else str(value) for value in (self.step, self.channel))
+        return (step, self.table, self.row, self.column, channel, f"{self.a + 0:.7g}", f"{self.b + 0:.7g}", f"{self.difference:.2g}")
 
     def __repr__(self) -> str:
         channel = None if self.channel is None else f"channel {self.channel}"
@@ -109,6 +119,11 @@ class Comparison:
 
     def __str__(self) -> str:
         return "\n".join([self.message, *self.notes])
+
+    def _repr_html_(self) -> str:
+        said = html_table.paragraphs([f"a: {quoted(self.a)}, b: {quoted(self.b)}", self.message, *self.notes])
+        rows = (row.cells() for row in self.rows)
+        return said + (html_table.table(self.kind, HEADS, rows, len(self.rows), "row") if self.rows else "")
 
 
 def _plain(row: Difference) -> DifferenceAnswer:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter, OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 
-from tb_featuremap_plugin.logs import html
 from tb_featuremap_plugin.logs.asking import missing
 from tb_featuremap_plugin.logs.run import Run
+from tb_featuremap_plugin.reading import html_table
 from tb_featuremap_plugin.reading.assemble import title
 from tb_featuremap_plugin.reading.lazy_reader import MOST_RUNS
 from tb_featuremap_plugin.reading.run import Source
@@ -58,4 +58,4 @@ class Logs(Mapping[str, Run]):
 
     def _repr_html_(self) -> str:
         caption = f"{quoted_path(self._place)}: {counted(len(self), 'run')}"
-        return html.table(caption, ("run", "folder"), self._names.items(), len(self), "run")
+        return html_table.table(caption, ("run", "folder"), self._names.items(), len(self), "run")

@@ -9,12 +9,12 @@ from typing import NoReturn
 import numpy as np
 
 from tb_featuremap_plugin.diagnosis import Diagnosis, Finding, Verdict, diagnose
-from tb_featuremap_plugin.logs import html
 from tb_featuremap_plugin.logs.asking import check_name, missing, step_of
 from tb_featuremap_plugin.logs.picture import Picture
 from tb_featuremap_plugin.logs.scalars import Scalars
 from tb_featuremap_plugin.logs.series import Series
 from tb_featuremap_plugin.logs.table import COLUMNS, Table
+from tb_featuremap_plugin.reading import html_table
 from tb_featuremap_plugin.reading import run as reading
 from tb_featuremap_plugin.reading.run import Int64, MissingError, Source
 from tb_featuremap_plugin.schema.answers import PictureKind, TableName
@@ -177,7 +177,9 @@ class Run:
         )
         parts = [self.title, span(self.steps.tolist()), counted(len(self.layers), "layer")]
         parts += [counted(len(self.problems), "problem")] if self.problems else []
-        return html.table(", ".join(parts), ("layer", "kind", "activation", "kernel", "steps with maps"), rows, len(self.layers), "layer")
+        return html_table.table(
+            ", ".join(parts), ("layer", "kind", "activation", "kernel", "steps with maps"), rows, len(self.layers), "layer"
+        )
 
     @cached_property
     def _read(self) -> reading.Run:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from tb_featuremap_plugin.logs import html
 from tb_featuremap_plugin.logs.asking import check_name, missing, place_of
 from tb_featuremap_plugin.logs.optional import import_arrow, import_pandas
+from tb_featuremap_plugin.reading import html_table
 from tb_featuremap_plugin.reading import run as reading
 from tb_featuremap_plugin.reading.run import Float32, Float64, Int64
 from tb_featuremap_plugin.schema.columns import LAYERS, PROGRESS, VARIABLES, Column
@@ -129,7 +129,7 @@ class Table:
         numbers = zip(self.names, self._values[-1], strict=True) if steps else ()
         rows = ((name, *(f"{number:.5g}" for number in row.tolist())) for name, row in numbers)
         count = len(self.names) if steps else 0
-        return html.table(f"{self.kind}, {span(steps)}{which}", ("name", *self.columns), rows, count, "row")
+        return html_table.table(f"{self.kind}, {span(steps)}{which}", ("name", *self.columns), rows, count, "row")
 
 
 def _places(wanted: str | Sequence[str] | None, known: Sequence[str], what: str) -> Any:

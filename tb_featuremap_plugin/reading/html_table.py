@@ -12,6 +12,7 @@ from tb_featuremap_plugin.schema.one_line import counted
 MOST_ROWS, MOST_COLUMNS = 20, 20
 
 _LONGEST_CELL = 80
+_LONGEST_SENTENCE = 4000
 
 _NO_FORMULAS = "tex2jax_ignore mathjax_ignore"
 """Notebooks would set what stands between dollar signs as a formula, and a formula can hold links."""
@@ -34,6 +35,16 @@ def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[str]], coun
     note = f"<p>{_text(left_out)} not shown</p>" if left_out else ""
     body = f"<thead>{lines[0]}</thead><tbody>{''.join(lines[1:])}</tbody>"
     return f'<div class="{_NO_FORMULAS}"><table><caption>{_text(caption)}</caption>{body}</table>{note}</div>'
+
+
+def paragraphs(texts: Iterable[str]) -> str:
+    """Sentences, a paragraph each; names in them stand in backticks."""
+    return f'<div class="{_NO_FORMULAS}">{"".join(f"<p>{_sentence(text)}</p>" for text in texts)}</div>'
+
+
+def _sentence(text: str) -> str:
+    parts = html.escape(printable(text[:_LONGEST_SENTENCE])).split("`")
+    return "".join(f"<code>{part}</code>" if place % 2 else part for place, part in enumerate(parts))
 
 
 def _cell(text: str, element: str) -> str:
