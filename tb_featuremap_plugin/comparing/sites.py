@@ -120,7 +120,7 @@ class Pair:
     def _variable(self, name: str, layer: Layer | None) -> Site:
         shape = next((record.variable_shapes[name] for record in self.records if name in record.variable_shapes), None)
         is_state = layer is not None and name in layer.state
-        is_kernel = not is_state and layer_kinds.is_kernel(name, shape, layer.kind if layer else None)
+        is_kernel = not is_state and layer_kinds.multiplies(name, shape, layer)
         return Site(VARIABLES, name, layer.name if layer else None, is_kernel, is_state)
 
 

@@ -117,7 +117,7 @@ class VariableView:
     @property
     def is_kernel(self) -> bool:
         """Whether it multiplies what a layer gets: a matrix, a convolution's filters; not a bias, a scale or an embedding."""
-        return not self.is_state and layer_kinds.is_kernel(self.name, self.sizes, self.layer.info.kind if self.layer else None)
+        return not self.is_state and layer_kinds.multiplies(self.name, self.sizes, self.layer.info if self.layer else None)
 
     @property
     def sizes(self) -> tuple[int, ...]:

@@ -71,7 +71,7 @@ LAYER_KINDS: tuple[LayerKind, ...] = (
     LayerKind("simple_rnn", RECURRENT, ("rnn", "rnn_cell", "simple_rnn_cell", "simple_cell", "stacked_rnn_cells"), _OF_RECURRENT),
     LayerKind("bidirectional", RECURRENT, (), _OF_RECURRENT),
     LayerKind("embedding", EMBEDDING, ("embed", "embedding_bag", "reversible_embedding", "token_embedding")),
-    LayerKind("batch_normalization", NORMALISATION, ("batch_norm", "sync_batch_norm", "frozen_batch_norm", "bn")),
+    LayerKind("batch_normalization", NORMALISATION, ("batch_norm", "sync_batch_norm", "frozen_batch_norm", "frozen_bn", "bn")),
     LayerKind("instance_normalization", NORMALISATION, ("instance_norm",)),
     LayerKind("layer_normalization", NORMALISATION, ("layer_norm", "ln")),
     LayerKind("rms_normalization", NORMALISATION, ("rms_norm", "t5_layer_norm", "llama_rms_norm")),
@@ -209,6 +209,19 @@ def is_kernel(variable: str, shape: Sequence[int] | None, kind: str | None) -> b
     return bool(names)
 
 
+def multiplies(variable: str, shape: Sequence[int] | None, layer: Layer | None) -> bool:
+    """Whether a variable is a kernel of its layer: as the layer says, or else as `is_kernel` does by names.
+
+    Args:
+        variable: its name.
+        shape: None if unknown.
+        layer: that it belongs to; None if unknown.
+    """
+    if layer is not None and layer.kernels is not None:
+        return variable in layer.kernels
+    return is_kernel(variable, shape, layer.kind if layer is not None else None)
+
+
 def kernel_of(layer: Layer, shapes: Mapping[str, Sequence[int]]) -> str | None:
     """The variable that stands for a layer: the kernel that makes its channels, or else the largest, of equal ones the first.
 
@@ -218,7 +231,7 @@ def kernel_of(layer: Layer, shapes: Mapping[str, Sequence[int]]) -> str | None:
         layer: the layer.
         shapes: of variables, by name.
     """
-    kernels = [name for name in layer.weights if is_kernel(name, shapes.get(name), layer.kind)]
+    kernels = [name for name in layer.weights if multiplies(name, shapes.get(name), layer)]
     known = find(layer.kind)
     to_channels = [name for name in kernels if known is not None and leaf_of(name) == known.to_channels]
     return max(to_channels or kernels, key=lambda name: math.prod(shapes[name]) if name in shapes else 0, default=None)

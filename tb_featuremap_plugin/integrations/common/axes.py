@@ -257,7 +257,13 @@ def dense(labels: Labels, size: int, origins: Origins, trust: Trust = Trust.DENS
 
 
 def anchored(labels: Labels, at: int, trust: Trust, origins: Origins) -> Labels:
-    """Of a layer that says which axis holds the channels, such as a batch normalisation."""
+    """Of a layer that says which axis holds the channels, such as a batch normalisation.
+
+    Where parts of other axes were merged into it, as neighbouring pixels are into channels, they are channels of their own from here on.
+    """
+    others = {factor.origin for axis in (*labels.axes[:at], *labels.axes[at + 1 :]) for factor in axis}
+    if len(labels.axes[at]) > 1 and any(factor.origin in others for factor in labels.axes[at]):
+        labels = replace_axis(labels, at, [(origins.new(size_of(labels.axes[at])),)])
     origins.claim_axis(labels.axes[at], Role.CHANNEL, trust)
     return with_channel(labels, at, origins)
 

@@ -26,7 +26,7 @@ __all__ = ["ModuleCall", "Trace", "hooked", "tensors", "trace", "units"]
 FIRST_CALLS = 3
 """Of a module that is called many times so many calls are kept, and the last one: a cell in a loop over time is one layer, not 999."""
 
-_ONLY_MAKES_PARAMETERS = frozenset({"parametrizations"})
+_ONLY_MAKES_PARAMETERS = frozenset({"parametrizations", "_packed_params", "_all_weight_values"})
 
 Note = Callable[[str, torch.nn.Module, Any, Any], None]
 

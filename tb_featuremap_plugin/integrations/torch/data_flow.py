@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -15,7 +16,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from tb_featuremap_plugin.integrations.common import axes as algebra
-from tb_featuremap_plugin.integrations.common.axis_labels import Labels, Origins, Role, Trust
+from tb_featuremap_plugin.integrations.common.axis_labels import Axis, Labels, Origins, Role, Trust
 from tb_featuremap_plugin.integrations.torch.axis_rules import CONTRACTIONS, OperatorCall, attended, labels_after
 from tb_featuremap_plugin.integrations.torch.nests import tensors
 
@@ -50,12 +51,16 @@ class Known:
         sources: names of the calls of modules that it came from.
         from_input: whether it holds anything of the model's input.
         parameters: names of those that it is a form of: masked, normalised, transposed.
+        image: place in a list of images of the one that it comes from; None if it comes from no list, or from several.
+        entry: the axis and the index that it was selected by.
     """
 
     labels: Labels
     sources: tuple[str, ...] = ()
     from_input: bool = False
     parameters: frozenset[str] = frozenset()
+    image: int | None = None
+    entry: tuple[Axis, int] | None = None
 
 
 @dataclass
@@ -77,6 +82,7 @@ class Flow:
     ended: int = 0
     sizes: dict[str, int] = field(default_factory=dict)
     problem: Exception | None = None
+    _images: int = 0
     _known: WeakTensorKeyDictionary = field(default_factory=WeakTensorKeyDictionary)
 
     def known(self, tensor: torch.Tensor) -> Known:
@@ -121,12 +127,14 @@ class Flow:
                 self.sizes[name] = parameter.numel()
         given = tensors(arguments)
         first = next((tensor for tensor in given if tensor.ndim), None)
-        images = any(isinstance(value, (list, tuple)) and _are_images(value) for value in _arguments(arguments))
+        images = next((value for value in _arguments(arguments) if isinstance(value, (list, tuple)) and _are_images(value)), ())
+        places = {id(image): place for place, image in enumerate(images)}
+        self._images = len(images)
         for tensor in given:
             labels = algebra.unknown(tensor.shape, self.origins)
             if first is not None and tensor.ndim and tensor.shape[0] == first.shape[0] and not images:
                 labels = algebra.replace_axis(labels, 0, [(self.origins.samples(first.shape[0]),)])
-            self.set(tensor, Known(labels, from_input=True))
+            self.set(tensor, Known(labels, from_input=True, image=places.get(id(tensor))))
 
     def operator(self, name: str, arguments: dict[str, Any], outputs: list[torch.Tensor], *, pointwise: bool) -> None:
         """Takes note of a call of an operator."""
@@ -142,13 +150,34 @@ class Flow:
         try:
             call = OperatorCall(name, arguments, outputs, self.labels, lambda tensor: self.known(tensor).from_input, self.origins)
             found = labels_after(call, pointwise=pointwise)
+            if self._images:
+                found = self._put_together(name, arguments, known, found)
         except Exception as error:  # of a rule that met what it was not made for: what its outputs are is not known then
             self.problem = self.problem or error
             found = [algebra.unknown(output.shape, self.origins) for output in outputs]
         if name == "mul":
             self._note_gain(known, found[0])
+        images = {one.image for one in known if one.from_input}
+        image = next(iter(images)) if len(images) == 1 else None
+        entry = _entry(name, arguments, known)
         for output, labels in zip(outputs, found, strict=True):
-            self.set(output, Known(labels, sources, from_input, parameters))
+            self.set(output, Known(labels, sources, from_input, parameters, image, entry))
+
+    def _put_together(self, name: str, arguments: dict[str, Any], known: list[Known], found: list[Labels]) -> list[Labels]:
+        """Where all images of a list are put side by side, or each into its entry of a batch, the new axis is that of the samples."""
+        places = [one.image for one in known]
+        if name in ("stack", "cat") and places == list(range(self._images)):
+            at = int(arguments.get("dim", 0)) % len(found[0].axes)
+            return (
+                [algebra.replace_axis(found[0], at, [(self.origins.samples(self._images),)])]
+                if found[0].shape[at] == self._images
+                else found
+            )
+        target = known[0].entry if name == "copy" and len(known) == 2 else None
+        fits = target is not None and known[1].image == target[1] and [factor.size for factor in target[0]] == [self._images]
+        if fits and target is not None and self.origins.sample is None:
+            self.origins.sample = target[0][0]
+        return found
 
     def function(self, name: str, inputs: Mapping[str, Any], outputs: list[torch.Tensor]) -> None:
         """Takes note of a call of a function that says more of axes than its operators do."""
@@ -163,11 +192,16 @@ class Flow:
             self.origins.claim_axis(product.axes[-1], Role.CHANNEL, Trust.JOINED)
 
     def _note_uses(self, name: str, arguments: dict[str, Any]) -> None:
-        """A parameter does what the operator does that is given it in some form, unless the form has more entries, as a gain's has."""
+        """A parameter does what the operator does that is given it in some form, unless the form has more entries: a gain is no kernel."""
         for use, tensor in _weights_of(name, arguments, lambda tensor: self.known(tensor).from_input):
             for parameter in self.known(tensor).parameters:
-                if use in (SCALE, TABLE) or self.sizes.get(parameter, 0) >= tensor.numel():
+                if use in (SCALE, TABLE) or self.sizes.get(parameter, 0) >= _entries(tensor):
                     self.uses.setdefault(parameter, set()).add(use)
+
+
+def _entries(tensor: torch.Tensor) -> int:
+    """How many numbers a tensor holds, without those that are only repeated."""
+    return math.prod(size for size, stride in zip(tensor.shape, tensor.stride(), strict=True) if stride)
 
 
 def _weights_of(name: str, arguments: dict[str, Any], from_input: Callable[[torch.Tensor], bool]) -> list[tuple[str, torch.Tensor]]:
@@ -182,6 +216,14 @@ def _weights_of(name: str, arguments: dict[str, Any], from_input: Callable[[torc
     return [(KERNEL_OF_DENSE, tensor) for tensor in operands if not from_input(tensor)][-1:]
 
 
+def _entry(name: str, arguments: dict[str, Any], known: list[Known]) -> tuple[Axis, int] | None:
+    """The axis and the index that a view was selected by, also of a part of such a view."""
+    if name == "select":
+        axes = known[0].labels.axes
+        return axes[arguments["dim"] % len(axes)], int(arguments["index"])
+    return known[0].entry if name == "slice" and known else None
+
+
 def _are_images(value: Sequence[Any]) -> bool:
     return bool(value) and all(isinstance(image, torch.Tensor) and image.ndim == 3 and image.is_floating_point() for image in value)
 
@@ -191,6 +233,7 @@ def _arguments(arguments: Any) -> list[Any]:
     return [*args, *kwargs.values()]
 
 
+_RECURRENT = ("lstm", "gru", "rnn_tanh", "rnn_relu", "quantized_lstm", "quantized_gru")
 FunctionRule = Callable[[Flow, Mapping[str, Any], list[torch.Tensor]], None]
 
 
@@ -257,7 +300,7 @@ def _bag(flow: Flow, inputs: Mapping[str, Any], outputs: list[torch.Tensor]) -> 
 _FUNCTIONS: dict[str, FunctionRule] = {
     "linear": _linear,
     "multi_head_attention_forward": _attention_of_heads,
-    **dict.fromkeys(("lstm", "gru", "rnn_tanh", "rnn_relu"), _recurrent),
+    **dict.fromkeys(_RECURRENT, _recurrent),
     "scaled_dot_product_attention": _attention,
     "embedding_bag": _bag,
 }
@@ -265,7 +308,7 @@ _PARAMETERS: dict[str, tuple[str, ...]] = {
     "linear": ("input", "weight", "bias"),
     "multi_head_attention_forward": ("query", "key", "value"),
     **dict.fromkeys(
-        ("lstm", "gru", "rnn_tanh", "rnn_relu"),
+        _RECURRENT,
         ("input", "hx", "params", "has_biases", "num_layers", "dropout", "train", "bidirectional", "batch_first"),
     ),
     "scaled_dot_product_attention": ("query", "key", "value"),

@@ -13,6 +13,7 @@ from tb_featuremap_plugin.arrays.layouts import UNKNOWN_LAYOUT
 from tb_featuremap_plugin.integrations.torch.call_trace import ModuleCall, Trace
 from tb_featuremap_plugin.integrations.torch.module_kinds import CONVOLUTION_MODULES, activation_of, kind_of
 from tb_featuremap_plugin.integrations.torch.module_variables import VariableNames, Variables
+from tb_featuremap_plugin.schema.layer_kinds import family_of
 from tb_featuremap_plugin.schema.network import Layer
 
 __all__ = ["activation_of", "describe", "kind_of", "kind_of_call"]
@@ -45,12 +46,13 @@ def describe(trace: Trace, module: nn.Module, names: Collection[str] = ()) -> li
 
 
 def kind_of_call(trace: Trace, call: ModuleCall, paths: Mapping[int, str]) -> str:
-    """What is called: a module's kind, or a function's name."""
+    """What is called: a module's kind, or a function's name; a block that is named after what it is made of is just that."""
     if call.function:
         return call.function
     path = paths.get(id(call.module), "")
     own = (f"{path}.{name}" if path else name for name, _ in call.module.named_parameters(recurse=False))
-    return kind_of(call.module, {use for name in own for use in trace.uses.get(name, ())})
+    kind = kind_of(call.module, {use for name in own for use in trace.uses.get(name, ())})
+    return "block" if call in trace.others and family_of(kind) else kind
 
 
 def _idle(

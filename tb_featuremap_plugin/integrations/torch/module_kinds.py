@@ -56,7 +56,7 @@ def kind_of(module: nn.Module, uses: Collection[str] = ()) -> str:
         words = _in_words(torchs.__name__)
         depthwise = isinstance(module, CONVOLUTION_MODULES) and 1 < module.groups == module.in_channels
         return f"depthwise_{words}" if depthwise else words
-    words = _in_words(type(module).__name__)
+    words = _in_words(getattr(module, "original_name", None) or type(module).__name__)
     done = [_OF_USE[use] for use in _OF_USE if use in uses] or ([_OF_SCALE] if SCALE in uses else [])
     families = {family for _, family in done} | ({*CONVOLUTIONS} if CONVOLUTION in {family for _, family in done} else set())
     return words if not done or family_of(words) in families else done[0][0]

@@ -14,7 +14,7 @@ from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
 from tb_featuremap_plugin.integrations.torch.data_flow import KERNEL_OF_CONVOLUTION, KERNEL_OF_DENSE
-from tb_featuremap_plugin.schema.layer_kinds import ATTENTION, CONVOLUTIONS, DENSE, RECURRENT, family_of
+from tb_featuremap_plugin.schema.layer_kinds import ATTENTION, CONVOLUTIONS, DENSE, EMBEDDING, RECURRENT, family_of
 
 _KNOWN_BY_NAME = (*CONVOLUTIONS, DENSE, RECURRENT, ATTENTION)
 _MULTIPLY = {KERNEL_OF_CONVOLUTION, KERNEL_OF_DENSE}
@@ -60,6 +60,8 @@ class VariableNames:
         return Variables((*used, *parameters), tuple(buffers), not still, () if still else frozen, kernels)
 
     def _kernels(self, parameters: Mapping[str, nn.Parameter], kind: str, uses: Mapping[str, set[str]]) -> tuple[str, ...] | None:
+        if family_of(kind) == EMBEDDING:
+            return ()
         found = tuple(name for name, value in parameters.items() if value.ndim > 1 and uses.get(name, set()) & _MULTIPLY)
         return None if not found and (family_of(kind) in _KNOWN_BY_NAME or not parameters) else found
 
