@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -28,14 +29,13 @@ _ROW_BYTES = 120
 """Of a layer or variable in the run record, beside its name."""
 
 
-def maps_demand(key: str, shape: tuple[int, ...], options: MapOptions, wanted: int, *, first: bool) -> TiledDemand:
+def maps_demand(key: str, shape: tuple[int, ...], options: MapOptions, *, first: bool) -> TiledDemand:
     """Of feature maps or inputs.
 
     Args:
         key: kind and name.
         shape: [samples, channels, *space].
         options: how they are logged.
-        wanted: remarkable channels.
         first: whether it is the first of its series, which is written twice.
     """
     samples, channels, *space = shape
@@ -44,7 +44,7 @@ def maps_demand(key: str, shape: tuple[int, ...], options: MapOptions, wanted: i
     rows = len(CHANNEL_COLUMNS) + len(RANGE_COLUMNS)
     fixed = _FRAME_BYTES + channels * _FLOAT * rows + min(channels, options.max_channels) * _NAMED_BYTES
     units, images = min(channels, options.max_channels), max(1, min(samples, options.max_images))
-    return TiledDemand(key, units, images, tile, fixed, min(wanted, units), 1 + first)
+    return TiledDemand(key, units, images, tile, fixed, 0, 1 + first)
 
 
 def filters_demand(key: str, shape: tuple[int, ...], layout: str, layer: Layer | None, differences: int, *, first: bool) -> Demand:
@@ -58,7 +58,7 @@ def filters_demand(key: str, shape: tuple[int, ...], layout: str, layer: Layer |
         differences: earlier values that it is compared with.
         first: as of `maps_demand`.
     """
-    filters, inputs, *space = canonical_shape(shape, layout, layer)
+    filters, inputs, *space = canonical_shape(shape, layout, (layer.groups if layer is not None else None) or 1)
     units = min(filters, FilterOptions.max_filters)
     fixed = _FRAME_BYTES + units * (_FLOAT * (len(FILTER_COLUMNS) + 1) + _NAMED_BYTES)
     if not kernels.is_large((units, inputs, *space)):
@@ -67,10 +67,11 @@ def filters_demand(key: str, shape: tuple[int, ...], layout: str, layer: Layer |
     return NormsDemand(key, units, inputs, 1 + differences, kernels.LARGEST_NORM_SIDE, fixed, 0, 1 + first)
 
 
-def canonical_shape(shape: tuple[int, ...], layout: str, layer: Layer | None) -> tuple[int, ...]:
-    """[filters, inputs, *space] of a kernel of this shape and layout."""
+@lru_cache(maxsize=4096)
+def canonical_shape(shape: tuple[int, ...], layout: str, groups: int) -> tuple[int, ...]:
+    """[filters, inputs, *space] of a kernel of this shape, layout and number of groups."""
     nothing: npt.NDArray[Any] = np.broadcast_to(np.zeros((), np.int8), shape)
-    arranged, layout = ungrouped(nothing, layout, layer)
+    arranged, layout = ungrouped(nothing, layout, Layer("any", groups=groups))
     return canonical_kernel(arranged, layout).shape
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -42,13 +42,17 @@ class Picture:
         kind: "maps", "filters" or "inputs".
         name: of the layer, variable or input.
         demand: how many bytes it would take.
-        make: its ordinal and its share in, its bytes out.
+        make: its ordinal, its share and its remarkable channels in, its bytes out.
+        statistics: of its channels; None for inputs and kernels.
+        cut: whether it has more channels than may be stored.
     """
 
     kind: str
     name: str
     demand: Demand
-    make: Callable[[int, Share], bytes]
+    make: Callable[[int, Share, Sequence[int]], bytes]
+    statistics: Measured | None = None
+    cut: bool = False
 
 
 class StepPictures:
@@ -79,33 +83,36 @@ class StepPictures:
         if not due:
             self._note_stride(data.step, self._run)
         pictures = [*self._inputs(data), *(self._maps_and_filters(data, statistics) if due else ())]
-        shares = self._shares(data, [picture.demand for picture in pictures], self._run)
+        shares, remarkable = self._shares(data, pictures, self._run)
         values: list[Value] = []
         for picture in pictures:
-            share = shares.get(picture.demand.key)
-            if share is not None:
-                values += self._left_out.attempt(picture.demand.key, partial(self._make, picture, share)) or []
+            key = picture.demand.key
+            if key in shares:
+                make = partial(self._make, picture, shares[key], remarkable.get(key, ()))
+                values += self._left_out.attempt(key, make) or []
         self._run.used += sum(value.nbytes for value in values)
         return values
 
-    def _shares(self, data: StepData, demands: Sequence[Demand], run: RunBudget) -> dict[str, Share]:
-        limit = self._options.max_bytes
-        budget = run.left
+    def _shares(self, data: StepData, pictures: Sequence[Picture], run: RunBudget) -> tuple[dict[str, Share], dict[str, list[int]]]:
+        """What each picture may hold, and the remarkable channels of those that cannot hold all of them."""
+        budget, limit = run.left, self._options.max_bytes
         if limit is not None:
             about = data.about
             numbers = numbers_bytes(len(about.layer_rows), len(about.variable_rows), (len(LAYER_COLUMNS), len(VARIABLE_COLUMNS)))
             budget = min(budget, max(0, limit - numbers))
-        kernels = [demand for demand in demands if demand.key.startswith("filters/")]
-        others = [demand for demand in demands if not demand.key.startswith("filters/")]
-        shares = share_out(kernels, budget / KERNEL_SHARE)
-        shares |= share_out(others, budget - sum(share.size for share in shares.values()))
-        self._note_sizes(demands, shares, run)
-        return shares
+        shares = share_out([picture.demand for picture in pictures if picture.kind == "filters"], budget / KERNEL_SHARE)
+        budget -= sum(share.size for share in shares.values())
+        others = [picture for picture in pictures if picture.kind != "filters"]
+        tight = sum(picture.demand.most().size for picture in others) > budget
+        remarkable = {one.demand.key: self._remarkable(data, one) for one in others if one.statistics is not None and (tight or one.cut)}
+        shares |= share_out([_wanting(one.demand, len(remarkable.get(one.demand.key, ()))) for one in others], budget)
+        self._note_sizes([picture.demand for picture in pictures], shares, run)
+        return shares, remarkable
 
-    def _make(self, picture: Picture, share: Share) -> list[Value]:
+    def _make(self, picture: Picture, share: Share, remarkable: Sequence[int]) -> list[Value]:
         key = picture.demand.key
         ordinal = self._ordinals.get(key, 0) + 1
-        values = picture_values(picture.kind, picture.name, picture.make(ordinal, share), ordinal=ordinal)
+        values = picture_values(picture.kind, picture.name, picture.make(ordinal, share, remarkable), ordinal=ordinal)
         self._ordinals[key] = ordinal
         return values
 
@@ -137,21 +144,23 @@ class StepPictures:
         given, function = self._options, layer.function if layer else None
         options = MapOptions(layout, function, given.max_images, given.max_channels, given.precision)
         found = statistics if statistics is not None else describe(view, function)
-        remarkable = self._remarkable(key, found, rectifies(function)) if kind == "maps" else []
-        demand = maps_demand(key, view.shape, options, len(remarkable), first=key not in self._ordinals)
+        demand = maps_demand(key, view.shape, options, first=key not in self._ordinals)
 
-        def make(ordinal: int, share: Share) -> bytes:
+        def make(ordinal: int, share: Share, remarkable: Sequence[int]) -> bytes:
             stored = chosen_channels(remarkable, share.units, view.shape[1])
             shown = MapOptions(layout, function, share.images, share.units, given.precision)
             inputs = self._probe_name if kind == "maps" else None
             return view_record(kind, name, view, shown, found, ordinal, inputs, stored)
 
-        return Picture(kind, name, demand, make)
+        return Picture(kind, name, demand, make, found if kind == "maps" else None, demand.units < view.shape[1])
 
-    def _remarkable(self, key: str, statistics: Measured, rectifier: bool) -> list[int]:
-        stats = channel_stats(statistics)
+    def _remarkable(self, data: StepData, picture: Picture) -> list[int]:
+        if picture.statistics is None:
+            return []
+        key, layer = picture.demand.key, data.network.layer(picture.name)
+        stats = channel_stats(picture.statistics)
         before, self._stats[key] = self._stats.get(key), stats
-        return remarkable_channels(stats, before, rectifies=rectifier)
+        return remarkable_channels(stats, before, rectifies=rectifies(layer.function if layer is not None else None))
 
     def _kernel(self, data: StepData, name: str, known: Known, layout: str) -> Picture:
         key, layer = f"filters/{name}", data.network.owner(name)
@@ -162,7 +171,7 @@ class StepPictures:
         def shaped(taken: Taken) -> Array:
             return ungrouped(real_magnitude(_unmasked(taken.value)), layout, layer)[0]
 
-        def make(ordinal: int, share: Share) -> bytes:
+        def make(ordinal: int, share: Share, remarkable: Sequence[int]) -> bytes:
             arranged, shaped_layout = ungrouped(whole, layout, layer)
             return filters_record(
                 name,
@@ -195,6 +204,11 @@ class StepPictures:
         if words not in self._left_out.reasons.get("pictures", ""):
             limit = f"max_run_bytes={self._options.max_run_bytes or 0:_}"
             self._left_out.note("pictures", f"{words} from about step {step} on, to keep those of the run within {limit}; None is no limit")
+
+
+def _wanting(demand: Demand, wanted: int) -> Demand:
+    """The same demand with so many remarkable units."""
+    return replace(demand, wanted=wanted) if wanted and isinstance(demand, TiledDemand) else demand
 
 
 def _ordinal(number: int) -> str:

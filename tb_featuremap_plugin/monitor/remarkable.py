@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import chain, zip_longest
 from typing import Any
 
@@ -47,7 +48,7 @@ def remarkable_channels(stats: Float32, before: Float32 | None, *, rectifies: bo
     return list(dict.fromkeys(channel for channel in chain.from_iterable(zip_longest(*sorts)) if channel is not None))
 
 
-def chosen_channels(remarkable: list[int], count: int, channels: int) -> tuple[int, ...] | None:
+def chosen_channels(remarkable: Sequence[int], count: int, channels: int) -> tuple[int, ...] | None:
     """Which channels are stored, ascending: remarkable ones, then the first others; None where they are the first in order."""
     kept = list(dict.fromkeys([*remarkable, *range(channels)]))[:count]
     return None if max(kept, default=-1) < count else tuple(sorted(kept))

@@ -50,8 +50,9 @@ class Snapshots:
     def known(self, step: int, name: str, value: Array) -> Known:
         """A value beside what is kept of earlier steps."""
         before = tuple(read for read in self._reads.get(name, ()) if read.step < step and _fits(read.value, value))
-        first = self._first.get(name)
-        return Known(Taken(step, value), before, first if first is not None and _fits(first.value, value) else None)
+        now = Taken(step, value)
+        first = self._first.get(name, now if self._keep_first else None)
+        return Known(now, before, first if first is not None and _fits(first.value, value) else None)
 
     def keep(self, step: int, name: str, value: Array, *, owned: bool, reuse: bool = False) -> Taken:
         """Keeps a value in place of the older of two earlier ones, and of one of the same step.
