@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ntpath
+import socket
 import zipfile
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
@@ -14,11 +15,13 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import SummaryMetadata
 from tensorboard.util import tensor_util
 
+import tb_featuremap_plugin as fm
 from tb_featuremap_plugin.cli.main import main
 from tb_featuremap_plugin.export.archive import safe_part
 from tb_featuremap_plugin.export.pack import NOTE_NAME, TooSmallError, pack
 from tb_featuremap_plugin.export.plan import Weights, everything, plan
 from tb_featuremap_plugin.export.step_selection import choices, merged
+from tb_featuremap_plugin.format import eventfile
 from tb_featuremap_plugin.reading.event_records import read_records
 from tb_featuremap_plugin.reading.events import EventSource
 from tb_featuremap_plugin.schema import tags
@@ -304,3 +307,28 @@ def test_a_plan_keeps_to_its_budget_and_favours_no_run(sizes, budget):
         (run, step) for run, chosen in kept.pictures.items() for step in chosen
     }
     assert plan(weights, ranked, 10**9).pictures == everything(weights).pictures
+
+
+WRITTEN_BY = {
+    "events.out.tfevents.1795788378.392372.vm-1.org.20167.0.featuremaps": "events.out.tfevents.1795788378.392372.packed.00007.featuremaps",
+    "events.out.tfevents.1700000000.10.0.0.1.1234.0": "events.out.tfevents.1700000000.packed.00007",
+    "events.out.tfevents.1700000000.host.1234.0.v2": "events.out.tfevents.1700000000.packed.00007.v2",
+    f"events.out.tfevents.1700000000.{socket.gethostname()}": "events.out.tfevents.1700000000.packed.00007",
+    "my.tfevents": "my.tfevents",
+}
+
+
+@pytest.mark.parametrize("name", WRITTEN_BY)
+def test_no_name_of_an_event_file_says_which_machine_wrote_it(name):
+    assert eventfile.anonymous_name(name, 7) == WRITTEN_BY[name]
+    assert eventfile.is_own(name) == eventfile.is_own(WRITTEN_BY[name])
+
+
+def test_files_of_a_run_stay_in_order(tmp_path):
+    for step in range(12):
+        with fm.Writer(tmp_path / "logs") as writer:
+            writer.feature_maps("conv", np.full((1, 2, 2, 1), step, np.float32), step)
+    pack(tmp_path / "logs", tmp_path / "small.zip", 10**7, {})
+    assert len({name for name in zipfile.ZipFile(tmp_path / "small.zip").namelist() if "tfevents" in name}) == 12
+    copy = unpacked(tmp_path / "small.zip", tmp_path / "copy")
+    assert_same_runs(EventSource(copy).runs(), EventSource(tmp_path / "logs").runs())

@@ -150,8 +150,8 @@ def _on_drops(run: Run) -> Iterator[Remark]:
     if dropped > 0:
         yield Remark(
             WARNING,
-            f"{dropped:,.0f} records were dropped while logging: the disk was too slow, full or gone.",
-            "Log less often, or to a local disk",
+            f"{dropped:,.0f} records were dropped while logging; why was said in a warning of the training, and is not stored here.",
+            "Look for RuntimeWarning in its output: what could not be read, what came late, or a storage that was slow, full or gone",
         )
     if np.isfinite(stretch) and stretch > 1:
         yield Remark(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from tb_featuremap_plugin.export.contents import Place, RunContents, contents_of
 from tb_featuremap_plugin.export.filter_events import Kept
 from tb_featuremap_plugin.export.parts import Classifier
 from tb_featuremap_plugin.export.plan import Plan, describe_steps, everything, plan, total
+from tb_featuremap_plugin.export.replacing import replaced
 from tb_featuremap_plugin.export.step_selection import choices, merged
 from tb_featuremap_plugin.format import eventfile, run_record
 from tb_featuremap_plugin.reading.places import Where, find_runs
@@ -73,12 +73,8 @@ def pack(logdir: Where, output: Path, max_bytes: int, key_steps: KeySteps) -> Pa
     runs = [contents_of_run(run) for run in find_runs(logdir)]
     if not runs:
         raise FileNotFoundError(f"{logdir} has no event files below it")
-    partial = output.with_name(f"{output.name}.{os.getpid()}.part")
-    try:
+    with replaced(output) as partial:
         notes = _write_within(partial, runs, max_bytes, key_steps)
-        partial.replace(output)
-    finally:
-        partial.unlink(missing_ok=True)
     return Packed(output.stat().st_size, notes)
 
 
@@ -135,7 +131,8 @@ def _write_run(archive: Archive, contents: RunContents, kept: Kept, notes: Seque
     note = _record_with(contents, notes)
     for number, (file, end) in enumerate(contents.files):
         events = filter_events.filtered(file, end, kept, classifier)
-        archive.write([*PurePosixPath(contents.name).parts, file.name], map(eventfile.frame, _with_note(events, number, note)))
+        name = eventfile.anonymous_name(file.name, number)
+        archive.write([*PurePosixPath(contents.name).parts, name], map(eventfile.frame, _with_note(events, number, note)))
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from tb_featuremap_plugin.export.filtered_source import FilteredSource, Shown
 from tb_featuremap_plugin.export.key_steps import key_steps
 from tb_featuremap_plugin.export.page import compose
 from tb_featuremap_plugin.export.plan import Plan, Weights, describe_steps, plan
+from tb_featuremap_plugin.export.replacing import replaced
 from tb_featuremap_plugin.export.step_selection import Choice, choices, merged
 from tb_featuremap_plugin.reading.run import Outline, PictureSeries, Source
 
@@ -54,7 +55,7 @@ def export(source: Source, output: Path, *, runs: Sequence[str] = (), steps: Seq
 
     Args:
         source: where runs are read from.
-        output: the page.
+        output: the page; is replaced once the new one is complete.
         runs: names or titles of runs; all where none is named.
         steps: the steps whose pictures are wanted; where a run has no picture at a step, the last before it. Where none is named, the
             first and the last step, the steps at which findings begin, and an even spread of as many between as fit.
@@ -64,7 +65,8 @@ def export(source: Source, output: Path, *, runs: Sequence[str] = (), steps: Seq
         NothingToExportError: there is no such run, or no run at all.
     """
     report = make_report(source, runs=runs, steps=steps, max_bytes=max_bytes)
-    output.write_bytes(report.page)
+    with replaced(output) as partial:
+        partial.write_bytes(report.page)
     return Exported(len(report.page), report.notes)
 
 

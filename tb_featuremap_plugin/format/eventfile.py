@@ -30,6 +30,9 @@ _MASK_DELTA = 0xA282EAD8
 _DOUBLE, _LENGTH, _CHECKSUM = struct.Struct("<d"), struct.Struct("<Q"), struct.Struct("<I")
 _SMALL_BYTES = 1 << 14
 _STAMP = re.compile(r"events\.out\.tfevents\.(\d{10})\.(?:(\d{6})\.)?")
+_WRITTEN_BY = re.compile(r"(?P<time>events\.out\.tfevents\.\d+(?:\.\d{6})?)\..+\.\d+\.\d+(?P<rest>(?:\.[a-z0-9-]*[a-z][a-z0-9-]*)*)")
+"""TensorFlow's names, torch's and our own."""
+
 _counter = itertools.count()
 
 
@@ -86,6 +89,19 @@ def new_name(existing: Sequence[str]) -> str:
         now = max(now, int(match[1] + (match[2] or "999999")) + 1)
     seconds, micros = divmod(now, 1_000_000)
     return f"events.out.tfevents.{seconds:010d}.{micros:06d}.{socket.gethostname()}.{os.getpid()}.{next(_counter)}{SUFFIX}"
+
+
+def anonymous_name(name: str, number: int) -> str:
+    """The name of an event file that is sent to somebody, without the host and the process that wrote it.
+
+    Args:
+        name: its own: host, process and a counter stand behind its time. One that is not built so, and does not name this host, stays.
+        number: of the file in its folder, by which files of one time stay in order.
+    """
+    found = _WRITTEN_BY.fullmatch(name)
+    if found:
+        return f"{found['time']}.packed.{number:05d}{found['rest']}"
+    return f"{name.partition(socket.gethostname())[0]}packed.{number:05d}" if socket.gethostname() in name else name
 
 
 def _framed(parts: list[bytes], size: int) -> Sequence[bytes]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import stat
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
 from tb_featuremap_plugin.format import remote
-from tb_featuremap_plugin.reading.stored_files import LocalFile, RemoteFile, RunFiles, StoredFile, in_order, is_event_file
+from tb_featuremap_plugin.reading.stored_files import LocalFile, RemoteFile, RunFiles, StoredFile, in_order, is_event_file, run_name
 
 _LOOKED_AT = 1000
 
@@ -81,6 +82,15 @@ def find_runs(where: Where) -> list[RunFiles]:
     return open_place(where).runs()
 
 
+def _hangs(path: Path) -> bool:
+    """Whether to open something might take for ever: a pipe, a socket or a device, which anybody can put into a folder."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False  # it is gone, or may not be read: whoever opens it says so
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
 @dataclass(frozen=True)
 class LocalFolder:
     """A folder of this machine, as it is whenever it is asked."""
@@ -104,9 +114,9 @@ class LocalFolder:
                 continue
             visited.add(real)
             below.sort()
-            found = sorted(Path(folder) / name for name in files if is_event_file(name))
+            found = sorted(path for name in files if is_event_file(name) and not _hangs(path := Path(folder) / name))
             if found:
-                runs.append(RunFiles(Path(folder).relative_to(self.path).as_posix(), [LocalFile(path) for path in found]))
+                runs.append(RunFiles(run_name(Path(folder).relative_to(self.path).as_posix()), [LocalFile(path) for path in found]))
         return runs
 
     def has_files(self) -> bool:

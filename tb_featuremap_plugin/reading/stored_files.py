@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -71,7 +72,17 @@ def in_order(files: Iterable[tuple[str, StoredFile]]) -> list[RunFiles]:
     for folder, file in files:
         found[folder].append(file)
     by_path = sorted(found, key=lambda folder: folder.split("/") if folder else [])
-    return [RunFiles(folder or ".", sorted(found[folder], key=lambda file: file.name)) for folder in by_path]
+    return [RunFiles(run_name(folder), sorted(found[folder], key=lambda file: file.name)) for folder in by_path]
+
+
+def run_name(folder: str) -> str:
+    """The name of the run in a folder, given by its path below the logdir. Bytes that are not UTF-8 are escaped: every page can hold it."""
+    name = folder or "."
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(name).decode("utf-8", "backslashreplace") if os.name == "posix" else name.encode(errors="replace").decode()
+    return name
 
 
 @dataclass(frozen=True)

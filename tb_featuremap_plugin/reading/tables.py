@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -31,9 +32,10 @@ def join(parts: Sequence[Part], columns: Sequence[str], problems: Problems) -> T
         columns: names that the table's columns begin with, whether logged or not.
         problems: where tensors that do not fit are noted.
     """
-    parts = [_bounded(_readable(part, problems), problems) for part in parts]
+    parts = [_trimmed(_bounded(_readable(part, problems), problems)) for part in parts]
     if not any(part.series.steps for part in parts):
         return None
+    parts = _proportionate(parts, columns, problems)
     rows = tuple(dict.fromkeys(row for part in parts for row in part.rows))
     names = tuple(dict.fromkeys((*columns, *(column for part in parts for column in part.columns))))
     times = {step: at for part in parts for step, at in zip(part.series.steps, part.series.wall_times, strict=True)}
@@ -85,6 +87,37 @@ def _bounded(part: Part, problems: Problems) -> Part:
     stride = -(-cells // limits.MAX_SERIES_CELLS)
     problems.add(part.tag, f"the series holds {cells} numbers; one of {stride} steps is read")
     return _points_of(part, range(len(part.series.steps) - 1, -1, -stride)[::-1])
+
+
+def _trimmed(part: Part) -> Part:
+    """Without names of rows and columns that no tensor of the series is large enough to have: a record may name millions."""
+    shapes = [value.shape for value in part.series.values or ()]
+    height, width = (max((shape[axis] for shape in shapes), default=0) for axis in (0, 1))
+    return replace(part, rows=part.rows[:height], columns=part.columns[:width])
+
+
+def _proportionate(parts: list[Part], columns: Sequence[str], problems: Problems) -> list[Part]:
+    """Parts whose table is not much larger than what they hold: series of one row each, at a step each, fill a square with nothing."""
+    stored = sum(value.size for part in parts for value in part.series.values or ())
+    most = max(limits.MAX_TABLE_CELLS, limits.MAX_TABLE_RATIO * stored)
+    rows, names, steps = _sizes(parts, columns)
+    if rows * names * steps <= most:
+        return parts
+    known = set(columns)
+    parts = [replace(part, columns=list(itertools.takewhile(known.__contains__, part.columns))) for part in parts]
+    rows, names, steps = _sizes(parts, columns)
+    kept = max(1, most // max(1, rows * names))
+    chosen = set(sorted({step for part in parts for step in part.series.steps})[-kept:])
+    if kept < steps:
+        problems.add(parts[0].tag, f"{rows:,} rows over {steps:,} steps hold {stored:,} numbers only; the last {kept:,} steps are read")
+    return [_points_of(part, [index for index, step in enumerate(part.series.steps) if step in chosen]) for part in parts]
+
+
+def _sizes(parts: Sequence[Part], columns: Sequence[str]) -> tuple[int, int, int]:
+    """Rows, columns and steps of the table of these parts."""
+    rows = {row for part in parts for row in part.rows}
+    names = {*columns, *(name for part in parts for name in part.columns)}
+    return len(rows), len(names), len({step for part in parts for step in part.series.steps})
 
 
 def _points_of(part: Part, kept: Sequence[int]) -> Part:

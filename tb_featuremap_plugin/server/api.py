@@ -5,6 +5,7 @@ Each takes a `series.Source`. What is not there is a `MissingError`, a bad argum
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from tb_featuremap_plugin.diagnosis.channel_health import conditions
 from tb_featuremap_plugin.diagnosis.reference_ranges import healthy_ranges
 from tb_featuremap_plugin.format import record
 from tb_featuremap_plugin.reading.run import Float32, MissingError, Outline, PictureSeries, Points, Problem, Run, Source, Table
+from tb_featuremap_plugin.schema import limits
 from tb_featuremap_plugin.schema.answers import (
     CONDITIONS,
     TABLE_NAMES,
@@ -245,6 +247,8 @@ class _Picture(NamedTuple):
 def _statistics(blob: bytes) -> _Picture | None:
     try:
         parsed = record.decode(blob)
+        if math.prod(parsed.sections["stats"].shape if "stats" in parsed.sections else ()) > limits.MAX_CHANNEL_CELLS:
+            return None
         names, values = parsed.header.get("stats"), parsed.array("stats")
     except FormatError:
         return None
