@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -41,8 +41,9 @@ def join(parts: Sequence[Part], columns: Sequence[str], problems: Problems) -> T
     times = {step: at for part in parts for step, at in zip(part.series.steps, part.series.wall_times, strict=True)}
     steps = np.array(sorted(times), np.int64)
     values = np.full((len(steps), len(rows), len(names)), np.nan, np.float32)
+    row_places, column_places = ({name: place for place, name in enumerate(every)} for every in (rows, names))
     for part in parts:
-        _fill(values, steps.searchsorted(part.series.steps), part, _places(part.rows, rows), _places(part.columns, names))
+        _fill(values, steps.searchsorted(part.series.steps), part, _places(part.rows, row_places), _places(part.columns, column_places))
     return Table(rows, names, steps, np.array([times[step] for step in steps.tolist()], np.float64), values)
 
 
@@ -131,9 +132,8 @@ def _points_of(part: Part, kept: Sequence[int]) -> Part:
     return replace(part, series=series)
 
 
-def _places(own: Sequence[str], all_names: Sequence[str]) -> Array:
-    index = {name: place for place, name in enumerate(all_names)}
-    return np.array([index[name] for name in own], np.intp)
+def _places(own: Sequence[str], places: Mapping[str, int]) -> Array:
+    return np.array([places[name] for name in own], np.intp)
 
 
 def _fill(values: Float32, at: Array, part: Part, rows: Array, columns: Array) -> None:
