@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -85,10 +84,9 @@ def find_runs(where: Where) -> list[RunFiles]:
 def _hangs(path: Path) -> bool:
     """Whether to open something might take for ever: a pipe, a socket or a device, which anybody can put into a folder."""
     try:
-        mode = path.stat().st_mode
+        return path.exists() and not (path.is_file() or path.is_dir())
     except OSError:
-        return False  # it is gone, or may not be read: whoever opens it says so
-    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+        return False  # it may not be read: whoever opens it says so
 
 
 @dataclass(frozen=True)
