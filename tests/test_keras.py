@@ -2,45 +2,22 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
+from tests.support.keras_processes import run_keras_tests
 from tests.support.known import record_of, variables_of
 from tests.support.monitored import numbers, picture_names, read_run
 
 keras = pytest.importorskip("keras")
 
-TESTS = Path(__file__).parent
 EVERYWHERE = "same_to_the_last_bit or losses_are_those or plain_descent or frozen or twice or untouched or of_the_model"
 SMALL = ("MobileNet", "MobileNetV2", "MobileNetV3Small")
 LARGE = ("ResNet50", "ResNet50V2", "VGG16", "DenseNet121", "EfficientNetB0", "EfficientNetV2B0", "NASNetMobile")
 
 
 def run_cases(backend: str, selection: str) -> None:
-    if importlib.util.find_spec(backend) is None:
-        pytest.skip(f"{backend} is not installed")
-    environment = {**os.environ, "KERAS_BACKEND": backend, "OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "JAX_PLATFORMS": "cpu"}
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "-o",
-        "timeout=1200",
-        str(TESTS / "support" / "keras_cases.py"),
-        "-k",
-        selection,
-    ]
-    finished = subprocess.run(command, cwd=TESTS.parent, env=environment, capture_output=True, text=True, timeout=1200, check=False)
-    assert finished.returncode == 0, finished.stdout[-6000:] + finished.stderr[-2000:]
+    run_keras_tests("keras_cases.py", backend, selection)
 
 
 @pytest.mark.timeout(1300)

@@ -36,6 +36,7 @@ _ATOMS = frozenset(
 _BUSY = ("_thread", "threading", "queue", "_queue", "socket", "_io", "multiprocessing", "concurrent", "asyncio", "subprocess")
 _PLAIN_STANDARD = (collections.UserDict, collections.UserList, collections.ChainMap, types.SimpleNamespace)
 _MISSING = object()
+_ITERATORS: tuple[type, ...] = (type(iter([])), type(iter(())), type(iter(range(0))))
 
 
 class PythonState:
@@ -168,6 +169,13 @@ class PythonState:
             saved = getattr(generator, read)()
             self._saved.append(lambda: getattr(generator, write)(saved))
 
+    def _iterator(self, iterator: Any) -> None:
+        """Of a list, a tuple or a range: it is set back to its place, unless it came to its end."""
+        _, content, *place = iterator.__reduce__()
+        self._follow(content[:1], 1)
+        if place and isinstance(place[0], int):
+            self._saved.append(lambda: iterator.__setstate__(place[0]))
+
     def _cell(self, cell: types.CellType) -> None:
         try:
             content = cell.cell_contents
@@ -264,5 +272,6 @@ _TAKERS: tuple[tuple[Any, Callable[[PythonState, Any], None]], ...] = (
     (types.MethodType, PythonState._method),
     (types.FunctionType, PythonState._function),
     (functools.partial, PythonState._partial),
+    (_ITERATORS, PythonState._iterator),
     ((types.GeneratorType, itertools.count, itertools.cycle), lambda state, iterator: state.unguarded.append(iterator)),
 )

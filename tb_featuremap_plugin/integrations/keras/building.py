@@ -79,23 +79,17 @@ def _is_plain(value: Any) -> bool:
 
 
 def _copied(value: Any) -> Any:
-    if isinstance(value, (list, set)):
-        return (value, list(value))
-    if isinstance(value, dict):
-        return (value, dict(value))
+    if isinstance(value, (dict, list, set)):
+        return (value, {**value} if isinstance(value, dict) else list(value) if isinstance(value, list) else set(value))
     return (value, value.copy() if isinstance(value, np.ndarray) else None)
 
 
 def _put_back(attributes: dict[str, Any], plain: dict[str, Any]) -> None:
     for name, (value, content) in plain.items():
         attributes[name] = value
-        if isinstance(value, list):
-            list.__setitem__(value, slice(None), content)
-        elif isinstance(value, set):
-            set.clear(value)
-            set.update(value, content)
-        elif isinstance(value, dict):
-            dict.clear(value)
-            dict.update(value, content)
+        if isinstance(value, (dict, list, set)):
+            if value != content:
+                value.clear()
+                (value.extend if isinstance(value, list) else value.update)(content)
         elif isinstance(value, np.ndarray):
             value[...] = content

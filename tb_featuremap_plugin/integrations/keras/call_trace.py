@@ -27,6 +27,7 @@ class LayerCall:
         shape, input_shape: of these.
         calls: how often the layer was called.
         block: whether it is made of layers that are followed too.
+        inner: of a block, the call inside it that made the very tensor that it put out; None if its own code made that.
     """
 
     name: str
@@ -38,6 +39,7 @@ class LayerCall:
     input_shape: tuple[int | None, ...] | None = None
     calls: int = 1
     block: bool = False
+    inner: str | None = None
 
 
 @dataclass
@@ -57,6 +59,7 @@ class Trace:
     _applied: dict[int, tuple[str, Any]] = field(default_factory=dict)
     _alive: list[Any] = field(default_factory=list)
     _counts: Counter[str] = field(default_factory=Counter)
+    _makers: dict[int, str] = field(default_factory=dict)
     _names: dict[int, str] = field(default_factory=dict)
 
     def add(self, name: str, layer: Any, block: bool, inputs: Any, output: Any) -> None:
@@ -69,7 +72,9 @@ class Trace:
             before = f"{name}:{number - 1}"
             self.calls = [call for call in self.calls if call.name != before]
         given, tensor = _first_tensor(inputs), _first_tensor(output)
-        self.calls.append(LayerCall(call_name, layer, self.sources(inputs), tensor, given, _shape(tensor), _shape(given), block=block))
+        call = LayerCall(call_name, layer, self.sources(inputs), tensor, given, _shape(tensor), _shape(given), block=block)
+        self.calls.append(replace(call, inner=self._makers.get(id(tensor)) if block else None))
+        self._makers.setdefault(id(tensor), call_name)
         self._remember(output, (call_name,), new_only=block)
 
     def pass_through(self, operation: Any, inputs: Any, output: Any) -> None:

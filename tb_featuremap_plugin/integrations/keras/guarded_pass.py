@@ -71,6 +71,8 @@ def _claim(thing: Any, tensors: TensorState) -> Iterable[Any] | None:
         return ()
     if tensors.take(thing):
         return ()
+    if isinstance(thing, (list, dict, set)):  # Keras' own kinds of them too
+        return None
     if isinstance(thing, keras.layers.Layer) or type(thing).__module__.startswith(("keras.", "torch.nn.")):
         attributes = getattr(thing, "__dict__", None)
         return () if attributes is None else (attributes,)

@@ -33,6 +33,12 @@ def attribute_paths(model: Any) -> dict[int, str]:
     return paths
 
 
+def attributes_of(layer: Any) -> dict[str, Any]:
+    """What the user's code has set on a layer, by name; on torch, its layers are kept apart from the rest."""
+    held = {**vars(layer), **(getattr(layer, "_modules", None) or {})}
+    return {name: value for name, value in held.items() if not name.startswith("_")}
+
+
 def _named(model: Any) -> list[tuple[str, Any, bool]]:
     found = list(_walk(model, (), set()))
     counts = Counter(layer.name for _, layer, _ in found)
@@ -44,9 +50,7 @@ def _named(model: Any) -> list[tuple[str, Any, bool]]:
 
 
 def _follow_attributes(layer: Any, prefix: str, paths: dict[int, str]) -> None:
-    for attribute, value in list(vars(layer).items()):
-        if attribute.startswith("_"):
-            continue
+    for attribute, value in attributes_of(layer).items():
         for path, child in _layers_in(value, f"{prefix}{attribute}"):
             if id(child) not in paths:
                 paths[id(child)] = path

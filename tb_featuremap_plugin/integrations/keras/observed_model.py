@@ -12,6 +12,7 @@ from tb_featuremap_plugin.integrations.keras.building import build, is_built
 from tb_featuremap_plugin.integrations.keras.call_trace import LayerCall, Trace
 from tb_featuremap_plugin.integrations.keras.gradients import probe_gradients
 from tb_featuremap_plugin.integrations.keras.guarded_pass import Guard
+from tb_featuremap_plugin.integrations.keras.layer_axes import layouts_of
 from tb_featuremap_plugin.integrations.keras.layer_info import CallFacts, describe
 from tb_featuremap_plugin.integrations.keras.layer_selection import ChoiceError, Choices, choices_in, choose, chosen_names
 from tb_featuremap_plugin.integrations.keras.leaf_layers import attribute_paths, blocks, named_layers
@@ -143,7 +144,8 @@ class ObservedModel:
     def _facts(self) -> CallFacts:
         ranges = {name: span for one in self._passes for name, span in one.ranges.items()}
         functions = {name: operation for one in self._passes for name, operation in one.trace.functions.items()}
-        return CallFacts(ranges, functions)
+        layouts = {name: layout for one in self._passes for name, layout in layouts_of(one.trace.calls, one.samples).items()}
+        return CallFacts(ranges, functions, layouts)
 
 
 def _signature(model: Any) -> object:

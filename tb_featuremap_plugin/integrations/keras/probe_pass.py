@@ -14,6 +14,7 @@ from tb_featuremap_plugin.integrations.keras import tensor_state
 from tb_featuremap_plugin.integrations.keras.call_trace import LayerCall, Trace, watching
 from tb_featuremap_plugin.integrations.keras.guarded_pass import Guard, warn_of_effect
 from tb_featuremap_plugin.integrations.keras.leaf_layers import operations, variables_of
+from tb_featuremap_plugin.monitor.probe_size import samples_of
 
 Values = Sequence[tuple[Any, Any]]
 """Variables and what they are worth in a pass."""
@@ -48,6 +49,7 @@ class ProbePass:
     Attributes:
         trace: the calls of the pass.
         names: of the calls that are wanted.
+        samples: of the probe; None if unknown.
         ranges: lowest and highest number that the first layers with weights were given, by the names of their calls; empty before the
             first run.
 
@@ -67,6 +69,7 @@ class ProbePass:
         self._network, self._probe, self._layers, self._blocks = network, probe, layers, blocks
         self._operations = operations(network)
         self._select, self._guard = select, guard
+        self.samples = samples_of(probe)
         self.trace = Trace()
         self.names: tuple[str, ...] = ()
         self.ranges: dict[str, tuple[float, float]] = {}

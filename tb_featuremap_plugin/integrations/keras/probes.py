@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 
+from tb_featuremap_plugin.integrations.keras.leaf_layers import attributes_of
 from tb_featuremap_plugin.monitor.probe_size import bounded_probe
 
 
@@ -91,7 +92,7 @@ def has_call(model: Any) -> bool:
 
 def inner_networks(model: Any) -> dict[str, Any]:
     """The layers and models that a model holds as attributes, by the names of those, and by their own where these differ."""
-    held = {name: value for name, value in vars(model).items() if isinstance(value, keras.layers.Layer) and not name.startswith("_")}
+    held = {name: value for name, value in attributes_of(model).items() if isinstance(value, keras.layers.Layer)}
     return {**held, **{layer.name: layer for layer in held.values() if layer.name not in held}}
 
 
