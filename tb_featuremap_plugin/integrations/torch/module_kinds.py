@@ -56,7 +56,7 @@ def kind_of(module: nn.Module, uses: Collection[str] = ()) -> str:
         words = _in_words(torchs.__name__)
         depthwise = isinstance(module, CONVOLUTION_MODULES) and 1 < module.groups == module.in_channels
         return f"depthwise_{words}" if depthwise else words
-    words = _in_words(getattr(module, "original_name", None) or type(module).__name__)
+    words = _in_words(getattr(module, "original_name", None) or _own_bases(type(module))[0].__name__)
     done = [_OF_USE[use] for use in _OF_USE if use in uses] or ([_OF_SCALE] if SCALE in uses else [])
     families = {family for _, family in done} | ({*CONVOLUTIONS} if CONVOLUTION in {family for _, family in done} else set())
     return words if not done or family_of(words) in families else done[0][0]
@@ -86,12 +86,17 @@ def is_worth_a_picture(kind: str) -> bool:
 
 def _torch_class(kind: type[nn.Module]) -> type[nn.Module] | None:
     """The first of torch's own layers that a class derives from; None if it derives from none but containers."""
-    for base in kind.__mro__:
+    for base in _own_bases(kind):
         if base is nn.Module or base in _CONTAINERS or not issubclass(base, nn.Module):
             return None
         if base.__module__.startswith("torch.") and not base.__name__.startswith(("Parametrized", "_")):
             return base
     return None
+
+
+def _own_bases(kind: type) -> list[type]:
+    """The class and its bases, without what `fully_shard` put in front of it ("FSDPLinear")."""
+    return [base for base in kind.__mro__ if not base.__module__.startswith("torch.distributed.")] or [kind]
 
 
 def _in_words(name: str) -> str:

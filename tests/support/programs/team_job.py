@@ -25,7 +25,7 @@ from torch import distributed, nn
 import tb_featuremap_plugin as fm
 
 STEPS, LOGGED = 6, (0, 1, 3, 6)
-START_SECONDS, SECONDS = 1.0, 6.0
+START_SECONDS, SECONDS = 4.0, 20.0
 TRIES = 6
 
 
