@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import contextlib
 import itertools
-import operator
 import os
 import warnings
 import weakref
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 from tensorboard.compat.proto.summary_pb2 import Summary
 
 from tb_featuremap_plugin.arrays import tensors
+from tb_featuremap_plugin.arrays.numbers import whole_number
 from tb_featuremap_plugin.arrays.snapshot_pool import SnapshotPool
 from tb_featuremap_plugin.format.values import Value, encoded
 from tb_featuremap_plugin.images.options import FilterKeywords, FilterOptions, MapKeywords, MapOptions
@@ -312,16 +312,15 @@ class RunWriter(Writer):
 
 
 def check_step(step: object, name: str = "step") -> int:
-    """A step as a whole number.
+    """A step as a whole number, given as one of any kind: an int, a whole float, a scalar or a variable of any framework.
 
     Raises:
-        TypeError: it is none.
+        TypeError: it is not one.
         ValueError: it is so large that a browser could not tell it from the next one.
     """
-    try:
-        checked = operator.index(step)  # type: ignore[arg-type]  # what is no whole number raises
-    except TypeError:
-        raise TypeError(f"{name} is a {type(step).__name__}; allowed are whole numbers") from None
+    checked = step if type(step) is int else whole_number(step)
+    if checked is None:
+        raise TypeError(f"{name} is a {type(step).__name__}; allowed are whole numbers")
     if abs(checked) > limits.MAX_STEP:
         raise ValueError(f"{name} is {checked}; allowed are whole numbers up to {limits.MAX_STEP} in size")
     return checked

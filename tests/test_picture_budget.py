@@ -161,7 +161,9 @@ def test_planted_channels_of_the_last_of_300_layers_are_pictured_within_the_byte
     np.testing.assert_allclose(low[44] + (high[44] - low[44]) * codes / 252, truth, atol=(high[44] - low[44]) / 250)
     assert np.isnan(low[1]) or 1 in blob.header["channels"]
     left_out = record_of(run).left_out
-    assert left_out["maps/stage0.0.layer0"].startswith("no picture, to stay within max_bytes=800_000; a larger max_bytes brings more")
+    assert left_out["maps/stage0.0.layer0"].startswith(
+        "no picture, to stay within max_bytes=800_000; a larger max_bytes, or fewer layers=[...], brings more"
+    )
     assert left_out["maps/stage3.59.layer299"].startswith("only some of 64 channels or of 4 images")
     places = sorted(int(name.rpartition("layer")[2]) for name in picture_names(run, "maps"))
     assert places[-1] == 299

@@ -191,7 +191,7 @@ class StepPictures:
         """Says of each picture that is smaller than it could be, or missing, what brings it."""
         of_step, of_run = self._options.max_bytes, self._options.max_run_bytes
         name, limit = ("max_bytes", of_step) if of_step is not None and run.left >= of_step else ("max_run_bytes", of_run)
-        why = f"to stay within {name}={limit or 0:_}; a larger {name} brings more, and so do fewer layers"
+        why = f"to stay within {name}={limit or 0:_}; a larger {name}, or fewer layers=[...], brings more"
         for demand in demands:
             share = shares.get(demand.key)
             if share is None:
