@@ -7,9 +7,20 @@ import dataclasses
 import numpy as np
 import pytest
 
-from tb_featuremap_plugin.reading.run import Run, Table
 from tb_featuremap_plugin.schema.network import Layer, LossFacts
-from tests.support.known import layers_of, record_of, variables_of
+from tests.support.faulty_runs import (
+    clipped,
+    collapsed,
+    frozen_at_random,
+    lagging,
+    large_targets,
+    regression,
+    tied,
+    uneven_classes,
+    with_variable,
+    without_targets,
+)
+from tests.support.known import record_of
 from tests.support.synthetic_runs import (
     STEPS,
     alarms,
@@ -27,39 +38,18 @@ from tests.support.synthetic_runs import (
 )
 
 
-def with_variable(run: Run, name: str, like: str, **columns) -> Run:
-    """The run with one more variable, a copy of another with other numbers."""
-    table = variables_of(run)
-    values = np.concatenate([table.values, table.values[:, [table.rows.index(like)]]], 1)
-    grown = Table((*table.rows, name), table.columns, table.steps, table.wall_times, values)
-    return edit(dataclasses.replace(run, variables=grown), "variables", name, **columns)
-
-
-def without_targets(run: Run) -> Run:
-    table = layers_of(run)
-    kept = [at for at, row in enumerate(table.rows) if row != "@targets"]
-    return dataclasses.replace(
-        run, layers=dataclasses.replace(table, rows=tuple(table.rows[at] for at in kept), values=table.values[:, kept])
-    )
-
-
 class TestTargets:
-    def regression(self, run, **targets):
-        run = edit_layer(edit_record(run, loss="mse"), "out", activation="linear")
-        return edit(run, "layers", "@targets", **{"mean": 3e5, "std": 8e4, "min": 1e5, "max": 5e5, "integers": 0, **targets})
-
     def test_targets_of_hundreds_of_thousands(self):
-        run = self.regression(healthy_run(losses=flat_losses(9e10)))
+        run = large_targets()
         finding = headline_of(run)
         assert (finding.rule, finding.target, finding.severity) == ("unscaled_targets", "out", "warning")
         assert "standard deviation" in finding.advice[0]
         there = edit(run, "layers", "out", mean=np.linspace(0, 2.9e5, len(STEPS)))
         assert found(there, "unscaled_targets") == []
-        assert found(self.regression(healthy_run(losses=flat_losses(3)), mean=2, std=1.5), "unscaled_targets") == []
+        assert found(regression(healthy_run(losses=flat_losses(3)), mean=2, std=1.5), "unscaled_targets") == []
 
     def test_most_labels_of_one_class(self):
-        ended = losses(np.concatenate([np.geomspace(2.3, 0.4, 20), np.full(180, 0.4)]))
-        run = edit_record(healthy_run(losses=ended), loss_facts=LossFacts(constant=0.41, error=0.01, entries=200))
+        run = uneven_classes()
         assert alarms(run) == ["class_imbalance"]
         assert "class_weight" in headline_of(run).advice[0]
         assert found(edit_record(run, loss_facts=LossFacts(constant=2.2, error=0.01, entries=200)), "class_imbalance") == []
@@ -72,7 +62,7 @@ class TestTargets:
 
     def test_an_answer_for_each_of_several_positions(self):
         run = edit_record(
-            self.regression(healthy_run(), mean=0, std=1, min=-2, max=2), loss_facts=LossFacts(output_shape=(24, 4), target_shape=(24,))
+            regression(healthy_run(), mean=0, std=1, min=-2, max=2), loss_facts=LossFacts(output_shape=(24, 4), target_shape=(24,))
         )
         assert "several answers" in found(run, "wrong_output")[0].title
 
@@ -111,9 +101,7 @@ class TestLoop:
         assert "detach()" in finding.advice[0]
 
     def test_gradients_clipped_to_next_to_nothing(self):
-        run = edit_kernels(edit_record(stuck_run(), optimizer="sgd"), update_ratio=0.002, gradient_norm=0.005)
-        for name in ("conv1/bias", "conv2/bias", "fc/bias", "out/bias"):
-            run = edit(run, "variables", name, gradient_norm=0.0)
+        run = clipped()
         finding = headline_of(run)
         assert finding.rule == "gradient_clipped"
         assert "0.01" in finding.title  # four kernels of 0.005
@@ -123,12 +111,10 @@ class TestLoop:
 
     def test_a_backbone_that_is_frozen_at_random(self):
         bound = 1 / np.sqrt(144)
-        run = edit_layer(healthy_run(losses=falling_losses(1.4)), "conv2", trainable=False)
-        still = {"trainable": 0, "displacement": 0, "update_ratio": 0, "size": 4608, "gradient_norm": np.nan}
-        fresh = edit(run, "variables", "conv2/kernel", min=-0.999 * bound, max=0.998 * bound, **still)
+        fresh = frozen_at_random()
         assert alarms(fresh) == ["frozen_random"]
         assert "strict=True" in headline_of(fresh).advice[0]
-        assert alarms(edit(run, "variables", "conv2/kernel", min=-1.4 * bound, max=1.3 * bound, **still)) == []
+        assert alarms(edit(fresh, "variables", "conv2/kernel", min=-1.4 * bound, max=1.3 * bound)) == []
         assert alarms(dataclasses.replace(fresh, losses=falling_losses(0.1))) == []
 
     def test_a_loss_that_rises_again(self):
@@ -147,35 +133,22 @@ class TestLoop:
 
 
 class TestNetworks:
-    def tied(self, **head):
-        words = Layer("words", kind="embedding", weights=("words/embeddings",))
-        same = {"norm": 3.0, "mean": 0.1, "min": -1.0, "max": 1.0}
-        run = with_variable(healthy_run(), "words/embeddings", "conv1/bias", **same)
-        run = edit_record(run, layers=(words, *record_of(run).layers))
-        shapes = {**record_of(run).variable_shapes, "words/embeddings": (10, 64)}  # the head's is [64, 10]
-        return edit(edit_record(run, variable_shapes=shapes), "variables", "out/kernel", **{**same, **head})
-
     def test_tied_weights_that_drift_apart(self):
-        run = self.tied(norm=np.where(STEPS >= 5, 3.5, 3.0))
+        run = tied(norm=np.where(STEPS >= 5, 3.5, 3.0))
         finding = headline_of(run)
         assert (finding.rule, finding.target, finding.first_step) == ("tying_broken", "out", 5)
-        assert alarms(self.tied()) == []
-        assert alarms(self.tied(norm=2.9)) == []
+        assert alarms(tied()) == []
+        assert alarms(tied(norm=2.9)) == []
 
     def test_a_generator_that_collapses(self):
         share = np.geomspace(0.5, 0.001, len(STEPS))
-        run = edit(edit_record(without_targets(healthy_run()), loss=None), "layers", "@inputs", mean=0.0, std=1.0, integers=0)
-        assert alarms(edit(run, "layers", "out", input_share=share)) == ["mode_collapse"]
-        assert alarms(edit(run, "layers", "out", input_share=0.3)) == []
+        assert alarms(collapsed()) == ["mode_collapse"]
+        assert alarms(edit(collapsed(), "layers", "out", input_share=0.3)) == []
         assert found(edit(healthy_run(), "layers", "out", input_share=share), "mode_collapse") == []
 
     @pytest.mark.parametrize(("steps", "severity"), [(200, "warning"), (100, "info")])
     def test_moving_statistics_that_lag(self, steps, severity):
-        run = edit(healthy_run(losses=falling_losses(0.5, steps=steps)), "layers", "out", input_share=1e-6)
-        assert found(run, "batchnorm_lag") == []
-        first, *rest = record_of(run).layers
-        run = edit_record(
-            run, layers=(first, dataclasses.replace(rest[0], kind="batch_normalization", state=("conv2/moving_mean",)), *rest[1:])
-        )
-        (finding,) = found(run, "batchnorm_lag")
+        plain = edit(healthy_run(losses=falling_losses(0.5, steps=steps)), "layers", "out", input_share=1e-6)
+        assert found(plain, "batchnorm_lag") == []
+        (finding,) = found(lagging(steps), "batchnorm_lag")
         assert (finding.severity, finding.target) == (severity, "conv2")

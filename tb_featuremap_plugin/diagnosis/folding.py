@@ -8,6 +8,9 @@ from dataclasses import replace
 from tb_featuremap_plugin.diagnosis.findings import INFO, Finding
 from tb_featuremap_plugin.diagnosis.rule import Rule, position
 
+MOST_NOTES = 2
+"""Notes on a run with which nothing is wrong: the first in causal order."""
+
 
 def fold(findings: Iterable[Finding], rules: Iterable[Rule]) -> tuple[Finding, ...]:
     """Sorts findings, the headline first, and turns expected consequences into notes that name their cause."""
@@ -22,8 +25,8 @@ def fold(findings: Iterable[Finding], rules: Iterable[Rule]) -> tuple[Finding, .
         elif finding.is_alarm:
             causes.append(finding)
         else:
-            notes.append(finding)
-    return (*causes, *consequences, *notes)
+            notes.append(finding if by_name[finding.rule].is_note else replace(finding, advice=()))
+    return (*causes, *consequences, *(notes if causes else notes[:MOST_NOTES]))
 
 
 def _may_fold(finding: Finding, rule: Rule) -> bool:

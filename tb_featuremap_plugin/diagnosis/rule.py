@@ -83,15 +83,20 @@ class Rule:
         check: from a run to its findings of this rule, mostly none.
         docs: its rows in docs/diagnosis.md, one or more.
         is_consequence: whether it folds under an earlier cause; else it stands for itself, whatever else was found.
+        is_note: whether it has advice where nothing else is wrong; a note of another rule is worth knowing, with nothing to do.
     """
 
     name: str
     check: Callable[[RunView], Iterable[Finding]]
     docs: tuple[Doc, ...]
     is_consequence: bool
+    is_note: bool
 
-    def __init__(self, name: str, check: Callable[[RunView], Iterable[Finding]], *docs: Doc, is_consequence: bool = True) -> None:
-        for field, value in (("name", name), ("check", check), ("docs", docs), ("is_consequence", is_consequence)):
+    def __init__(
+        self, name: str, check: Callable[[RunView], Iterable[Finding]], *docs: Doc, is_consequence: bool = True, is_note: bool = False
+    ) -> None:
+        given = {"name": name, "check": check, "docs": docs, "is_consequence": is_consequence, "is_note": is_note}
+        for field, value in given.items():
             object.__setattr__(self, field, value)
 
 

@@ -168,6 +168,11 @@ class RunView:
         """Steps on which something is judged, kept by whoever works them out."""
         return {}
 
+    @property
+    def title(self) -> str:
+        """The run's title; "run" for one that lies in the logdir itself, whose title is a dot."""
+        return self.run.title if self.run.title.strip("./") else "run"
+
     @cached_property
     def record(self) -> RunRecord:
         """What the run says of itself; empty where only single calls were logged."""

@@ -64,4 +64,5 @@ RULE = Rule(
         says="why a naive picture of a layer's maps is white or black",
         condition="over 80 % of the positive values above 1, or over 90 % of all below 0; a note",
     ),
+    is_note=True,
 )

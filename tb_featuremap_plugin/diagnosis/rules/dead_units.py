@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -82,14 +82,25 @@ def _finding(view: RunView, layer: LayerView, others: list[str], severity: Sever
             "at_start": float(np.nan_to_num(layer.row.first("dead_units"))),
         },
         advice=(
-            "Start biases at 0 and use he_normal"
-            if first <= view.steps[0]
-            else "Divide the learning rate by 10: large steps push units below zero for good",
+            *_first_advice(view, first),
             "Use leaky_relu or elu instead of relu",
             "Check that the input is scaled to about -1..1",
         ),
         chart=chart("layers", layer.name, "dead_units"),
     )
+
+
+def _first_advice(view: RunView, first: int) -> Iterator[str]:
+    """Large steps are blamed for units that died only where a large step was seen before."""
+    if first <= view.steps[0]:
+        yield "Start biases at 0 and use he_normal"
+        return
+    steps = [kernel.row("update_ratio")[kernel.row.steps <= first] for kernel in view.kernels]
+    if any(bool((ratios > _LARGE_STEP).any()) for ratios in steps):
+        yield "Divide the learning rate by 10: large steps push units below zero for good"
+
+
+_LARGE_STEP = 0.1
 
 
 def _meaning(view: RunView, severity: Severity, share: float, first: int) -> str:

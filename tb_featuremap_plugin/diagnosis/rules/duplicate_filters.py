@@ -60,4 +60,5 @@ RULE = Rule(
         says="filters that are copies of each other",
         condition="over half with a cosine above 0.99 to an earlier one, of at least 9 inputs; a note",
     ),
+    is_note=True,
 )

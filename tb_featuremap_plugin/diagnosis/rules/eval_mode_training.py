@@ -49,14 +49,14 @@ def _seen(view: RunView, updates: int) -> Finding:
     return Finding(
         rule="eval_mode_training",
         severity=WARNING,
-        target=view.run.title,
+        target=view.title,
         target_kind="run",
         first_step=view.steps[0],
         last_step=view.last_step,
         title="It is trained in evaluation mode",
         message=(
-            f"From the start, at all of the first {updates} updates the model was in evaluation mode, in which its batch normalisation "
-            "uses moving statistics that nothing updates, and its dropout drops nothing."
+            f"From the start, at all of the first {updates} updates, the model was in evaluation mode. There its batch normalisation uses "
+            "moving statistics that nothing updates, and its dropout drops nothing."
         ),
         evidence={"updates": updates},
         advice=_ADVICE,

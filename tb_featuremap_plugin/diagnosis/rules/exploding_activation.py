@@ -58,14 +58,24 @@ def _at_start(view: RunView, layer: LayerView) -> Finding:
             f"A signal that grows from layer to layer makes the first loss, the gradients and the updates huge. {cause}{who}{exponential}"
         ).strip(),
         evidence={"std": std, "input_std": source, "limit": START_FACTOR},
-        advice=(
-            "Use ReLU instead of the exponential activation"
-            if exponential
-            else "Use he_normal before ReLU, glorot_uniform before tanh or sigmoid",
-            "Or put BatchNorm between the layers",
-            "Check that the input is scaled to about -1..1",
-        ),
+        advice=_advice(view, layer, exponential=bool(exponential)),
         chart=chart("layers", layer.name, "std"),
+    )
+
+
+def _advice(view: RunView, layer: LayerView, *, exponential: bool) -> tuple[str, ...]:
+    if exponential:
+        return "Use ReLU instead of the exponential activation", "Or put BatchNorm between the layers"
+    sums = [other for other in view.chain if len(other.info.inputs) > 1 and other.depth <= layer.depth]
+    if len(sums) > 1:
+        return (
+            "Start the last layer of each residual block at 0, or divide it by the root of the number of blocks: sums of blocks grow",
+            "Or put a normalisation in front of each block (LayerNorm, BatchNorm)",
+        )
+    return (
+        "Use he_normal before ReLU, glorot_uniform before tanh or sigmoid",
+        "Or put BatchNorm between the layers",
+        "Check that the input is scaled to about -1..1",
     )
 
 

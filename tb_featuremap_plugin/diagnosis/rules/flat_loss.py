@@ -44,7 +44,7 @@ def check(view: RunView) -> Iterable[Finding]:
     yield Finding(
         rule="flat_loss",
         severity=INFO,
-        target=view.run.title,
+        target=view.title,
         target_kind="run",
         first_step=int(steps[0]),
         last_step=int(steps[-1]),
@@ -85,7 +85,7 @@ def _withered(view: RunView, gate: Learning, left: float) -> Finding:
     return Finding(
         rule="flat_loss",
         severity=WARNING,
-        target=view.run.title,
+        target=view.title,
         target_kind="run",
         first_step=view.steps[0],
         last_step=view.last_step,
@@ -126,4 +126,5 @@ RULE = Rule(
         usual="networks that learn shrink as far, to 0.35",
         when="as a warning",
     ),
+    is_note=True,
 )

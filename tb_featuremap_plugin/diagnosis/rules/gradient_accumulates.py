@@ -25,7 +25,7 @@ def check(view: RunView) -> Iterable[Finding]:
     yield Finding(
         rule="gradient_accumulates",
         severity=INFO if learning(view).level == LEARNED else ERROR,
-        target=view.run.title,
+        target=view.title,
         target_kind="run",
         first_step=view.steps[0],
         last_step=view.last_step,

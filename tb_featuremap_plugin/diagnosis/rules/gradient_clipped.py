@@ -35,7 +35,7 @@ def check(view: RunView) -> Iterable[Finding]:
     yield Finding(
         rule="gradient_clipped",
         severity=WARNING,
-        target=view.run.title,
+        target=view.title,
         target_kind="run",
         first_step=view.steps[0],
         last_step=view.last_step,

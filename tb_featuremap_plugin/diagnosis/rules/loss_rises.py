@@ -38,7 +38,7 @@ def check(view: RunView) -> Iterable[Finding]:
     yield Finding(
         rule="loss_rises",
         severity=WARNING,
-        target=view.run.title,
+        target=view.title,
         target_kind="run",
         first_step=at,
         last_step=view.last_step,

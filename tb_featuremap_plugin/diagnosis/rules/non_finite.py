@@ -117,7 +117,7 @@ def _size_before(layer: LayerView, loss_step: int) -> float:
 def _loss_finding(view: RunView, loss_step: int) -> Finding:
     output = view.output
     kind: TargetKind = "layer" if output else "run"
-    target = output.name if output else view.run.title
+    target = output.name if output else view.title
     return Finding(
         rule="non_finite",
         severity=ERROR,

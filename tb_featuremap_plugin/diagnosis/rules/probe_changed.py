@@ -21,7 +21,7 @@ def check(view: RunView) -> Iterable[Finding]:
     yield Finding(
         rule="probe_changed",
         severity=INFO,
-        target=view.run.title,
+        target=view.title,
         target_kind="run",
         first_step=changes[0].step,
         last_step=view.last_step,
@@ -43,4 +43,5 @@ RULE = Rule(
         condition="another digest; a note",
     ),
     is_consequence=False,
+    is_note=True,
 )

@@ -200,7 +200,7 @@ def _severity(gate: Learning, *, jumps: bool) -> Severity:
 def _finding(view: RunView, speed: _Speed, *, jumps: bool) -> Finding:
     kernel = speed.kernel
     kind: TargetKind = "variable" if kernel else "run"
-    target = kernel.name if kernel else view.run.title
+    target = kernel.name if kernel else view.title
     first = min(
         [found for found, shown in ((speed.largest_step, speed.largest > WHOLE), (speed.jump_step, jumps)) if shown], default=view.steps[0]
     )
@@ -241,13 +241,13 @@ def _usual() -> str:
 
 
 def _divisor(speed: _Speed) -> str:
-    """A power of ten that brings the median ratio to about 1 %; 10 where only a jump was seen."""
-    if not speed.ratio > _TARGET_RATIO * 10 or math.isinf(speed.ratio):
-        return "10"
-    return number(10.0 ** min(4, math.ceil(math.log10(speed.ratio / _TARGET_RATIO))))
+    """A power of ten that brings the median ratio to about 1 % and a single leap to the weights' size; 10 where only a jump was seen."""
+    excess = max(speed.ratio / _TARGET_RATIO if speed.ratio > _TARGET_RATIO * 10 else 10.0, speed.largest)
+    return number(10.0 ** min(_MOST_POWERS, math.ceil(math.log10(excess)))) if math.isfinite(excess) else "10"
 
 
 _TARGET_RATIO = 0.01
+_MOST_POWERS = 4
 
 
 RULE = Rule(

@@ -14,6 +14,7 @@ from tb_featuremap_plugin.diagnosis.reference_ranges import chart
 from tb_featuremap_plugin.diagnosis.rule import Doc, Rule
 from tb_featuremap_plugin.diagnosis.run_view import Curve, RunView, VariableView, median
 from tb_featuremap_plugin.schema.activations import bare
+from tb_featuremap_plugin.schema.columns import column
 
 SLOW = 3e-4
 """Median update-to-weight ratio of the fastest kernel. In 94 runs that learn it is 0.0019 and more."""
@@ -44,6 +45,7 @@ LONG = 100
 """Losses after which small steps are blamed for a loss that has not fallen at all."""
 
 _TARGET_RATIO = 3e-3
+_LEAST_FACTOR = 3.0
 _QUARTERS = 4
 
 
@@ -97,7 +99,7 @@ def _level(losses: Curve) -> float:
 
 def _finding(view: RunView, kernel: VariableView, ratio: float) -> Finding:
     steps = math.ceil(0.1 / ratio)
-    factor = number(10.0 ** math.ceil(math.log10(_TARGET_RATIO / ratio) - 0.3)) if ratio < _TARGET_RATIO else "3"
+    factor = number(max(_LEAST_FACTOR, 10.0 ** math.ceil(math.log10(_TARGET_RATIO / ratio) - 0.3)))
     return Finding(
         rule="too_slow",
         severity=WARNING,
@@ -106,16 +108,31 @@ def _finding(view: RunView, kernel: VariableView, ratio: float) -> Finding:
         first_step=view.steps[0],
         last_step=view.last_step,
         title="The steps are too small",
-        message=(
-            f"From the start, even the fastest kernel, `{kernel.name}`, changes by only {percent(ratio)} of its size a step in the median "
-            f"({usual_share('variables', 'update_ratio')} is usual): about {rough(steps)} steps to change by a tenth. "
-            "In a histogram its weights look frozen while biases, which start at 0, visibly move. "
-            "That is no broken gradient: the learning rate is too small for weights of this size."
-        ),
+        message=_message(view, kernel, ratio, steps),
         evidence={"update_ratio": ratio, "healthy_min": 0.0019, "steps_for_a_tenth": steps},
         advice=(f"Multiply the learning rate by {factor}", *_alternatives(view)),
         chart=chart("variables", kernel.name, "update_ratio"),
     )
+
+
+def _message(view: RunView, kernel: VariableView, ratio: float, steps: int) -> str:
+    """A step that is small by itself, or one that is usual and yet too small for how the loss falls."""
+    if ratio >= _USUAL:
+        how = "has not fallen at all" if _long_stuck(view, kernel) else "falls in a straight line, with far to go"
+        return (
+            f"From the start, the fastest kernel, `{kernel.name}`, changes by {percent(ratio)} of its size a step in the median: about "
+            f"{rough(steps)} steps to change by a tenth. Other trainings get on with that; here the loss {how}, so larger steps would get "
+            "there sooner."
+        )
+    return (
+        f"From the start, even the fastest kernel, `{kernel.name}`, changes by only {percent(ratio)} of its size a step in the median "
+        f"({usual_share('variables', 'update_ratio')} is usual): about {rough(steps)} steps to change by a tenth. "
+        "In a histogram its weights look frozen while biases, which start at 0, visibly move. "
+        "That is no broken gradient: the learning rate is too small for weights of this size."
+    )
+
+
+_USUAL = column("variables", "update_ratio").usual[0] or RULE_OF_THUMB
 
 
 def _alternatives(view: RunView) -> Iterator[str]:

@@ -12,6 +12,7 @@ from tb_featuremap_plugin.diagnosis.reference_ranges import chart
 from tb_featuremap_plugin.diagnosis.rule import Doc, Rule
 from tb_featuremap_plugin.diagnosis.run_view import LayerView, RunView
 from tb_featuremap_plugin.schema.answers import Severity
+from tb_featuremap_plugin.schema.layer_kinds import CONVOLUTIONS
 
 LARGEST = 20.0
 """Largest absolute value that the first kernel should get. Standardised data reach 12 over 94 runs that learn; raw pixels reach 255."""
@@ -59,12 +60,30 @@ def _too_large(view: RunView, layer: LayerView, low: float, high: float) -> Find
             "drawn with a fixed 0..1 range, such feature maps look all white."
         ),
         evidence={"min": low, "max": high, "first_layer_std": std, "healthy_max": LARGEST},
-        advice=(
-            "Divide pixels by 255, or subtract the mean and divide by the standard deviation of each feature, then train from new weights",
-            "Or put a rescaling or BatchNorm layer first",
-        ),
+        advice=_advice(view, layer, low, high),
         chart=chart("layers", layer.name, "std"),
     )
+
+
+def _advice(view: RunView, layer: LayerView, low: float, high: float) -> tuple[str, ...]:
+    """For pixels or for features, in the words of the framework."""
+    keras = "keras" in view.record.versions
+    pixels = low >= 0 and high <= _BRIGHTEST and (layer.family in CONVOLUTIONS or view.inputs.last("units") >= _MANY_FEATURES)
+    if pixels:
+        return (
+            "Divide the pixels by 255, then train from new weights",
+            "Or let the model do it: keras.layers.Rescaling(1 / 255) as first layer"
+            if keras
+            else "Or let the model do it: x / 255 in forward",
+        )
+    return (
+        "Subtract from each feature its mean and divide by its standard deviation, those of the training data, then train from new weights",
+        "Or let the model do it: keras.layers.Normalization, with adapt(x)" if keras else "Or put BatchNorm1d in front of the first layer",
+    )
+
+
+_BRIGHTEST = 255
+_MANY_FEATURES = 100
 
 
 def _too_small(view: RunView, layer: LayerView, low: float, high: float) -> Finding:

@@ -6,12 +6,14 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
+import numpy as np
+
 from tb_featuremap_plugin.diagnosis.findings import ERROR, WARNING, Finding
 from tb_featuremap_plugin.diagnosis.learning_progress import LEARNED, STUCK, learning
 from tb_featuremap_plugin.diagnosis.phrases import number, percent
 from tb_featuremap_plugin.diagnosis.reference_ranges import chart
 from tb_featuremap_plugin.diagnosis.rule import Doc, Rule
-from tb_featuremap_plugin.diagnosis.run_view import UNKNOWN_ACTIVATION, LayerView, RunView
+from tb_featuremap_plugin.diagnosis.run_view import UNKNOWN_ACTIVATION, Curve, LayerView, RunView
 from tb_featuremap_plugin.schema.answers import Severity
 from tb_featuremap_plugin.schema.losses import BINARY, CATEGORICAL, HINGE, OTHER, REGRESSION, SPARSE
 
@@ -191,14 +193,14 @@ def _no_probabilities(view: RunView, output: LayerView) -> Iterator[Finding]:
     expected = loss.is_cross_entropy and loss.takes_logits is False and not loss.takes_log_probabilities
     if not expected or output.answers.probabilities or output.answers is UNKNOWN_ACTIVATION:
         return
-    low, high = output.row.first("min"), output.row.first("max")
+    low, high = _lowest(output.row("min")), -_lowest(-output.row("max"))
     wanted = "sigmoid" if loss.family == BINARY else "softmax"
     yield _finding(
         view,
         output,
         "The loss expects probabilities and gets raw scores",
         f"The loss ({loss.name}) takes the logarithm of probabilities, but `{output.name}` ({output.answers.name}) puts out values from "
-        f"{number(low)} to {number(high)} at the start. "
+        f"{number(low)} to {number(high)} from the start on. "
         "Values below 0 or above 1 are cut off or turn into NaN, and where they are cut off there is no gradient.",
         (f"Tell the loss that it gets raw scores (from_logits=True), with no activation in `{output.name}`", f"Or end in {wanted}"),
         min=low,
@@ -211,6 +213,11 @@ def _label_range(view: RunView) -> tuple[float, float]:
     low, high = view.targets.last("min"), view.targets.last("max")
     ignored = view.record.loss_facts.ignored if view.record.loss_facts else None
     return (math.nan if low == ignored else low), (math.nan if high == ignored else high)
+
+
+def _lowest(curve: Curve) -> float:
+    known = curve[~np.isnan(curve)]
+    return float(known.min()) if len(known) else math.nan
 
 
 def _bad_labels(view: RunView, output: LayerView) -> Iterator[Finding]:
@@ -334,10 +341,18 @@ def _cut_off(view: RunView, output: LayerView) -> Iterator[Finding]:
             f"`{output.name}` is the output and ends in {output.answers.name}; {percent(dead)} of its units have been 0 for every "
             "probe input over the second half of the run. An output below zero is cut off, gets no gradient, and can never come back to "
             "meet its target.",
-            ("Use no activation in the last layer for regression", "Use softmax or sigmoid there for classes, with cross-entropy"),
+            _instead_of_relu(view),
             WARNING,
             dead_units=dead,
         )
+
+
+def _instead_of_relu(view: RunView) -> tuple[str, ...]:
+    if view.loss.takes_logits:
+        return ("Use no activation in the last layer: the loss takes scores of both signs",)
+    for_classes = "Use softmax or sigmoid in the last layer, with cross-entropy"
+    for_numbers = "Use no activation in the last layer for regression"
+    return (for_classes,) if view.loss.is_cross_entropy else (for_numbers, f"{for_classes}, where the targets are classes")
 
 
 def _squared_classes(view: RunView, output: LayerView) -> Iterator[Finding]:
