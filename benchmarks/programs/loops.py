@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -93,3 +94,11 @@ def small_conv(classes: int = 10, channels: int = 1, *, norm: bool = False) -> n
         parts.insert(1, nn.BatchNorm2d(16))
         parts.append(nn.BatchNorm2d(32))
     return nn.Sequential(*parts, nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(32 * 4, classes))
+
+
+def dense(*sizes: int, hidden: type[nn.Module] = nn.ReLU) -> nn.Sequential:
+    """Dense layers of these sizes, with an activation between each two."""
+    parts: list[nn.Module] = []
+    for before, after in pairwise(sizes):
+        parts += [nn.Linear(before, after), hidden()]
+    return nn.Sequential(*parts[:-1])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,22 +11,15 @@ from torch import nn
 from torch.nn import functional as fn
 
 from benchmarks.programs.data import table
-from benchmarks.programs.loops import Apply, digit_tensors, fit, small_conv, tensors, watched
+from benchmarks.programs.loops import Apply, dense, digit_tensors, fit, small_conv, tensors, watched
 from benchmarks.programs.program import healthy
-
-
-def _mlp(*sizes: int, hidden: type[nn.Module] = nn.ReLU) -> nn.Sequential:
-    parts: list[nn.Module] = []
-    for before, after in pairwise(sizes):
-        parts += [nn.Linear(before, after), hidden()]
-    return nn.Sequential(*parts[:-1])
 
 
 @healthy("regression of skewed targets with absolute error", "loss")
 def _absolute(logdir: Path) -> Any:
     torch.manual_seed(0)
     x, z = tensors(*table())
-    model = _mlp(10, 32, 32, 1)
+    model = dense(10, 32, 32, 1)
     return fit(model, x, torch.exp(z / 2), nn.L1Loss(), torch.optim.Adam(model.parameters(), 3e-3), logdir)
 
 
@@ -36,7 +28,7 @@ def _rare(logdir: Path) -> Any:
     torch.manual_seed(1)
     x, z = tensors(*table(1200))
     y = (z > 1.8).float()
-    model = _mlp(10, 32, 1)
+    model = dense(10, 32, 1)
     loss = nn.BCEWithLogitsLoss(pos_weight=torch.tensor([10.0]))
     return fit(model, x, y, loss, torch.optim.SGD(model.parameters(), 0.05, momentum=0.9), logdir)
 
@@ -46,94 +38,8 @@ def _imbalanced(logdir: Path) -> Any:
     torch.manual_seed(2)
     x, z = tensors(*table(1200))
     y = (z[:, 0] > 1.5).long() + (z[:, 0] > 2.2).long()
-    model = _mlp(10, 32, 32, 3, hidden=nn.SiLU)
+    model = dense(10, 32, 32, 3, hidden=nn.SiLU)
     return fit(model, x, y, nn.CrossEntropyLoss(), torch.optim.AdamW(model.parameters(), 5e-3), logdir)
-
-
-@healthy("deep convolutional GAN, two runs", "gans")
-def _dcgan(logdir: Path) -> Any:
-    torch.manual_seed(3)
-    x, _ = digit_tensors()
-    x = x / x.abs().max()
-    generator = nn.Sequential(
-        nn.ConvTranspose2d(16, 32, 2), nn.BatchNorm2d(32), nn.ReLU(True), nn.ConvTranspose2d(32, 16, 4, 2, 1), nn.BatchNorm2d(16),
-        nn.ReLU(True), nn.ConvTranspose2d(16, 1, 4, 2, 1), nn.Tanh(),
-    )  # fmt: skip
-    critic = nn.Sequential(
-        nn.Conv2d(1, 16, 4, 2, 1), nn.LeakyReLU(0.2), nn.Conv2d(16, 32, 4, 2, 1), nn.BatchNorm2d(32), nn.LeakyReLU(0.2),
-        nn.Conv2d(32, 1, 2), nn.Flatten(), nn.Sigmoid(),
-    )  # fmt: skip
-    for module in chain(generator.modules(), critic.modules()):
-        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
-            nn.init.normal_(module.weight, 0.0, 0.02)
-    return _adversarial(generator, critic, x, nn.BCELoss(), torch.randn(32, 16, 1, 1), logdir)
-
-
-@healthy("GAN of dense layers on points, scores without a sigmoid, two runs", "gans")
-def _gan(logdir: Path) -> Any:
-    torch.manual_seed(4)
-    angle = torch.rand(800) * 2 * math.pi
-    points = torch.stack([angle.cos(), angle.sin()], 1) + 0.05 * torch.randn(800, 2)
-    return _adversarial(
-        _mlp(4, 32, 32, 2), _mlp(2, 32, 32, 1, hidden=nn.Tanh), points, nn.BCEWithLogitsLoss(), torch.randn(32, 4), logdir, 2e-3
-    )
-
-
-def _adversarial(
-    generator: nn.Module, critic: nn.Module, real: torch.Tensor, loss: nn.Module, noise: torch.Tensor, logdir: Path, rate: float = 2e-4 * 5
-) -> float:
-    of_critic = torch.optim.Adam(critic.parameters(), rate, betas=(0.5, 0.999))
-    of_generator = torch.optim.Adam(generator.parameters(), rate, betas=(0.5, 0.999))
-    last = torch.zeros(())
-    judged = watched(critic, logdir / "critic", real, loss_fn=loss, optimizer=of_critic)
-    made = watched(generator, logdir / "generator", noise, loss_fn=loss, optimizer=of_generator)
-    with judged, made:
-        for _ in range(100):
-            fake = generator(torch.randn_like(noise))
-            batch = real[torch.randint(len(real), (len(noise),))]
-            of_critic.zero_grad()
-            scores = critic(batch)
-            wrong = loss(scores, torch.ones_like(scores)) + loss(critic(fake.detach()), torch.zeros_like(scores))
-            wrong.backward()
-            of_critic.step()
-            judged.step(wrong)
-            of_generator.zero_grad()
-            last = loss(critic(fake), torch.ones_like(scores))
-            last.backward()
-            of_generator.step()
-            made.step(last)
-    return last.item()
-
-
-@healthy("adversarial pair in one run, frozen in turns", "gans")
-def _in_turns(logdir: Path) -> Any:
-    class Both(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.g, self.d = _mlp(4, 32, 2), _mlp(2, 32, 1, hidden=nn.LeakyReLU)
-
-        def forward(self, z: torch.Tensor) -> Any:
-            return self.d(self.g(z))
-
-    torch.manual_seed(5)
-    model = Both()
-    of_g, of_d = torch.optim.Adam(model.g.parameters(), 1e-3), torch.optim.Adam(model.d.parameters(), 1e-3)
-    entropy, loss = fn.binary_cross_entropy_with_logits, torch.zeros(())
-    with watched(model, logdir, torch.randn(32, 4)) as watcher:
-        for _ in range(80):
-            real, fake = torch.randn(32, 2) * 0.3 + 0.5, model.g(torch.randn(32, 4))
-            model.d.requires_grad_(True)
-            of_d.zero_grad()
-            first = entropy(model.d(real), torch.ones(32, 1)) + entropy(model.d(fake.detach()), torch.zeros(32, 1))
-            first.backward()
-            of_d.step()
-            model.d.requires_grad_(False)
-            of_g.zero_grad()
-            loss = entropy(model.d(fake), torch.ones(32, 1))
-            loss.backward()
-            of_g.step()
-            watcher.step(loss.detach() + first.detach())
-    return loss.item()
 
 
 class _Vae(nn.Module):
@@ -173,7 +79,7 @@ class _Flow(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.nets = nn.ModuleList([_mlp(1, 32, 2, hidden=nn.Tanh) for _ in range(4)])
+        self.nets = nn.ModuleList([dense(1, 32, 2, hidden=nn.Tanh) for _ in range(4)])
 
     def forward(self, x: torch.Tensor) -> Any:
         log_det = torch.zeros(len(x))
@@ -209,7 +115,7 @@ def _flow(logdir: Path) -> Any:
 def _siamese(logdir: Path) -> Any:
     torch.manual_seed(8)
     x, y = digit_tensors(flat=True)
-    model, loss = _mlp(64, 64, 16), torch.zeros(())
+    model, loss = dense(64, 64, 16), torch.zeros(())
     optimizer, loss_fn = torch.optim.Adam(model.parameters(), 1e-3), nn.TripletMarginLoss()
     with watched(model, logdir, x, optimizer=optimizer) as watcher:
         for _ in range(100):
@@ -254,7 +160,7 @@ def _distilled(logdir: Path) -> Any:
     torch.manual_seed(10)
     x, y = digit_tensors(flat=True)
     teacher = 8 * fn.one_hot(y, 10) + torch.randn(len(y), 10)
-    model = _mlp(64, 32, 10)
+    model = dense(64, 32, 10)
     return fit(model, x, teacher, cross_entropy, torch.optim.Adam(model.parameters(), 3e-3), logdir)
 
 
@@ -274,7 +180,7 @@ def _mixup(logdir: Path) -> Any:
 def _autocast(logdir: Path) -> Any:
     torch.manual_seed(12)
     x, y = digit_tensors(flat=True)
-    model, loss = _mlp(64, 64, 64, 10, hidden=nn.GELU), torch.zeros(())
+    model, loss = dense(64, 64, 64, 10, hidden=nn.GELU), torch.zeros(())
     optimizer = torch.optim.AdamW(model.parameters(), 2e-3)
     with watched(model, logdir, x, y, loss_fn=fn.cross_entropy, optimizer=optimizer) as watcher:
         for _ in range(100):
@@ -292,7 +198,7 @@ def _autocast(logdir: Path) -> Any:
 def _accumulated(logdir: Path) -> Any:
     torch.manual_seed(13)
     x, y = digit_tensors(flat=True)
-    model, loss = _mlp(64, 64, 10), torch.zeros(())
+    model, loss = dense(64, 64, 10), torch.zeros(())
     optimizer = torch.optim.Adam(model.parameters(), 3e-3)
     with watched(model, logdir, x, y, loss_fn=fn.cross_entropy, optimizer=optimizer) as watcher:
         for at in range(320):
@@ -311,7 +217,7 @@ def _diffusion(logdir: Path) -> Any:
     class Denoiser(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.time, self.body = nn.Embedding(50, 16), _mlp(18, 64, 64, 2, hidden=nn.SiLU)
+            self.time, self.body = nn.Embedding(50, 16), dense(18, 64, 64, 2, hidden=nn.SiLU)
 
         def forward(self, x: torch.Tensor, t: torch.Tensor) -> Any:
             return self.body(torch.cat([x, self.time(t)], 1))
@@ -371,7 +277,7 @@ def _actor(logdir: Path) -> Any:
 def _tanh(logdir: Path) -> Any:
     torch.manual_seed(16)
     x, z = tensors(*table(features=3))
-    model = _mlp(3, 24, 24, 1, hidden=nn.Tanh)
+    model = dense(3, 24, 24, 1, hidden=nn.Tanh)
     return fit(model, x, z, nn.MSELoss(), torch.optim.SGD(model.parameters(), 0.05, momentum=0.9), logdir, steps=150)
 
 
@@ -379,7 +285,7 @@ def _tanh(logdir: Path) -> Any:
 def _one_axis(logdir: Path) -> Any:
     torch.manual_seed(17)
     x, z = tensors(*table())
-    model = nn.Sequential(_mlp(10, 32, 1), Apply(lambda out: out.squeeze(-1)))
+    model = nn.Sequential(dense(10, 32, 1), Apply(lambda out: out.squeeze(-1)))
     return fit(model, x, z[:, 0], nn.HuberLoss(), torch.optim.RMSprop(model.parameters(), 2e-3), logdir)
 
 

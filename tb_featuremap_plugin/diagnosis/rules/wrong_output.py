@@ -8,13 +8,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from tb_featuremap_plugin.diagnosis.findings import ERROR, WARNING, Finding
+from tb_featuremap_plugin.diagnosis.findings import WARNING, Finding
 from tb_featuremap_plugin.diagnosis.learning_progress import LEARNED, STUCK, learning
+from tb_featuremap_plugin.diagnosis.output_shape import independent, mismatch, one_class, one_unit_softmax, spread_apart, units_of
 from tb_featuremap_plugin.diagnosis.phrases import number, percent
-from tb_featuremap_plugin.diagnosis.reference_ranges import chart
 from tb_featuremap_plugin.diagnosis.rule import Doc, Rule
 from tb_featuremap_plugin.diagnosis.run_view import UNKNOWN_ACTIVATION, Curve, LayerView, RunView
-from tb_featuremap_plugin.schema.answers import Severity
 from tb_featuremap_plugin.schema.losses import BINARY, CATEGORICAL, HINGE, OTHER, REGRESSION, SPARSE
 
 TOLERANCE = 0.02
@@ -36,112 +35,12 @@ def check(view: RunView) -> Iterable[Finding]:
     if output is None:
         return
     if view.record.loss_facts is not None and not view.targets.logged("mean").any():
-        tests: tuple[_Test, ...] = (_one_unit_softmax,)  # whose output the loss is of, nobody said
+        tests: tuple[_Test, ...] = (one_unit_softmax,)  # whose output the loss is of, nobody said
     else:
         tests = _TESTS
     found = next((finding for test in tests for finding in test(view, output)), None)
     if found is not None:
         yield found
-
-
-def _units(output: LayerView) -> float:
-    return output.row.last("units")
-
-
-def _finding(
-    view: RunView, output: LayerView, title: str, message: str, advice: tuple[str, ...], severity: Severity = ERROR, **evidence: float
-) -> Finding:
-    return Finding(
-        rule="wrong_output",
-        severity=severity,
-        target=output.name,
-        target_kind="layer",
-        first_step=view.steps[0],
-        last_step=view.last_step,
-        title=title,
-        message=message,
-        evidence=evidence,
-        advice=advice,
-        chart=chart("losses", "", "loss"),
-    )
-
-
-def _one_unit_softmax(view: RunView, output: LayerView) -> Iterator[Finding]:
-    name = output.answers.name
-    if output.answers.sums_to_one and _units(output) == 1:
-        yield _finding(
-            view,
-            output,
-            f"A {name} over a single unit is always 1",
-            f"`{output.name}` applies {name} to one unit. {name.capitalize()} makes its units sum to 1, so a single one is 1 for every "
-            "input from the start, whatever was learned; "
-            "the loss may even fall while every answer stays the same.",
-            ("Use sigmoid with binary cross-entropy for two classes", "For a number (regression) use no activation in the last layer"),
-            units=1,
-        )
-
-
-def _spread_apart(view: RunView, output: LayerView) -> Iterator[Finding]:
-    """Outputs [N, 1] against targets [N], or an answer for each of several positions against one target."""
-    facts = view.record.loss_facts
-    answers, targets = (facts.output_shape, facts.target_shape) if facts else ((), ())
-    if not answers or not targets or answers == targets or answers[0] != targets[0] or answers[0] <= 1:
-        return
-    several = math.prod(answers) // max(1, math.prod(targets))
-    if len(answers) > len(targets) and several > 1:
-        yield _finding(
-            view,
-            output,
-            "Each target is compared with several answers",
-            f"The model puts out {list(answers)} and the targets are {list(targets)}: {several} answers to "
-            f"each. The loss ({view.loss.name}) compares all of them with the one target, from the start.",
-            ("Put Flatten or global pooling before the last layer, so that there is one answer an input", "Or give a target for each"),
-            answers=several,
-        )
-    elif len(answers) == len(targets) + 1 and answers[-1] == 1:
-        yield _finding(
-            view,
-            output,
-            "Each output is compared with every target",
-            f"The model puts out {list(answers)} and the targets are {list(targets)}. The loss ({view.loss.name}) broadcasts the two to "
-            f"{[answers[0], *targets]}: every output is compared with the targets of all inputs, so that the mean target is the best "
-            "answer to each.",
-            ("Give both the same shape: model(x).squeeze(-1), or targets.unsqueeze(-1)",),
-            output_axes=len(answers),
-            target_axes=len(targets),
-        )
-
-
-def _independent(view: RunView, output: LayerView) -> Iterator[Finding]:
-    """A sigmoid a class: each answer is by itself, and the loss compares only that of the right class."""
-    answers = output.answers
-    if view.loss.family in (CATEGORICAL, SPARSE) and view.loss.takes_logits is False and _units(output) > 1 and answers.name in _SIGMOIDS:
-        yield _finding(
-            view,
-            output,
-            f"{answers.name.capitalize()} gives no shares of one whole",
-            f"The loss ({view.loss.name}) compares shares of classes that sum to 1, but `{output.name}` ends in {answers.name}, which "
-            "answers each class by itself, from the start. All may be near 1 at once, and the loss does not mind as it should.",
-            ("End in softmax, for one class an input", "For several labels an input: keep the sigmoid, with binary cross-entropy"),
-            WARNING,
-            units=_units(output),
-        )
-
-
-_SIGMOIDS = ("sigmoid", "hard_sigmoid")
-
-
-def _one_class(view: RunView, output: LayerView) -> Iterator[Finding]:
-    if view.loss.family in (CATEGORICAL, SPARSE) and _units(output) == 1 and output.row.last("samples") > 1:
-        yield _finding(
-            view,
-            output,
-            "Cross-entropy over classes needs one unit a class",
-            f"`{output.name}` has a single unit, but the loss ({view.loss.name}) compares classes. Over one class every answer is "
-            "right, so the loss and its gradient are 0 or meaningless from the start.",
-            ("Use binary cross-entropy with one sigmoid unit", "Or give the last layer one unit a class"),
-            units=1,
-        )
 
 
 def _twice(view: RunView, output: LayerView) -> Iterator[Finding]:
@@ -152,11 +51,11 @@ def _twice(view: RunView, output: LayerView) -> Iterator[Finding]:
     if not loss.takes_logits or not (categorical or binary):
         return
     applied = "softmax" if categorical else "sigmoid"
-    floor = _softmax_floor(_units(output)) if categorical else _sigmoid_floor(view.targets.last("mean"))
+    floor = _softmax_floor(units_of(output)) if categorical else _sigmoid_floor(view.targets.last("mean"))
     latest = learning(view).end
     if latest < floor * (1 - TOLERANCE):
         return
-    yield _finding(
+    yield mismatch(
         view,
         output,
         f"{activation.name.capitalize()} is applied twice",
@@ -195,7 +94,7 @@ def _no_probabilities(view: RunView, output: LayerView) -> Iterator[Finding]:
         return
     low, high = _lowest(output.row("min")), -_lowest(-output.row("max"))
     wanted = "sigmoid" if loss.family == BINARY else "softmax"
-    yield _finding(
+    yield mismatch(
         view,
         output,
         "The loss expects probabilities and gets raw scores",
@@ -222,7 +121,7 @@ def _lowest(curve: Curve) -> float:
 
 def _bad_labels(view: RunView, output: LayerView) -> Iterator[Finding]:
     low, high = _label_range(view)
-    units = _units(output)
+    units = units_of(output)
     if view.loss.family == SPARSE and view.targets.last("integers") == 1 and units > 1 and (high >= units or low < 0):
         what = f"class numbers from {number(low)} to {number(high)}, but `{output.name}` has units for 0 to {number(units - 1)}"
         advice: tuple[str, ...] = ("Give the last layer one unit a class, and number the classes from 0",)
@@ -234,7 +133,7 @@ def _bad_labels(view: RunView, output: LayerView) -> Iterator[Finding]:
         )
     else:
         return
-    yield _finding(
+    yield mismatch(
         view,
         output,
         "The targets do not fit the loss",
@@ -256,7 +155,7 @@ def _out_of_range(view: RunView, output: LayerView) -> Iterator[Finding]:
     if not (below or above):
         return
     reach = _reach(*limits)
-    yield _finding(
+    yield mismatch(
         view,
         output,
         f"{output.name} cannot reach the targets",
@@ -277,14 +176,14 @@ def _reach(low: float, high: float) -> str:
 
 def _comparable(view: RunView, output: LayerView) -> bool:
     """A target each for every unit; class numbers for several units are of another kind."""
-    return view.targets.last("units") == _units(output)
+    return view.targets.last("units") == units_of(output)
 
 
 def _several_labels(view: RunView, output: LayerView) -> Iterator[Finding]:
     low, high = view.targets.last("channel_sum_min"), view.targets.last("channel_sum_max")
-    softmax = view.loss.family in (BINARY, *REGRESSION) and output.answers.sums_to_one and _units(output) > 1
+    softmax = view.loss.family in (BINARY, *REGRESSION) and output.answers.sums_to_one and units_of(output) > 1
     if softmax and _comparable(view, output) and (low < 1 - TOLERANCE or high > 1 + TOLERANCE):
-        yield _finding(
+        yield mismatch(
             view,
             output,
             "Softmax cannot give several labels at once",
@@ -303,7 +202,7 @@ def _negative_loss(view: RunView, output: LayerView) -> Iterator[Finding]:
     classes = output.answers.probabilities and low >= 0 and (high <= 1 or view.targets.last("integers") == 1)
     unknown = view.loss.family in (None, OTHER) and classes
     if (view.loss.is_cross_entropy and lowest < NEGATIVE) or (unknown and lowest < NEGATIVE_UNKNOWN):
-        yield _finding(
+        yield mismatch(
             view,
             output,
             "The loss is negative",
@@ -317,7 +216,7 @@ def _negative_loss(view: RunView, output: LayerView) -> Iterator[Finding]:
 
 def _margin(view: RunView, output: LayerView) -> Iterator[Finding]:
     if view.loss.family == HINGE and output.answers.probabilities:
-        yield _finding(
+        yield mismatch(
             view,
             output,
             "The hinge loss cannot be met by probabilities",
@@ -334,7 +233,7 @@ def _cut_off(view: RunView, output: LayerView) -> Iterator[Finding]:
     late = output.row.steps >= view.last_step / 2
     dead = output.row.median("dead_units", late)
     if output.answers.rectifies and dead > 0 and view.targets.last("max") > 0 and learning(view).level != LEARNED:
-        yield _finding(
+        yield mismatch(
             view,
             output,
             f"Units of {output.name} are cut off by ReLU",
@@ -360,7 +259,7 @@ def _squared_classes(view: RunView, output: LayerView) -> Iterator[Finding]:
     unsuitable = view.loss.family in REGRESSION and output.answers.probabilities
     if not (unsuitable and labels and learning(view).level == STUCK):
         return
-    finding = _finding(
+    finding = mismatch(
         view,
         output,
         "Squared error on probabilities learns slowly",
@@ -375,10 +274,10 @@ def _squared_classes(view: RunView, output: LayerView) -> Iterator[Finding]:
 
 
 _TESTS: tuple[_Test, ...] = (
-    _one_unit_softmax,
-    _one_class,
-    _independent,
-    _spread_apart,
+    one_unit_softmax,
+    one_class,
+    independent,
+    spread_apart,
     _twice,
     _no_probabilities,
     _bad_labels,
