@@ -15,7 +15,8 @@ import torch
 
 from tb_featuremap_plugin.integrations.common.arrangement import Arrangement, arrangement
 from tb_featuremap_plugin.integrations.common.axis_labels import Labels
-from tb_featuremap_plugin.integrations.torch.data_flow import KERNEL_OF_CONVOLUTION, KERNEL_OF_DENSE, Flow, followed
+from tb_featuremap_plugin.integrations.torch.data_flow import KERNEL_OF_CONVOLUTION, KERNEL_OF_DENSE, Flow
+from tb_featuremap_plugin.integrations.torch.following_modes import followed
 from tb_featuremap_plugin.integrations.torch.function_names import plain_function_name
 from tb_featuremap_plugin.integrations.torch.last_functions import LastFunctions
 from tb_featuremap_plugin.integrations.torch.module_kinds import has_weights_of_its_own
@@ -68,6 +69,7 @@ class Trace:
         outputs: of each tensor that the model put out, the names of the calls that it came from.
         uses: what each parameter does, as of `Flow`.
         used_at: how many calls had ended before a parameter was first used.
+        inputs_first: parameters that are matrices [inputs, outputs].
         functions: of the calls that the outputs came from, the activation that is no module and was applied last, by its name, and the
             axis over which it normalises.
         shape: of the output, if there is one.
@@ -78,6 +80,7 @@ class Trace:
     outputs: tuple[tuple[str, ...], ...] = ()
     uses: Mapping[str, set[str]] = field(default_factory=dict)
     used_at: Mapping[str, int] = field(default_factory=dict)
+    inputs_first: frozenset[str] = frozenset()
     functions: Mapping[str, tuple[str, int | None]] = field(default_factory=dict)
     shape: tuple[int, ...] = ()
 
@@ -279,6 +282,7 @@ class _Watch:
             sources,
             uses=self.flow.uses,
             used_at=self.flow.used_at,
+            inputs_first=frozenset(self.flow.inputs_first),
             functions=self._last.functions(tensors(output)),
             shape=shapes[0] if len(shapes) == 1 else (),
         )

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch.nn.parameter import is_lazy
-from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from tb_featuremap_plugin.integrations.common import axes as algebra
 from tb_featuremap_plugin.integrations.common.axis_labels import Axis, Labels, Origins, Role, Trust
-from tb_featuremap_plugin.integrations.torch.axis_rules import CONTRACTIONS, OperatorCall, attended, labels_after
+from tb_featuremap_plugin.integrations.torch.axis_rules import CONTRACTIONS, OperatorCall, labels_after
 from tb_featuremap_plugin.integrations.torch.nests import tensors
 
 KERNEL_OF_CONVOLUTION, KERNEL_OF_DENSE, TABLE, SCALE = "convolution", "dense", "embedding", "normalisation"
@@ -72,7 +68,8 @@ class Flow:
         uses: what each parameter does, by name.
         used_at: how many calls had ended before a parameter was first used.
         ended: how many calls have.
-        sizes: entries of each parameter.
+        sizes, axes: of each parameter.
+        inputs_first: parameters that are matrices [inputs, outputs].
         problem: the first error of a rule; what it concerned is unknown.
     """
 
@@ -81,6 +78,8 @@ class Flow:
     used_at: dict[str, int] = field(default_factory=dict)
     ended: int = 0
     sizes: dict[str, int] = field(default_factory=dict)
+    axes: dict[str, tuple[Axis, ...]] = field(default_factory=dict)
+    inputs_first: set[str] = field(default_factory=set)
     problem: Exception | None = None
     _images: int = 0
     _known: WeakTensorKeyDictionary = field(default_factory=WeakTensorKeyDictionary)
@@ -125,6 +124,7 @@ class Flow:
             if not is_lazy(parameter):
                 self.set(parameter, replace(self.known(parameter), parameters=frozenset({name})))
                 self.sizes[name] = parameter.numel()
+                self.axes[name] = self.labels(parameter).axes
         given = tensors(arguments)
         first = next((tensor for tensor in given if tensor.ndim), None)
         images = next((value for value in _arguments(arguments) if isinstance(value, (list, tuple)) and _are_images(value)), ())
@@ -179,12 +179,6 @@ class Flow:
             self.origins.sample = target[0][0]
         return found
 
-    def function(self, name: str, inputs: Mapping[str, Any], outputs: list[torch.Tensor]) -> None:
-        """Takes note of a call of a function that says more of axes than its operators do."""
-        rule = _FUNCTIONS.get(name)
-        if rule is not None and outputs:
-            rule(self, inputs, outputs)
-
     def _note_gain(self, operands: Sequence[Known], product: Labels) -> None:
         """A parameter of one number an entry of the last axis is a gain a channel, as that of a normalisation of the user's own."""
         gains = [one for one in operands if one.parameters and len(one.labels.axes) == 1 and not one.from_input]
@@ -197,6 +191,13 @@ class Flow:
             for parameter in self.known(tensor).parameters:
                 if use in (SCALE, TABLE) or self.sizes.get(parameter, 0) >= _entries(tensor):
                     self.uses.setdefault(parameter, set()).add(use)
+                    self._note_order(name, parameter, tensor)
+
+    def _note_order(self, name: str, parameter: str, tensor: torch.Tensor) -> None:
+        """A matrix that is multiplied as it is stored has its inputs first; one that is transposed before has them last."""
+        stored = self.axes.get(parameter, ())
+        if name in ("mm", "addmm") and len(stored) == tensor.ndim == 2 and self.labels(tensor).axes == stored:
+            self.inputs_first.add(parameter)
 
 
 def _entries(tensor: torch.Tensor) -> int:
@@ -231,169 +232,3 @@ def _are_images(value: Sequence[Any]) -> bool:
 def _arguments(arguments: Any) -> list[Any]:
     args, kwargs = arguments
     return [*args, *kwargs.values()]
-
-
-_RECURRENT = ("lstm", "gru", "rnn_tanh", "rnn_relu", "quantized_lstm", "quantized_gru")
-FunctionRule = Callable[[Flow, Mapping[str, Any], list[torch.Tensor]], None]
-
-
-def _linear(flow: Flow, inputs: Mapping[str, Any], outputs: list[torch.Tensor]) -> None:
-    flow.relabel(outputs[0], algebra.dense(flow.labels(inputs["input"]), outputs[0].shape[-1], flow.origins))
-
-
-def _attention_of_heads(flow: Flow, inputs: Mapping[str, Any], outputs: list[torch.Tensor]) -> None:
-    """Of [positions, samples, channels], or [positions, channels] of one sample."""
-    query = inputs["query"]
-    if query.ndim == 3:
-        _second_axis_is_samples(flow, query)
-        _meet(flow, query, inputs["key"], 1)
-    flow.relabel(outputs[0], algebra.dense(flow.labels(query), outputs[0].shape[-1], flow.origins))
-
-
-def _meet(flow: Flow, one: torch.Tensor, other: torch.Tensor, axis: int) -> None:
-    """Two tensors share an axis: what is known of one's is known of the other's."""
-    labels = [Labels((flow.labels(tensor).axes[axis],)) for tensor in (one, other) if tensor.ndim > axis]
-    if len(labels) == 2 and labels[0].shape == labels[1].shape:
-        algebra.join(labels, flow.origins)
-
-
-def _recurrent(flow: Flow, inputs: Mapping[str, Any], outputs: list[torch.Tensor]) -> None:
-    data, states = inputs["input"], outputs[1:]
-    packed = isinstance(inputs.get("hx"), torch.Tensor) and not isinstance(inputs.get("batch_first"), bool)
-    labels = flow.labels(data)
-    if packed or data.ndim != 3:
-        flow.relabel(outputs[0], algebra.dense(labels, outputs[0].shape[-1], flow.origins, Trust.NORMALISATION))
-        return
-    if not inputs["batch_first"]:
-        _second_axis_is_samples(flow, data)
-        labels = flow.labels(data)
-    samples = labels.axes[0 if inputs["batch_first"] else 1]
-    result = algebra.dense(labels, outputs[0].shape[-1], flow.origins, Trust.NORMALISATION)
-    flow.relabel(outputs[0], result)
-    for state in states:
-        layers = flow.origins.new(state.shape[0], Role.POSITION, Trust.JOINED)
-        units = flow.origins.new(state.shape[-1], Role.CHANNEL, Trust.NORMALISATION)
-        flow.relabel(state, Labels(((layers,), samples, (units,)), frozenset({units.origin})))
-
-
-def _second_axis_is_samples(flow: Flow, tensor: torch.Tensor) -> None:
-    """A layer that takes time first was given the samples first: then the first axis of the inputs is time."""
-    first, second = flow.labels(tensor).axes[:2]
-    given = [factor for factor in first if flow.origins.is_sample(factor)]
-    whole = len(second) == 1 and second[0].is_whole and not any(map(flow.origins.is_sample, second))
-    if len(given) == len(first) == 1 and whole and given[0].is_whole and flow.origins.role(second[0]) in (Role.UNKNOWN, Role.POSITION):
-        flow.origins.sample = second[0]
-
-
-def _attention(flow: Flow, inputs: Mapping[str, Any], outputs: list[torch.Tensor]) -> None:
-    query, key, value = (flow.labels(inputs[key]) for key in ("query", "key", "value"))
-    flow.relabel(outputs[0], attended(query, key, value, flow.origins))
-
-
-def _bag(flow: Flow, inputs: Mapping[str, Any], outputs: list[torch.Tensor]) -> None:
-    ids = inputs["input"]
-    if ids.ndim == 2:
-        new = flow.origins.new(outputs[0].shape[-1], Role.CHANNEL, Trust.NORMALISATION)
-        flow.relabel(outputs[0], Labels((flow.labels(ids).axes[0], (new,)), frozenset({new.origin})))
-
-
-_FUNCTIONS: dict[str, FunctionRule] = {
-    "linear": _linear,
-    "multi_head_attention_forward": _attention_of_heads,
-    **dict.fromkeys(_RECURRENT, _recurrent),
-    "scaled_dot_product_attention": _attention,
-    "embedding_bag": _bag,
-}
-_PARAMETERS: dict[str, tuple[str, ...]] = {
-    "linear": ("input", "weight", "bias"),
-    "multi_head_attention_forward": ("query", "key", "value"),
-    **dict.fromkeys(
-        _RECURRENT,
-        ("input", "hx", "params", "has_biases", "num_layers", "dropout", "train", "bidirectional", "batch_first"),
-    ),
-    "scaled_dot_product_attention": ("query", "key", "value"),
-    "embedding_bag": ("input", "weight"),
-}
-
-
-class _Functions(TorchFunctionMode):  # type: ignore[misc]  # its module has no types
-    """Sees functions by their names, before they fall apart into operators."""
-
-    def __init__(self, flow: Flow, note: Callable[[str, list[torch.Tensor], Any], None]) -> None:
-        super().__init__()
-        self._flow = flow
-        self._note = note
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        output = func(*args, **kwargs)
-        name = getattr(func, "__name__", "")
-        try:
-            self._after(name, args, kwargs, tensors(output))
-        except Exception as error:  # of our own bookkeeping, which must not stop the user's model
-            self._flow.problem = self._flow.problem or error
-        return output
-
-    def _after(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], outputs: list[torch.Tensor]) -> None:
-        if name in _PARAMETERS:
-            self._flow.function(name, {**dict(zip(_PARAMETERS[name], args, strict=False)), **kwargs}, outputs)
-        if outputs:
-            self._note(name, outputs, (args, kwargs))
-
-
-class _Operators(TorchDispatchMode):  # type: ignore[misc]  # its module has no types
-    """Sees the operators that all functions are made of, also those of torch's own composite functions and scripts."""
-
-    supports_higher_order_operators = True
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        """Nothing is compiled while a pass is followed, so torch need not guard each operator against it."""
-        return False
-
-    def __init__(self, flow: Flow) -> None:
-        super().__init__()
-        self._flow = flow
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        output = func(*args, **(kwargs or {}))
-        try:
-            outputs = [leaf for leaf in tree_leaves(output) if isinstance(leaf, torch.Tensor)]
-            if outputs:
-                self._flow.operator(
-                    _plain_name(func), _named(func, args, kwargs or {}), outputs, pointwise=torch.Tag.pointwise in _tags(func)
-                )
-        except Exception as error:  # of our own bookkeeping, which must not stop the user's model
-            self._flow.problem = self._flow.problem or error
-        return output
-
-
-def _plain_name(func: Any) -> str:
-    name = str(getattr(getattr(func, "overloadpacket", func), "__name__", ""))
-    return name if name.startswith("__") else name.rstrip("_")
-
-
-def _tags(func: Any) -> Sequence[Any]:
-    return getattr(func, "tags", ())
-
-
-def _named(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments by the names of the operator's schema; by their place where it has none."""
-    schema = getattr(func, "_schema", None)
-    names = [argument.name for argument in schema.arguments] if schema is not None else [str(index) for index in range(len(args))]
-    return {**dict(zip(names, args, strict=False)), **kwargs}
-
-
-def followed(flow: Flow, note: Callable[[str, list[torch.Tensor], Any], None], *, operators: bool = True) -> ExitStack:
-    """A context in which a flow sees all that torch does.
-
-    Args:
-        flow: that takes note.
-        note: called with the name of a function, its tensors and its arguments.
-        operators: whether operators are seen too.
-    """
-    stack = ExitStack()
-    stack.enter_context(_Functions(flow, note))
-    if operators:
-        stack.enter_context(_Operators(flow))
-    return stack

@@ -73,6 +73,10 @@ class FollowedModel:
         used = weights_in_use(self.model)
         return {**stored, **self._pass.run(lambda: {name: compute() for name, compute in used.items()})} if used else stored
 
+    def kernel_layouts(self) -> dict[str, str]:
+        """Layouts of the kernels that are stored otherwise than torch's own layers store theirs."""
+        return dict.fromkeys(sorted(self.trace.inputs_first), "IO")
+
     def activations(self) -> dict[str, torch.Tensor]:
         """What the chosen calls put out, by name.
 

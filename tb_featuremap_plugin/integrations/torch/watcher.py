@@ -22,7 +22,7 @@ from tb_featuremap_plugin.integrations.torch.watcher_copy import WatcherCopy
 from tb_featuremap_plugin.integrations.torch.weight_marks import WeightMarks
 from tb_featuremap_plugin.integrations.torch.workers import TorchWorkers, is_distributed, say_alone, workers_of
 from tb_featuremap_plugin.monitor import Monitor
-from tb_featuremap_plugin.monitor.layer_layouts import CHANNELS_FIRST
+from tb_featuremap_plugin.monitor.layer_layouts import CHANNELS_FIRST, OTHERS
 from tb_featuremap_plugin.monitor.options import LoopKeywords, MonitorOptions
 from tb_featuremap_plugin.monitor.workers import Team, Workers
 from tb_featuremap_plugin.recording.keywords import takes
@@ -105,7 +105,8 @@ class Watcher:
             raise
         facts = training.loss_facts(loss_fn, self._targets)
         facts |= training.optimizer_facts(given) if given else {"optimizer": optimizer}
-        self.monitor = Monitor(logdir, **{"layers": (), "layouts": layouts, **facts, **monitor_options, "workers": team})
+        layouts = {**self._model.kernel_layouts(), **({OTHERS: layouts} if isinstance(layouts, str) else layouts)}
+        self.monitor = Monitor(logdir, **{"layers": (), **facts, **monitor_options, "layouts": layouts, "workers": team})
         self._steps = OptimizerSteps(given, self._model.parameters, self._is_next_due, self._start, self.monitor.guard, LoopHabits(own))
         self._counting = UpdateCount(bool(given))
         self._asks_ahead = team is None or _is_fixed(monitor_options)
