@@ -11,6 +11,8 @@ import torch
 from torch import nn
 from torch.utils._pytree import tree_map
 
+from tb_featuremap_plugin.integrations.torch.together import PassError
+
 T = TypeVar("T")
 
 Form = Literal["keywords", "positions", "one argument"]
@@ -62,7 +64,7 @@ def first_that_works(probe: Any, attempt: Callable[[Reading], T]) -> tuple[Readi
     for reading in _readings(probe):
         try:
             return reading, attempt(reading)
-        except torch.cuda.OutOfMemoryError:
+        except (torch.cuda.OutOfMemoryError, PassError):
             raise
         except Exception as error:  # whatever a model raises that is called in a way that it is not made for
             first = first or error

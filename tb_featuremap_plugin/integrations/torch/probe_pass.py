@@ -15,6 +15,7 @@ from tb_featuremap_plugin.integrations.common.random_state import random_numbers
 from tb_featuremap_plugin.integrations.torch.first_check import FirstCheck
 from tb_featuremap_plugin.integrations.torch.modes import evaluation_flags, overrides_modes
 from tb_featuremap_plugin.integrations.torch.tensor_state import TensorState, WriteGuard
+from tb_featuremap_plugin.integrations.torch.together import PassError
 from tb_featuremap_plugin.integrations.torch.user_hooks import hook_tables, onlookers_silent
 
 T = TypeVar("T")
@@ -65,7 +66,7 @@ class ProbePass:
         for way in self._ways():
             try:
                 result = self._once(action, way)
-            except torch.cuda.OutOfMemoryError:
+            except (torch.cuda.OutOfMemoryError, PassError):
                 raise
             except Exception as error:  # whatever a model raises that does not work this way
                 first = first or error
