@@ -142,6 +142,15 @@ class Monitor:
         check_layers(layers)
         self._recorder.describe(layers, training)
 
+    def note(self, name: str, reason: str) -> None:
+        """Writes down in the run record what was left out on purpose, and why; there is no warning.
+
+        Args:
+            name: of what was left out: an argument of `log`, or one and a row of it ("activations/conv1").
+            reason: a sentence without its full stop.
+        """
+        self._left_out.note(name, reason)
+
     def guard(self, action: Callable[[], object]) -> None:
         """Runs what belongs to logging; an exception in it is a warning, as in `log`."""
         try:

@@ -12,6 +12,7 @@ from torch import nn
 
 from tb_featuremap_plugin.integrations.torch import training
 from tb_featuremap_plugin.integrations.torch.followed_model import FollowedModel, LossFunction
+from tb_featuremap_plugin.integrations.torch.last_weights import LastWeights
 from tb_featuremap_plugin.integrations.torch.layer_selection import Choices
 from tb_featuremap_plugin.integrations.torch.loop_habits import MOST_UPDATES, LoopHabits
 from tb_featuremap_plugin.integrations.torch.modes import unwrapped
@@ -19,7 +20,6 @@ from tb_featuremap_plugin.integrations.torch.optimizer_steps import Interval, Op
 from tb_featuremap_plugin.integrations.torch.together import Passes, is_sharded
 from tb_featuremap_plugin.integrations.torch.update_count import UpdateCount, whole_number
 from tb_featuremap_plugin.integrations.torch.watcher_copy import WatcherCopy
-from tb_featuremap_plugin.integrations.torch.weight_marks import WeightMarks
 from tb_featuremap_plugin.integrations.torch.workers import TorchWorkers, is_distributed, say_alone, workers_of
 from tb_featuremap_plugin.monitor import Monitor
 from tb_featuremap_plugin.monitor.layer_layouts import CHANNELS_FIRST, OTHERS
@@ -110,12 +110,11 @@ class Watcher:
         self._steps = OptimizerSteps(given, self._model.parameters, self._is_next_due, self._start, self.monitor.guard, LoopHabits(own))
         self._counting = UpdateCount(bool(given))
         self._asks_ahead = team is None or _is_fixed(monitor_options)
-        self._marks = WeightMarks(self._model.parameters().values())
+        self._last = LastWeights(self._model)
         self._interval = Interval()
         self._described: Any = None
         self._without_update = 0
         self._started = False
-        self._weights_are_of_the_last_step = True
         if not self._model.is_lazy:
             self._start()
 
@@ -133,8 +132,8 @@ class Watcher:
     def close(self) -> None:
         """Records the last step, if it was not due, and closes the files.
 
-        Weights that somebody has changed since the last step, such as restored best ones or averages, are not recorded: they are of
-        another step.
+        Weights that somebody has changed since the last step, such as averages, are not recorded: they are of another step. Right before
+        `load_state_dict` those of the last step are copied, so that they can be.
         """
         self.monitor.guard(self._before_close)
         self.monitor.close()
@@ -166,7 +165,7 @@ class Watcher:
 
     def _take_note(self, loss: Any) -> None:
         interval = self._steps.take()
-        if not self._counting.is_update(interval.updates, self._steps.ever, self._marks, loss):
+        if not self._counting.is_update(interval.updates, self._steps.ever, self._last.marks, loss):
             self._without_update += 1
             return
         self._step += 1
@@ -176,7 +175,7 @@ class Watcher:
             self._log(self._counting.loss())
 
     def _log(self, loss: Any) -> None:
-        self._marks.note()
+        self._last.note()
         rate = self._interval.learning_rate
         self.monitor.log(
             self._step,
@@ -194,8 +193,10 @@ class Watcher:
         if not self._started and self._model.is_lazy:
             self._model.initialise()
             self._start()
-        self._weights_are_of_the_last_step = not self._marks.changed()
-        if self._started and self._never_updates() and self._weights_are_of_the_last_step:
+        self._last.settle()
+        if self._last.are_others:
+            self.monitor.note("activations", f"the weights were changed after step {self._step}, the last one, whose maps are not known")
+        if self._started and self._never_updates() and not self._last.are_others:
             self._step += 1
             self._log(self._counting.loss())  # so that the run says why it has no steps
 
@@ -203,10 +204,10 @@ class Watcher:
         return self._asks_ahead and self.monitor.due(self._step + 1)
 
     def _weights(self) -> dict[str, torch.Tensor]:
-        return self._model.weights() if self._weights_are_of_the_last_step else {}
+        return self._last.weights()
 
     def _activations(self) -> dict[str, torch.Tensor]:
-        if not self._weights_are_of_the_last_step:
+        if self._last.are_others:
             return {}
         activations = self._model.activations()
         self._describe_if_changed()
@@ -221,7 +222,7 @@ class Watcher:
         if self._described is None or self._described[0] is not now[0] or self._described[1:] != now[1:]:
             self._described = now
             self._steps.forget_strangers()
-            self._marks = WeightMarks(model.parameters().values())
+            self._last.follow()
             self.monitor.describe(
                 layers=model.layers(trained),
                 loss_facts=training.loss_details(self._loss_fn, self._targets, model.trace.shape),
@@ -239,7 +240,7 @@ class Watcher:
 
     def _gradients(self) -> dict[str, torch.Tensor]:
         """Those that the update was made of; else those that parameters hold now; else those of the loss on the probe."""
-        if not self._weights_are_of_the_last_step:
+        if self._last.are_others:
             return {}
         given = self._interval.gradients or {
             name: parameter.grad for name, parameter in self._model.parameters().items() if parameter.grad is not None
