@@ -37,20 +37,21 @@ def array_of(seed: int, shape: tuple[int, ...], dtype: str, magnitude: float, od
     return values
 
 
-def in_order(array: np.ndarray, layout: str, order: str) -> dict[tuple[int, ...], float]:
+def in_order(array: np.ndarray, layout: str, order: str, single: type = np.float32) -> dict[tuple[int, ...], float]:
     """Each entry as the float32 that it is, by its place along the axes of `order`: one by one."""
     axes = order[:2] + "".join(axis for axis in "DHW" if axis in layout)
     entries = {}
     with np.errstate(over="ignore"):
         for place in np.ndindex(*array.shape):
             at = dict(zip(layout, place, strict=True))
-            entries[tuple(at[axis] for axis in axes)] = float(np.float32(array[place]))
+            entries[tuple(at[axis] for axis in axes)] = float(single(array[place]))
     return entries
 
 
 def assert_within(picture: fm.Picture, expected: dict[tuple[int, ...], float]) -> None:
     values, error = picture.values, np.broadcast_to(picture.error, picture.shape)
-    assert values.dtype == picture.error.dtype == np.float32
+    assert values.dtype == (np.float64 if picture.precision == "float64" else np.float32)
+    assert picture.error.dtype == np.float32
     assert values.size == len(expected)
     for place, wanted in expected.items():
         found, bound = float(values[place]), float(error[place])
@@ -168,8 +169,8 @@ def test_norms_are_not_mistaken_for_weights(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("precision", ["uint8", "float16", "float32"])
-def test_what_float32_cannot_hold_is_infinite_and_warns_nobody(tmp_path, precision) -> None:
-    """In the picture as in the statistics; also where the program makes errors of such casts."""
+def test_what_float32_cannot_hold_comes_back_as_float64_and_warns_nobody(tmp_path, precision) -> None:
+    """Whatever the precision; also where the program makes errors of such casts. Statistics are float32."""
     random = np.random.default_rng(0)
     maps, kernel, dense = (random.normal(size=shape) * 1e200 for shape in ((2, 4, 4, 3), (3, 3, 2, 4), (8, 5)))
     maps[0, 0, 0] = 1.0, 2.0, -3.0
@@ -184,7 +185,7 @@ def test_what_float32_cannot_hold_is_infinite_and_warns_nobody(tmp_path, precisi
         logs = fm.open(tmp_path)
         for run in logs.values():
             found = run.maps("l")
-            assert_within(found, in_order(maps[: len(found.images)], "NHWC", "NCHW"))
-            assert_within(run.filters("l/kernel", 0), in_order(kernel, "HWIO", "OIHW"))
+            assert_within(found, in_order(maps[: len(found.images)], "NHWC", "NCHW", np.float64))
+            assert_within(run.filters("l/kernel", 0), in_order(kernel, "HWIO", "OIHW", np.float64))
             assert found.figure() is not None
             run.findings()

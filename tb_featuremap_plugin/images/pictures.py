@@ -110,7 +110,7 @@ def filters_record(
         blocks, pictures = kernels.large_kernel(view, differences, norm_side)
         sections |= pictures
     else:
-        sections["values"] = np.ascontiguousarray(view, np.float32)
+        sections["values"] = np.ascontiguousarray(view, np.float64 if tiles.needs_double(view) else np.float32)
     if bias is not None:
         sections["bias"] = np.ascontiguousarray(bias, np.float32).reshape(-1)[: len(view)]
     layout = effective_layout(options.layout, kernel.ndim)
@@ -178,6 +178,8 @@ def _sections(
 ) -> tuple[tuple[str, ...], dict[str, Array]]:
     """Names of the statistics, and the sections of statistics and of the chosen pixels."""
     stats = measuring.channel_stats(statistics)
+    if tiles.needs_double(chosen):
+        return CHANNEL_COLUMNS, {"stats": stats, "pixels": np.ascontiguousarray(chosen, np.float64)}
     if options.precision == "uint8":
         span = _known_range(view, chosen, statistics, places) or tiles.measure_range(chosen)
         return _WITH_RANGE, {"stats": _with_range(stats, span, places), "pixels": tiles.quantise(chosen, span)}
@@ -206,8 +208,8 @@ def _tiled_header(
 
 
 def _known_range(view: Array, chosen: Array, statistics: Measured, places: Array) -> tiles.Range | None:
-    """The range of the stored pixels, where they are all that was measured; None where they are not."""
-    whole = statistics.samples == len(chosen) and chosen.shape[2:] == view.shape[2:]
+    """The range of the stored pixels, where they are all that was measured and float32 holds them; None where that is not so."""
+    whole = tiles.is_narrow(view.dtype) and statistics.samples == len(chosen) and chosen.shape[2:] == view.shape[2:]
     extremes = measuring.extremes(statistics) if whole else None
     if extremes is None:
         return None

@@ -49,6 +49,20 @@ class Range:
     finite: bool
 
 
+def is_narrow(dtype: np.dtype[Any]) -> bool:
+    """Whether float32 holds every number of a dtype as it is."""
+    return dtype in _NARROW or dtype.itemsize <= 2
+
+
+def needs_double(array: Array) -> bool:
+    """Whether an array holds finite numbers that float32 cannot: they are stored as they are, whatever the precision."""
+    if array.dtype != np.float64 or not array.size:
+        return False
+    with np.errstate(over="ignore"):
+        lost = ~np.isfinite(array.astype(np.float32))
+    return bool(lost.any() and np.isfinite(array[lost]).any())
+
+
 def reduction(space: tuple[int, ...]) -> int:
     """Side of the squares that tiles are averaged over: 1 is full size."""
     return max(1, -(-max(space, default=1) // LARGEST_SIDE))
@@ -77,14 +91,14 @@ def measure_range(maps: Array) -> Range:
     if not maps.size:
         nothing = np.full(maps.shape[1], np.nan, np.float32)
         return Range(nothing, nothing, True)
-    low, high = _single(np.min(maps, axis=axes)), _single(np.max(maps, axis=axes))
+    low, high = _below(np.min(maps, axis=axes)), _above(np.max(maps, axis=axes))
     if np.isfinite(low).all() and np.isfinite(high).all():
         return Range(low, high, True)
     finite = _is_finite(maps)
     low = np.min(maps, axis=axes, where=finite, initial=np.inf)
     high = np.max(maps, axis=axes, where=finite, initial=-np.inf)
     empty = low > high
-    return Range(np.where(empty, np.nan, _single(low)), np.where(empty, np.nan, _single(high)), False)
+    return Range(np.where(empty, np.nan, _below(low)), np.where(empty, np.nan, _above(high)), False)
 
 
 def quantise(maps: Array, span: Range) -> Codes:
@@ -206,6 +220,26 @@ def _is_finite(values: Array) -> npt.NDArray[np.bool_]:
 
 def _fits_float32(width: Array, scale: Array) -> bool:
     return bool(np.fmax.reduce(width) < _LARGEST_SPAN and scale.max() < TOP_CODE / _SMALLEST_SPAN) or not width.any()
+
+
+def _below(values: Array) -> Float32:
+    """The largest float32 that is not above each value: rounded to the nearest, a range would end before what it is to hold."""
+    single = _single(values)
+    with np.errstate(over="ignore"):
+        return np.where(single > _double(values), np.nextafter(single, np.float32(-np.inf)), single)
+
+
+def _above(values: Array) -> Float32:
+    """The smallest float32 that is not below each value."""
+    single = _single(values)
+    with np.errstate(over="ignore"):
+        return np.where((single < _double(values)) & np.isfinite(single), np.nextafter(single, np.float32(np.inf)), single)
+
+
+def _double(values: Array) -> Array:
+    """As pixels are compared and coded: whole numbers above 2**53 are rounded alike."""
+    double: Array = values.astype(np.float64)
+    return double
 
 
 def _single(values: Array) -> Float32:

@@ -17,7 +17,7 @@ from tb_featuremap_plugin.images import tiles
 from tb_featuremap_plugin.logs.drawn import draw
 from tb_featuremap_plugin.logs.figure import figure_of
 from tb_featuremap_plugin.logs.stored import Stored
-from tb_featuremap_plugin.reading.run import Float32, Int64
+from tb_featuremap_plugin.reading.run import Float32, Float64, Int64
 from tb_featuremap_plugin.schema.answers import PictureKind
 from tb_featuremap_plugin.schema.one_line import described, quoted
 
@@ -77,8 +77,10 @@ class Picture:
         self._stored = Stored(record.decode(blob), kind)
 
     @cached_property
-    def values(self) -> Float32:
+    def values(self) -> Float32 | Float64:
         """Maps and inputs: [images, channels, *space]; kernels: [filters, inputs, *space]. NaN and Inf are what was logged.
+
+        They are float32; float64 where finite numbers were logged that float32 cannot hold.
 
         Raises:
             ValueError: it is a kernel of more than 1 MB, of which only `norms` are stored; or the stored bytes are damaged.
@@ -86,6 +88,8 @@ class Picture:
         if self.norms is not None:
             raise ValueError(f"the weights of {quoted(self.name)} are not stored: of a kernel of more than 1 MB there are only `norms`")
         pixels = self._stored.pixels
+        if pixels.dtype == np.float64:
+            return pixels
         if pixels.dtype != np.uint8:
             return pixels.astype(np.float32)
         return tiles.dequantise(pixels, *self._stored.span)
@@ -99,7 +103,7 @@ class Picture:
     def error(self) -> Float32:
         """How far finite `values` may lie from what was logged as float32: a bound for each channel or filter, to broadcast to `values`.
 
-        0 for float32 and for kernels. For uint8 half a code's step and the rounding of float32; for float16 half its spacing at the
+        0 for float32, float64 and kernels. For uint8 half a code's step and the rounding of float32; for float16 half its spacing at the
         channel's largest value, and Inf where a value was too large for it. Where `reduced` is not 1, what was logged are the means.
         """
         column = (1, -1, *(1,) * (len(self.shape) - 2)) if self.kind != "filters" else (-1, *(1,) * (len(self.shape) - 1))
@@ -122,7 +126,7 @@ class Picture:
 
     @property
     def precision(self) -> str:
-        """The dtype of the stored values: "uint8", "float16" or "float32"."""
+        """The dtype of the stored values: "uint8", "float16" or "float32"; "float64" where finite numbers need it."""
         return self._stored.precision
 
     @property
