@@ -148,7 +148,7 @@ class StepPictures:
 
         def make(ordinal: int, share: Share, remarkable: Sequence[int]) -> bytes:
             stored = chosen_channels(remarkable, share.units, view.shape[1])
-            shown = MapOptions(layout, function, share.images, share.units, given.precision)
+            shown = MapOptions(layout, function, share.images, max(1, share.units), given.precision)
             inputs = self._probe_name if kind == "maps" else None
             return view_record(kind, name, view, shown, found, ordinal, inputs, stored)
 
@@ -176,7 +176,7 @@ class StepPictures:
             return filters_record(
                 name,
                 arranged,
-                FilterOptions(shaped_layout, layer.name if layer else None, share.units),
+                FilterOptions(shaped_layout, layer.name if layer else None, max(1, share.units)),
                 bias=_bias_of(data, name),
                 initial=None if known.first is None else shaped(known.first),
                 initial_step=None if known.first is None else known.first.step,

@@ -115,7 +115,8 @@ def rate_of(given: Any, step: int) -> float:
     """A learning rate as a number; NaN where none was given.
 
     Args:
-        given: a number, a tensor of one, what returns one (of the step, if it takes an argument), or a list of equal ones.
+        given: a number, a tensor of one, what returns one (of the step, if it takes an argument), a list of equal ones, torch's
+            `param_groups`, or an optimizer.
         step: of the record.
 
     Raises:
@@ -123,10 +124,11 @@ def rate_of(given: Any, step: int) -> float:
     """
     if given is None:
         return NAN
-    value = _called(given, step) if callable(given) and not is_array(given) else given
+    value = next((getattr(given, name) for name in ("param_groups", "learning_rate") if has(given, name)), given)
+    value = _called(value, step) if callable(value) and not is_array(value) else value
     several = list(value.values()) if isinstance(value, Mapping) else list(value) if isinstance(value, (list, tuple)) else [value]
     try:
-        numbers = {one_number(one, "learning_rate") for one in several}
+        numbers = {one_number(one["lr"] if isinstance(one, Mapping) and "lr" in one else one, "learning_rate") for one in several}
     except TypeError:
         numbers = set()
     if len(numbers) != 1:

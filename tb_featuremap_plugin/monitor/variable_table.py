@@ -101,7 +101,7 @@ class VariableTable:
     def _variable(self, name: str, subject: Subject, network: Network) -> Variable:
         value, layer = subject.known.now.value, network.owner(name)
         layout = self._layouts.kernel(name, value.ndim, layer)
-        change = change_of(subject.known, subject.gradient)
+        change = _comparable(change_of(subject.known, subject.gradient), value)
         if layout is not None:
             arrange = partial(_arranged, layout=layout, layer=layer)
             change = _of_each(change, arrange)
@@ -142,6 +142,20 @@ def _masked_row(subject: Subject, trainable: bool) -> Float32:
     change = _of_each(change_of(subject.known, subject.gradient), kept)
     entries = np.ma.getdata(value)[~mask]
     return Variable(real_magnitude(entries), change, trainable, None, subject.dtype).row()
+
+
+def _comparable(change: Change, value: Array) -> Change:
+    """What a value is compared with, as real as it is itself: a complex gradient by its magnitude, and none of which a part is masked."""
+    if all(type(array) is np.ndarray and (array.dtype.kind != "c" or value.dtype.kind == "c") for array in change.compared().values()):
+        return change
+    return _of_each(change, partial(_as_real_as, value))
+
+
+def _as_real_as(value: Array, array: Array) -> Array | None:
+    if isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array):
+        return None
+    plain: Array = np.asarray(np.ma.getdata(array))
+    return plain if value.dtype.kind == "c" else real_magnitude(plain)
 
 
 def _of_each(change: Change, make: Callable[[Array], Array | None]) -> Change:
