@@ -20,7 +20,7 @@ from tests.support.monitored import picture, read_run
 from tests.support.programs.team_job import LOGGED, Network, batch
 
 PROGRAM = Path(__file__).parent / "support" / "programs" / "team_job.py"
-CI_SECONDS = 120
+CI_SECONDS = 240
 """An upper limit for a job on a machine that is busy; alone it takes a quarter of that."""
 
 
@@ -133,7 +133,7 @@ def assert_layers_of_the_whole(folder: Path, kind: str, size: int, dtype: str, w
         assert picture(folder / "all", "maps", name, 6).header["shape"][1] == values.shape[1], name
 
 
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(300)
 def test_one_rank_alone_and_failures_under_ddp(tmp_path):
     ways = "all alone:0 fails:0,3 fails:1,3 sizes leaves:1 join"
     ranks = assert_unharmed(tmp_path, 2, *run_job(tmp_path, 2, "ddp", ways))
@@ -151,7 +151,7 @@ def test_one_rank_alone_and_failures_under_ddp(tmp_path):
     assert layers_of(read_run(tmp_path / "sizes")).column("first", "samples").tolist() == [11.0] * len(LOGGED)
 
 
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("kind", ["fsdp2", "tp"])
 def test_parts_of_a_model_are_joined_and_no_failure_ends_it(tmp_path, kind):
     ranks = assert_unharmed(tmp_path, 2, *run_job(tmp_path, 2, kind, "all alone:0 fails:0,3 fails:1,4"))
@@ -159,13 +159,15 @@ def test_parts_of_a_model_are_joined_and_no_failure_ends_it(tmp_path, kind):
     assert "numbers of weights are those of this rank's parts" in said(ranks, "alone:0", 0)
     for way, failing in (("fails:0,3", 0), ("fails:1,4", 1)):
         assert all(f"rank {failing}: RuntimeError: out of memory" in said(ranks, way, rank) for rank in (0, 1))
+        logged = variables_of(read_run(tmp_path / way.replace(":", "-").replace(",", "-"))).column("first.weight", "norm")
+        assert np.isfinite(logged).all(), "weights are joined also where the probe failed"
     assert len(list((tmp_path / "all").rglob("*tfevents*"))) == 1
     assert_numbers_of_the_whole(tmp_path, kind, 2, "float32", 1e-6)
 
 
 CELLS = [
     (kind, size, dtype, mode)
-    for kind in ("ddp", "fsdp2", "tp", "hsdp", "2d", "fsdp1", "none")
+    for kind in ("ddp", "gathers", "fsdp2", "tp", "hsdp", "2d", "fsdp1", "none")
     for size in (2, 4)
     for dtype in ("float32", "bfloat16")
     for mode in ("eager", "compiled")
@@ -185,7 +187,7 @@ def test_every_kind_of_job_in_every_way(tmp_path, kind, size, dtype, mode):
 
 
 @pytest.mark.exhaustive
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("rank", [0, 1])
 @pytest.mark.parametrize("kind", ["ddp", "fsdp2", "tp"])
 def test_the_users_own_exception_reaches_the_user(tmp_path, kind, rank):
@@ -196,7 +198,7 @@ def test_the_users_own_exception_reaches_the_user(tmp_path, kind, rank):
 
 
 @pytest.mark.exhaustive
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("rank", [0, 1])
 @pytest.mark.parametrize("kind", ["ddp", "fsdp2", "tp"])
 def test_a_killed_rank_ends_the_others_with_the_engines_own_error(tmp_path, kind, rank):

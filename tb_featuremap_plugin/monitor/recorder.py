@@ -18,7 +18,7 @@ from tb_featuremap_plugin.monitor.options import MonitorOptions, check_training
 from tb_featuremap_plugin.monitor.progress import Losses, Progress, loss_columns, rate_of
 from tb_featuremap_plugin.monitor.record_builder import RecordBuilder
 from tb_featuremap_plugin.monitor.schedule import TimeBudget
-from tb_featuremap_plugin.monitor.sharded_weights import ShardedWeights
+from tb_featuremap_plugin.monitor.sharded_weights import JoinedVariable, LocalVariable, ShardedWeights
 from tb_featuremap_plugin.monitor.step_arguments import StepArguments, Tree
 from tb_featuremap_plugin.monitor.step_data import ProbeLog, StepData, digest_of
 from tb_featuremap_plugin.monitor.taking import Batch, Taker
@@ -220,11 +220,18 @@ class Recorder:
         self._team.met = True
         agreement = self._team.agree(stand)
         if agreement.outcome != "joined":
-            return Joined(own_share=agreement.outcome != "failed", problem=agreement.reason)
+            rest = self._join_variables(step, shards) if agreement.all_planned and shards else {}
+            return Joined(variables=rest, own_share=agreement.outcome != "failed", problem=agreement.reason)
         try:
             return Joined(join_layers(self._team, agreement, shares), self._shards.join(shards, self._is_kernel), own_share=False)
         except Exception as error:  # of the engine: a worker died, or the network did; nothing is joined from now on
             return Joined(problem=words(error))
+
+    def _join_variables(self, step: int, shards: Mapping[str, LocalVariable]) -> Mapping[str, JoinedVariable]:
+        """What is left to join where a rank could not run the probe."""
+        agreement = self._team.agree(Stand(f"step {step}, variables", plan_of({}, shards)))
+        found = self.left_out.attempt("weights", lambda: self._shards.join(shards, self._is_kernel)) if not agreement.reason else None
+        return found or {}
 
     def _is_kernel(self, name: str, axes: int) -> bool:
         return self._layouts.kernel(name, axes, self._network.owner(name)) is not None

@@ -44,11 +44,13 @@ class Agreement:
             where nothing is exchanged any more, because a worker has left or did not answer.
         reason: in words; empty where they are joined.
         repeated: ranks whose samples another rank has too, so that they count once.
+        all_planned: whether all stand with a plan, so that all may be asked about the rest where one has failed.
     """
 
     outcome: Outcome
     reason: str = ""
     repeated: tuple[int, ...] = ()
+    all_planned: bool = False
 
 
 @dataclass(frozen=True)

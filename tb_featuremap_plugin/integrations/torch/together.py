@@ -107,7 +107,7 @@ class _Collectives(TorchDispatchMode):  # type: ignore[misc]  # its module has n
         if any(kind.__name__ == "DTensor" for kind in types):
             return NotImplemented  # it is made of plain operations, which come by here too
         if func.namespace in _COLLECTIVES and not func.__name__.startswith(_HARMLESS):
-            self.before(func.__name__)
+            self.before(func.__name__.partition(".")[0].rstrip("_"))
         return func(*args, **(kwargs or {}))
 
     def before(self, name: str) -> None:

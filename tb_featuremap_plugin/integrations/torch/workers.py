@@ -15,6 +15,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -187,8 +188,8 @@ class TorchWorkers(Team):
             missing = [rank for rank, key in enumerate(keys) if not self._store.check([key])]
             return Agreement("ended", f"{_ranks(missing)} did not come within {seconds:g} s")
         found = [json.loads(self._store.get(key)) for key in keys]
-        left = next((answer for answer in found if len(answer) == 3), None)
-        return Agreement(*left[:2]) if left else _judged(found)
+        left = next((answer for answer in found if isinstance(answer, dict)), None)
+        return Agreement("ended", left["reason"]) if left else _judged(found)
 
     def _wait_for_verdict(self, seconds: float) -> Agreement:
         key = self._key("verdict")
@@ -313,7 +314,7 @@ def _judged(found: list[list[str]]) -> Agreement:
     steps, plans, problems, samples = (list(column) for column in zip(*found, strict=True))
     failed = [f"rank {rank}: {problem}" for rank, problem in enumerate(problems) if problem]
     if failed:
-        return Agreement("failed", "; ".join(failed))
+        return Agreement("failed", "; ".join(failed), all_planned=all(plans))
     if len(set(steps)) > 1:
         other = next(rank for rank, step in enumerate(steps) if step != steps[0])
         return Agreement("differ", f"rank {other} is at {steps[other]}, rank 0 at {steps[0]}")
@@ -325,12 +326,12 @@ def _judged(found: list[list[str]]) -> Agreement:
 
 
 def _encode(agreement: Agreement) -> str:
-    return json.dumps([agreement.outcome, agreement.reason, agreement.repeated])
+    return json.dumps(asdict(agreement))
 
 
 def _decode(text: bytes) -> Agreement:
-    outcome, reason, repeated = json.loads(text)
-    return Agreement(outcome, reason, tuple(repeated))
+    found = json.loads(text)
+    return Agreement(**{**found, "repeated": tuple(found["repeated"])})
 
 
 def _ranks(ranks: list[int]) -> str:

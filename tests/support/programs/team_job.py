@@ -44,6 +44,15 @@ class Fails(nn.Module):  # type: ignore[misc]  # torch has no types here
         return x
 
 
+class Gathers(Fails):
+    """Asks the other ranks in every pass, as a loss over all ranks does."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        mean = super().forward(x).detach().mean(0).clone()
+        distributed.all_reduce(mean)
+        return x + 0 * mean
+
+
 class Network(nn.Module):  # type: ignore[misc]  # as above
     def __init__(self) -> None:
         super().__init__()
@@ -59,8 +68,10 @@ def laid_over(network: Network, kind: str, size: int) -> nn.Module:
     from torch.distributed.fsdp import FullyShardedDataParallel, fully_shard
     from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module
 
+    if kind == "gathers":
+        network.fails = Gathers()
     plan = {"first": ColwiseParallel(), "second": RowwiseParallel()}
-    if kind == "ddp":
+    if kind in ("ddp", "gathers"):
         return nn.parallel.DistributedDataParallel(network)
     if kind == "fsdp1":
         return FullyShardedDataParallel(network, use_orig_params=True, device_id=torch.device("cpu"))
