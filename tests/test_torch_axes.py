@@ -94,6 +94,7 @@ def test_of_unknown_axes_all_entries_are_counted_and_nothing_is_drawn(tmp_path):
     values = model(probe).detach().numpy()
     assert layer_numbers(run, "relu", "mean")[0] == pytest.approx(values.mean(), rel=1e-5)
     assert layer_numbers(run, "relu", "zeros")[0] == pytest.approx((values == 0).mean())
+    assert "not certain which of its axes" in record_of(run).left_out["maps/relu"]
     assert all(np.isnan(layer_numbers(run, "relu", column)[0]) for column in ("samples", "units", "dead_units", "input_share"))
 
 
@@ -108,6 +109,22 @@ def test_a_recurrent_layer_that_takes_time_first_tells_what_the_probe_has_first(
     assert layouts(nn.LSTM(5, 7), torch.randn(6, 3, 5)) == {"lstm": "WNC"}
     assert layouts(nn.LSTM(5, 7, batch_first=True), torch.randn(3, 6, 5)) == {"lstm": "NWC"}
     assert layouts(nn.Sequential(nn.Linear(5, 5), nn.TransformerEncoderLayer(5, 1, 4)), torch.randn(6, 3, 5))["0"] == "WNC"
+
+
+@pytest.mark.parametrize(
+    ("model", "shape", "layout", "stored"),
+    [
+        (nn.LSTM(5, 7, batch_first=True), (3, 6, 5), "NWC", [3, 5, 6]),
+        (nn.LSTM(5, 7), (6, 3, 5), "WNC", [3, 5, 6]),
+        (nn.Sequential(nn.Dropout(), nn.Conv1d(5, 7, 3)), (3, 5, 6), "NCW", [3, 5, 6]),
+        (nn.Sequential(nn.Linear(5, 4), nn.ReLU()), (3, 6, 5), "NWC", [3, 5, 6]),
+    ],
+)
+def test_the_probe_is_drawn_by_what_the_model_takes_it_for(tmp_path, model, shape, layout, stored):
+    fm.torch.watch(model, tmp_path, probe=torch.randn(shape), strict=True).close()
+    inputs = picture(tmp_path, "inputs", "input", 0).header
+    assert (inputs["layout"], inputs["shape"]) == (layout, stored)
+    assert layer_numbers(read_run(tmp_path), "@inputs", "samples")[0] == 3
 
 
 def padded(images):

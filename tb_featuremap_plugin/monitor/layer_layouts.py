@@ -58,6 +58,11 @@ class LayerLayouts:
             data = data.reshape(samples, math.prod(data.shape[1:]))
         return data, _MAPS[self._format][data.ndim]
 
+    def inputs(self, name: str, data: Array) -> tuple[Array, str]:
+        """As `maps`, of probe inputs, which may be called as a layer is: under "@inputs/<name>", or else under their name."""
+        row = f"{INPUTS_ROW}/{name}"
+        return self.maps(row if row in self._named else name, data)
+
     def is_unknown(self, name: str, layer: Layer | None) -> bool:
         """Whether it is not known which of an activation's axes are samples and channels."""
         return (self._named.get(name) or (layer.layout if layer is not None else None)) == UNKNOWN_LAYOUT

@@ -55,6 +55,9 @@ class Picture:
     cut: bool = False
 
 
+_UNKNOWN = "no picture, because it is not certain which of its axes are samples and channels; layouts={name: layout} says it"
+
+
 class StepPictures:
     """Makes the pictures of one step after the other.
 
@@ -124,7 +127,9 @@ class StepPictures:
 
     def _maps_and_filters(self, data: StepData, statistics: dict[str, Measured]) -> Iterator[Picture]:
         for name, array in data.activations.items():
-            if not self._layouts.is_unknown(name, data.network.layer(name)):
+            if self._layouts.is_unknown(name, data.network.layer(name)):
+                self._left_out.note(f"maps/{name}", _UNKNOWN)
+            else:
                 yield from self._prepared("maps", name, partial(self._tiled, data, "maps", name, array, statistics.get(name)))
         joined = {name: Known(Taken(data.step, one.kernel)) for name, one in data.sharded.items() if one.kernel is not None}
         for name, known in {**data.weights.variables, **joined}.items():
@@ -139,7 +144,8 @@ class StepPictures:
 
     def _tiled(self, data: StepData, kind: str, name: str, array: Array, statistics: Measured | None) -> Picture:
         key, layer = f"{kind}/{name}", data.network.layer(name) if kind == "maps" else None
-        array, layout = self._layouts.maps(name, _unmasked(array), layer)
+        plain = _unmasked(array)
+        array, layout = self._layouts.inputs(name, plain) if kind == "inputs" else self._layouts.maps(name, plain, layer)
         view = canonical_maps(array, layout)
         given, function = self._options, layer.function if layer else None
         options = MapOptions(layout, function, given.max_images, given.max_channels, given.precision)

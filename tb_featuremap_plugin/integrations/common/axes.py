@@ -194,9 +194,10 @@ def _certainty(axis: Axis, origins: Origins) -> tuple[bool, int]:
 
 def _learn(axis: Axis, known: Axis, origins: Origins) -> None:
     """What meets a known axis entry by entry and was not known means the same."""
-    if axis == known or [factor.size for factor in axis] != [factor.size for factor in known]:
+    factors, others = ([factor for factor in one if factor.size > 1] or list(one) for one in (axis, known))
+    if axis == known or [factor.size for factor in factors] != [factor.size for factor in others]:
         return
-    for factor, other in zip(axis, known, strict=True):
+    for factor, other in zip(factors, others, strict=True):
         role = origins.role(other)
         if origins.role(factor) == Role.UNKNOWN and role != Role.UNKNOWN:
             origins.claim(factor, role, Trust.JOINED)

@@ -69,6 +69,7 @@ class Trace:
         outputs: of each tensor that the model put out, the names of the calls that it came from.
         uses: what each parameter does, as of `Flow`.
         used_at: how many calls had ended before a parameter was first used.
+        inputs: how what the model was called with gets a layout; None where its axes are not known.
         inputs_first: parameters that are matrices [inputs, outputs].
         functions: of the calls that the outputs came from, the activation that is no module and was applied last, by its name, and the
             axis over which it normalises.
@@ -80,6 +81,7 @@ class Trace:
     outputs: tuple[tuple[str, ...], ...] = ()
     uses: Mapping[str, set[str]] = field(default_factory=dict)
     used_at: Mapping[str, int] = field(default_factory=dict)
+    inputs: tuple[Arrangement | None, ...] = ()
     inputs_first: frozenset[str] = frozenset()
     functions: Mapping[str, tuple[str, int | None]] = field(default_factory=dict)
     shape: tuple[int, ...] = ()
@@ -282,6 +284,7 @@ class _Watch:
             sources,
             uses=self.flow.uses,
             used_at=self.flow.used_at,
+            inputs=tuple(arrangement(labels, self.flow.origins) for labels in self.flow.inputs),
             inputs_first=frozenset(self.flow.inputs_first),
             functions=self._last.functions(tensors(output)),
             shape=shapes[0] if len(shapes) == 1 else (),

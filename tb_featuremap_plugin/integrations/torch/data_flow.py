@@ -70,6 +70,7 @@ class Flow:
         ended: how many calls have.
         sizes, axes: of each parameter.
         inputs_first: parameters that are matrices [inputs, outputs].
+        inputs: labels of what the model was called with.
         problem: the first error of a rule; what it concerned is unknown.
     """
 
@@ -80,6 +81,7 @@ class Flow:
     sizes: dict[str, int] = field(default_factory=dict)
     axes: dict[str, tuple[Axis, ...]] = field(default_factory=dict)
     inputs_first: set[str] = field(default_factory=set)
+    inputs: list[Labels] = field(default_factory=list)
     problem: Exception | None = None
     _images: int = 0
     _known: WeakTensorKeyDictionary = field(default_factory=WeakTensorKeyDictionary)
@@ -135,6 +137,7 @@ class Flow:
             if first is not None and tensor.ndim and tensor.shape[0] == first.shape[0] and not images:
                 labels = algebra.replace_axis(labels, 0, [(self.origins.samples(first.shape[0]),)])
             self.set(tensor, Known(labels, from_input=True, image=places.get(id(tensor))))
+            self.inputs.append(labels)
 
     def operator(self, name: str, arguments: dict[str, Any], outputs: list[torch.Tensor], *, pointwise: bool) -> None:
         """Takes note of a call of an operator."""

@@ -17,6 +17,8 @@ from tb_featuremap_plugin.integrations.torch.module_variables import weights_in_
 from tb_featuremap_plugin.integrations.torch.probe_forms import Reading, first_that_works, placed
 from tb_featuremap_plugin.integrations.torch.probe_pass import ProbePass
 from tb_featuremap_plugin.integrations.torch.together import PassError, Passes
+from tb_featuremap_plugin.monitor.step_arguments import SINGLE_NAMES, flatten
+from tb_featuremap_plugin.schema.columns import INPUTS_ROW
 from tb_featuremap_plugin.schema.network import Layer
 
 LossFunction = Callable[[Any, Any], torch.Tensor]
@@ -76,6 +78,15 @@ class FollowedModel:
     def kernel_layouts(self) -> dict[str, str]:
         """Layouts of the kernels that are stored otherwise than torch's own layers store theirs."""
         return dict.fromkeys(sorted(self.trace.inputs_first), "IO")
+
+    def input_layouts(self) -> dict[str, str]:
+        """Layouts of the probe's inputs that follow from what the model does with them, by the names of their rows."""
+        names = list(flatten(self.reading.inputs, SINGLE_NAMES["inputs"]))
+        if len(names) != len(self.trace.inputs):
+            return {}
+        known = {name: one.layout for name, one in zip(names, self.trace.inputs, strict=True) if one is not None and not one.order}
+        rows = {f"{INPUTS_ROW}/{name}": layout for name, layout in known.items()}
+        return {**rows, INPUTS_ROW: known[names[0]]} if names and names[0] in known else rows
 
     def activations(self) -> dict[str, torch.Tensor]:
         """What the chosen calls put out, by name.

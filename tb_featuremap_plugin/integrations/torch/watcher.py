@@ -105,7 +105,8 @@ class Watcher:
             raise
         facts = training.loss_facts(loss_fn, self._targets)
         facts |= training.optimizer_facts(given) if given else {"optimizer": optimizer}
-        layouts = {**self._model.kernel_layouts(), **({OTHERS: layouts} if isinstance(layouts, str) else layouts)}
+        found = {**self._model.kernel_layouts(), **self._model.input_layouts()}
+        layouts = {**found, **({OTHERS: layouts} if isinstance(layouts, str) else layouts)}
         self.monitor = Monitor(logdir, **{"layers": (), **facts, **monitor_options, "layouts": layouts, "workers": team})
         self._steps = OptimizerSteps(given, self._model.parameters, self._is_next_due, self._start, self.monitor.guard, LoopHabits(own))
         self._counting = UpdateCount(bool(given))
