@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import tb_featuremap_plugin as fm
-from tests.support.known import layers_of
+from tests.support.known import layers_of, variables_of
 from tests.support.monitored import losses, picture, read_run
 
 PROGRAMS = Path(__file__).parent / "support" / "programs"
@@ -144,3 +144,19 @@ def test_the_first_worker_decides_what_is_due(tmp_path):
     run = read_run(tmp_path)
     assert layers_of(run).column("a", "samples").tolist() == [4, 4, 4]
     assert layers_of(run).column("a", "mean").tolist() == [0.5, 0.5, 0.5]
+
+
+@pytest.mark.exhaustive
+def test_arrays_over_the_devices_of_a_process_are_logged_whole(tmp_path):
+    pytest.importorskip("jax")
+    run_together([[str(PROGRAMS / "jax_devices.py"), str(tmp_path)]], [{}])
+    values = np.arange(64).reshape(8, 8)
+    run = read_run(tmp_path / "monitor")
+    assert variables_of(run).column("w", "norm").tolist() == pytest.approx([np.linalg.norm(values), np.linalg.norm(values + 1)])
+    assert variables_of(run).column("w", "update_norm")[1] == pytest.approx(8)
+    assert layers_of(run).column("h", "samples").tolist() == [4, 4]
+    for name in ("none", "data", "model"):
+        weights, run = np.load(tmp_path / f"{name}.npz"), read_run(tmp_path / name)
+        for path in weights:
+            assert variables_of(run).column(path.replace(".", "/"), "norm")[-1] == pytest.approx(np.linalg.norm(weights[path]))
+        assert set(layers_of(run).column("first", "samples").tolist()) == {8.0}
