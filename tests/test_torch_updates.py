@@ -170,7 +170,8 @@ def test_the_last_record_never_shows_weights_of_another_step(tmp_path, how):
     assert "changed after step 7" in record_of(run).left_out["activations"]
 
 
-@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor", "ignore:.*torch.compile.*optimizer")  # Dynamo's own
+@pytest.mark.exhaustive
+@pytest.mark.filterwarnings("ignore")  # what Dynamo says of optimizers, which pytest would raise in its middle
 def test_compiled_optimizer_steps_are_updates(tmp_path):
     model = network()
     optimizer = torch.optim.SGD(model.parameters(), 0.1)
