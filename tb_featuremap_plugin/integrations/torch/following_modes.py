@@ -45,11 +45,6 @@ class _Operators(TorchDispatchMode):  # type: ignore[misc]  # its module has no 
 
     supports_higher_order_operators = True
 
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        """Nothing is compiled while a pass is followed, so torch need not guard each operator against it."""
-        return False
-
     def __init__(self, flow: Flow) -> None:
         super().__init__()
         self._flow = flow
