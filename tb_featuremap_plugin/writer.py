@@ -185,6 +185,11 @@ class Writer:
         """
         self._submit(self._check_step(step), lambda: [encoded(value) for value in build()], nbytes)
 
+    @property
+    def settled(self) -> bool:
+        """Whether all that was logged is built."""
+        return self._queue.idle
+
     def settle(self) -> bool:
         """Waits until all that was logged is built, so that nothing of it is held any more.
 

@@ -11,7 +11,7 @@ import pytest
 import tb_featuremap_plugin as fm
 from tb_featuremap_plugin.monitor import weight_reader
 from tests.support import children
-from tests.support.known import variables_of
+from tests.support.known import losses_of, variables_of
 from tests.support.monitored import picture, picture_names, read_run
 
 PROGRAM = """
@@ -100,10 +100,21 @@ def test_a_storage_that_hangs_costs_the_weights_of_a_step_and_no_memory(tmp_path
     monitor.log(0, weights={"w": np.ones(9)})
     writer = monitor._recorder._writer
     assert writer is not None
-    monkeypatch.setattr(writer, "settle", lambda: False)
+    waits: list[int] = []
+
+    def never() -> bool:
+        waits.append(1)
+        return False
+
+    monkeypatch.setattr(type(writer), "settled", False)
+    monkeypatch.setattr(writer, "settle", never)
     with pytest.warns(RuntimeWarning, match="the storage does not answer"):
         monitor.log(1, weights={"w": np.ones(9)}, loss=1.0)
-    monkeypatch.undo()
     monitor.log(2, weights={"w": np.ones(9)}, loss=1.0)
+    assert len(waits) == 1, "it is waited for once, not at each step"
+    monkeypatch.undo()
+    monitor.log(3, weights={"w": np.ones(9)}, loss=1.0)
     monitor.close()
-    assert variables_of(read_run(tmp_path)).steps.tolist() == [0, 2]
+    run = read_run(tmp_path)
+    assert variables_of(run).steps.tolist() == [0, 3]
+    assert losses_of(run).steps.tolist() == [1, 2, 3]

@@ -23,7 +23,7 @@ from tb_featuremap_plugin.monitor.step_arguments import StepArguments, Tree
 from tb_featuremap_plugin.monitor.step_data import ProbeLog, StepData, digest_of
 from tb_featuremap_plugin.monitor.taking import Batch, Taker
 from tb_featuremap_plugin.monitor.variable_table import VariableTable
-from tb_featuremap_plugin.monitor.weight_reader import WeightReader
+from tb_featuremap_plugin.monitor.weight_reader import WeightReader, WeightsOfStep
 from tb_featuremap_plugin.monitor.workers import Stand, Team, words
 from tb_featuremap_plugin.recording import storage
 from tb_featuremap_plugin.schema.columns import LAYER_COLUMNS, PROGRESS_COLUMNS, VARIABLE_COLUMNS
@@ -72,6 +72,7 @@ class Recorder:
         self._writer: RunWriter | None = None
         self._closed_writer: RunWriter | None = None
         self._lost_before = 0
+        self._stalled = False
         self._options = options
         self._training = Training(every, options.loss, options.from_logits, options.optimizer, options.weight_decay)
         self._budget = budget
@@ -154,7 +155,8 @@ class Recorder:
         changed = bool(batch.inputs) and bool(self.left_out.attempt("inputs", lambda: self._probe.changed(step, batch.inputs)))
         self._network = self._network.with_names(batch.activations, [*whole, *joined.variables])
         slopes = {name: value for name, value in gradients.items() if name not in self._shards.shapes}
-        weights = self._weights.take(step, whole, slopes, self._network)
+        network = self._network
+        weights = self.left_out.attempt("weights", lambda: self._weights.take(step, whole, slopes, network)) or WeightsOfStep()
         self._weights.shapes.update({name: one.shape for name, one in joined.variables.items()})
         activations = {name: batch.activations[name] for name in self._network.order(batch.activations)}
         ordinals = self._layer_rows.counted([*rows_of_batch(batch.inputs, batch.targets), *activations])
@@ -186,8 +188,11 @@ class Recorder:
         return sum(size for name, size in storage.sizes(self._writer.logdir).items() if eventfile.is_own(name))
 
     def _wait(self) -> bool:
-        """Waits until the record before this one is made; False if the storage hangs."""
-        return self._writer is None or self._writer.settle()
+        """Waits until the record before this one is made; False if the storage hangs, and at once while it still does."""
+        if self._writer is None:
+            return True
+        self._stalled = not (self._writer.settled or (not self._stalled and self._writer.settle()))
+        return not self._stalled
 
     def flush(self) -> None:
         """Waits until all is handed to the operating system."""

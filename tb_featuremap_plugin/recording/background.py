@@ -72,6 +72,11 @@ class Background:
         """What a flush waits for: all jobs are done. One that woke at each of them would take the processor from the thread each time."""
 
     @property
+    def idle(self) -> bool:
+        """Whether nothing waits or is being done."""
+        return not (self._jobs or self._busy)
+
+    @property
     def closed(self) -> bool:
         """Whether it takes no more jobs."""
         return self._closed
