@@ -118,6 +118,17 @@ class Threads:
         return joined
 
 
+def in_threads(work):
+    """Both workers at once."""
+    import threading
+
+    threads = [threading.Thread(target=work, args=(rank,)) for rank in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
 def test_the_first_worker_decides_what_is_due(tmp_path):
     import threading
 
@@ -135,15 +146,35 @@ def test_the_first_worker_decides_what_is_due(tmp_path):
             monitor.log(step, activations=partial(give, rank, step))
         monitor.close()
 
-    threads = [threading.Thread(target=work, args=(rank,)) for rank in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    in_threads(work)
     assert logged == [[0, 3, 4], [0, 3, 4]]
     run = read_run(tmp_path)
     assert layers_of(run).column("a", "samples").tolist() == [4, 4, 4]
     assert layers_of(run).column("a", "mean").tolist() == [0.5, 0.5, 0.5]
+
+
+def test_a_worker_that_fails_costs_that_step_and_no_wait(tmp_path):
+    import threading
+
+    shared = {"parts": {}, "barrier": threading.Barrier(2, timeout=60)}
+
+    def give(rank, step):
+        if (rank, step) == (1, 1):
+            raise MemoryError("no room for the probe")
+        return {"a": np.full((2, 3), rank)}
+
+    def work(rank):
+        monitor = fm.Monitor(tmp_path, every=1, workers=Threads(rank, 2, shared))
+        for step in range(3):
+            monitor.log(step, activations=partial(give, rank, step), weights={"w": np.full(3, step)})
+        monitor.close()
+
+    with pytest.warns(RuntimeWarning) as told:
+        in_threads(work)
+    assert any("nothing was joined over ranks at step 1" in str(one.message) for one in told)
+    run = read_run(tmp_path)
+    assert dict(zip(layers_of(run).steps.tolist(), layers_of(run).column("a", "samples").tolist(), strict=True)) == {0: 4, 2: 4}
+    assert variables_of(run).column("w", "mean").tolist() == [0, 1, 2]
 
 
 @pytest.mark.exhaustive
