@@ -115,6 +115,14 @@ class TestTorch:
         assert first.receives == (3.0, 3.0)
         assert (first.output_function, last.output_function, last.output_axis) == (None, "softmax", 0)
 
+    def test_a_module_of_the_user_s_that_is_a_softmax(self, tmp_path):
+        class Share(nn.Module):
+            def forward(self, x):
+                return functional.softmax(x, dim=1)
+
+        layers = self.watched(tmp_path, nn.Sequential(nn.Linear(4, 3), Share()), torch.ones(2, 4)).layers
+        assert [(layer.output_function, layer.output_axis) for layer in layers] == [(None, None), ("softmax", 1)]
+
     def test_a_function_that_is_not_the_answer_is_not_the_output_s(self, tmp_path):
         class Net(nn.Module):
             def __init__(self):

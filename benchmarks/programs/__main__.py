@@ -18,7 +18,7 @@ from benchmarks.programs.program import PROGRAMS, Program
 from tb_featuremap_plugin.diagnosis import Diagnosis, Finding, diagnose
 from tb_featuremap_plugin.reading.events import EventSource
 
-MODULES = ("torch_vision", "torch_text", "torch_others", "torch_gans")
+MODULES = ("torch_vision", "torch_text", "torch_others", "torch_gans", "torch_faults")
 GOALS = {"false alarms": 0.02, "found": 0.9, "right headline": 0.85, "right place": 0.8}
 
 

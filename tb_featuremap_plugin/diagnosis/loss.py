@@ -98,7 +98,8 @@ def chance_of(loss: Loss, facts: LossFacts | None, classes: float, targets: Targ
         margin = _MARGIN * facts.error
         high = facts.constant + margin
         most = math.log(classes) if loss.family in (CATEGORICAL, SPARSE) and classes > 1 else high
-        return Chance(max(facts.constant - margin, 0.0), min(facts.constant, most), min(high, most))
+        likely = min(facts.constant, most)
+        return Chance(max(likely - margin, 0.0), likely, min(high, most))
     likely = _chance_loss(loss, classes, targets)
     return Chance(_UNSURE * likely, likely, likely)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tb_featuremap_plugin.diagnosis.findings import ERROR, INFO, Finding
+from tb_featuremap_plugin.diagnosis.findings import ERROR, WARNING, Finding
 from tb_featuremap_plugin.diagnosis.learning_progress import LEARNED, learning
 from tb_featuremap_plugin.diagnosis.reference_ranges import chart
 from tb_featuremap_plugin.diagnosis.rule import Doc, Rule
@@ -24,7 +24,7 @@ def check(view: RunView) -> Iterable[Finding]:
     kernel = view.kernels[-1]
     yield Finding(
         rule="gradient_accumulates",
-        severity=INFO if learning(view).level == LEARNED else ERROR,
+        severity=WARNING if learning(view).level == LEARNED else ERROR,
         target=view.title,
         target_kind="run",
         first_step=view.steps[0],

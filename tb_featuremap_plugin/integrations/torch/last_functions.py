@@ -22,8 +22,10 @@ class LastFunctions:
         self._functions = WeakTensorKeyDictionary()
 
     def of_module(self, outputs: Iterable[torch.Tensor], name: str) -> None:
-        """Says that tensors are what a module put out, with nothing applied to them."""
+        """Says that tensors are what a module put out, with nothing applied to them: if an activation made them, it is the module's."""
         for tensor in outputs:
+            if tensor in self._functions:
+                self._functions[tensor] = (name, self._functions[tensor][1])
             self._modules[tensor] = name
 
     def functions(self, outputs: Iterable[torch.Tensor]) -> dict[str, tuple[str, int | None]]:
