@@ -33,8 +33,7 @@ class WeightMarks:
         if any(tensor.data_ptr() != place for tensor, (place, _) in zip(self._tensors, self._versions, strict=True)):
             self._views = [_middle(tensor) for tensor in self._tensors]
         with torch.no_grad():
-            for copy, view in zip(self._copies, self._views, strict=True):
-                copy.copy_(view)
+            self._copies = [view.clone() for view in self._views]
         self._versions = self._now()
 
     def written(self) -> bool:
