@@ -35,6 +35,7 @@ _ATOMS = frozenset(
 )
 _BUSY = ("_thread", "threading", "queue", "_queue", "socket", "_io", "multiprocessing", "concurrent", "asyncio", "subprocess")
 _PLAIN_STANDARD = (collections.UserDict, collections.UserList, collections.ChainMap, types.SimpleNamespace)
+_CONTAINERS = frozenset({dict, list, set, collections.OrderedDict, collections.deque, collections.Counter, collections.defaultdict})
 _MISSING = object()
 _ITERATORS: tuple[type, ...] = (type(iter([])), type(iter(())), type(iter(range(0))))
 
@@ -58,6 +59,7 @@ class PythonState:
         self.unguarded: list[Any] = []
         self._claim = claim
         self._saved: list[Callable[[], None]] = []
+        self._empty: list[Any] = []
         self._seen: dict[int, Any] = {}
         self._classes: set[type] = set()
         self._waiting: list[Any] = list(roots)
@@ -71,6 +73,9 @@ class PythonState:
             What was raised by objects that do not let themselves be put back.
         """
         problems: list[Exception] = []
+        for container in self._empty:
+            if container:
+                container.clear()
         for restore in self._saved:
             try:
                 restore()
@@ -83,6 +88,9 @@ class PythonState:
         if kind in _ATOMS or id(thing) in self._seen or issubclass(kind, (type, types.ModuleType)):
             return
         self._seen[id(thing)] = thing
+        if kind in _CONTAINERS and not thing:  # most of what a module holds: no hooks, no parts, no buffers
+            self._empty.append(thing)
+            return
         claimed = self._claim(thing)
         if claimed is not None:
             self._waiting.extend(claimed)
