@@ -57,6 +57,15 @@ class Guard:
                 self._told.add(owner)
                 warn_of_effect(owner, f"moves a {type(iterator).__name__} on")
 
+    def layer_in(self, path: str) -> str:
+        """The innermost layer that an operation of a graph is in, by the operation's path."""
+        known = [str(layer.name) for layer in self._model._flatten_layers()]
+        for part in reversed(path.split("/")):
+            for name in (part, part.rpartition("_")[0]):
+                if name in known:
+                    return name
+        return path
+
     def _owner(self, thing: Any) -> str:
         """The layer that holds a thing, or else the model."""
         for layer in self._model._flatten_layers(include_self=False):

@@ -22,6 +22,7 @@ from tb_featuremap_plugin.schema.layer_kinds import (
     SCALE,
     family_of,
     find,
+    is_known,
 )
 
 _SPACE = {0: "", 1: "W", 2: "HW", 3: "DHW"}
@@ -78,7 +79,7 @@ def _is_batch(call: LayerCall, samples: int | None) -> bool:
 
 def _of_layer(call: LayerCall, calls: Sequence[LayerCall], known: Mapping[str, str]) -> str | None:
     layer, axes, kind = call.layer, len(call.shape or ()), kind_of(call.layer)
-    family = family_of(kind)
+    family = _family(layer)
     if call.inner is not None:
         return known.get(call.inner)
     if call.block:
@@ -90,7 +91,11 @@ def _of_layer(call: LayerCall, calls: Sequence[LayerCall], known: Mapping[str, s
     if isinstance(layer, keras.layers.TimeDistributed):
         return _named(axes, _with_time(_channel(layer.layer, axes - 1)))
     if family in _AS_GIVEN or _keeps(layer, kind):
-        return _given(call, known) or _of_same_shape(call, calls, known) or _named(axes, _by_axis(layer, axes))
+        return (
+            _given(call, known)
+            or _of_same_shape(call, calls, known)
+            or _named(axes, _by_axis(layer, axes) if family == NORMALISATION else None)
+        )
     if isinstance(layer, keras.layers.Concatenate):
         return _given(call, known)
     return _named(axes, _channel(layer, axes))
@@ -98,13 +103,19 @@ def _of_layer(call: LayerCall, calls: Sequence[LayerCall], known: Mapping[str, s
 
 def _channel(layer: Any, axes: int) -> int | None:
     """The axis of the channels, where a layer itself says it."""
-    family = family_of(kind_of(layer))
+    family = _family(layer)
     data_format = getattr(layer, "data_format", None)
     if data_format is not None and (family in (*CONVOLUTIONS, POOLING) or type(layer).__module__.startswith("keras.")):
         return 1 if data_format == "channels_first" else axes - 1
     if isinstance(layer, keras.layers.EinsumDense):
         return _of_equation(layer.equation, axes)
     return axes - 1 if family in _CHANNELS_LAST else None
+
+
+def _family(layer: Any) -> str:
+    """The family of a layer whose kind is known, not guessed from a word in its name: a rotary embedding is no embedding."""
+    kind = kind_of(layer)
+    return family_of(kind) if is_known(kind) else ""
 
 
 def _of_equation(equation: str, axes: int) -> int | None:

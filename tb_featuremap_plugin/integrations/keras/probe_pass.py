@@ -152,7 +152,7 @@ def guarded_graph(compiled: Any, guard: Guard) -> Run:
     """
     lasting = tensor_state.lasting_operations(compiled.graph)
     if lasting:
-        warn_of_effect(lasting[0].rpartition("/")[0] or lasting[0], "changes a table, a queue or a file")
+        warn_of_effect(guard.layer_in(lasting[0]), "changes a table, a queue or a file")
         raise UnguardedPassError(f"a pass of the probe would run {lasting[0]}, whose effect cannot be put back; no maps are logged")
     written = tensor_state.written_variables(compiled.graph)
     calls_python = tensor_state.calls_python(compiled.graph)
