@@ -5,16 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-keras = pytest.importorskip("keras")
+pytest.importorskip("keras")
 
-from keras import layers as L  # noqa: E402
-from keras import ops  # noqa: E402
+import keras
+from keras import layers as L
+from keras import ops
 
-from tb_featuremap_plugin.integrations.keras.guarded_pass import Guard  # noqa: E402
-from tb_featuremap_plugin.integrations.keras.layer_axes import layouts_of  # noqa: E402
-from tb_featuremap_plugin.integrations.keras.leaf_layers import blocks, named_layers  # noqa: E402
-from tb_featuremap_plugin.integrations.keras.probe_pass import ProbePass  # noqa: E402
-from tb_featuremap_plugin.integrations.keras.probes import as_tensors  # noqa: E402
+from tb_featuremap_plugin.integrations.keras.guarded_pass import Guard
+from tb_featuremap_plugin.integrations.keras.layer_axes import layouts_of
+from tb_featuremap_plugin.integrations.keras.leaf_layers import blocks, named_layers
+from tb_featuremap_plugin.integrations.keras.probe_pass import ProbePass
+from tb_featuremap_plugin.integrations.keras.probes import as_tensors
 
 IMAGES = np.zeros((4, 10, 11, 3), np.float32)
 SERIES = np.zeros((4, 7, 5), np.float32)
@@ -32,12 +33,8 @@ class OwnCode(keras.Model):
     def __init__(self):
         super().__init__()
         self.conv, self.act, self.norm = L.Conv2D(6, 3, padding="same", name="conv"), L.ReLU(name="act"), L.LayerNormalization(name="norm")
-        self.turned, self.rows, self.dense, self.head = (
-            L.Dense(5, name="turned"),
-            L.Dense(3, name="rows"),
-            L.Dense(8, name="dense"),
-            L.Dense(2, name="head"),
-        )
+        self.turned, self.rows = L.Dense(5, name="turned"), L.Dense(3, name="rows")
+        self.dense, self.head = L.Dense(8, name="dense"), L.Dense(2, name="head")
 
     def call(self, x):
         x = self.norm(self.act(self.conv(x) * 2))

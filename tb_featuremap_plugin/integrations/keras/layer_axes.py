@@ -91,11 +91,8 @@ def _of_layer(call: LayerCall, calls: Sequence[LayerCall], known: Mapping[str, s
     if isinstance(layer, keras.layers.TimeDistributed):
         return _named(axes, _with_time(_channel(layer.layer, axes - 1)))
     if family in _AS_GIVEN or _keeps(layer, kind):
-        return (
-            _given(call, known)
-            or _of_same_shape(call, calls, known)
-            or _named(axes, _by_axis(layer, axes) if family == NORMALISATION else None)
-        )
+        own = _by_axis(layer, axes) if family == NORMALISATION else None
+        return _given(call, known) or _of_same_shape(call, calls, known) or _named(axes, own)
     if isinstance(layer, keras.layers.Concatenate):
         return _given(call, known)
     return _named(axes, _channel(layer, axes))
