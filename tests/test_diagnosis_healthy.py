@@ -85,7 +85,8 @@ class TestInput:
         assert found(words, "unscaled_input") == []
 
     def test_a_run_that_has_learned_gets_a_note(self):
-        assert [finding.severity for finding in found(self.pixels(), "unscaled_input")] == ["info"]
+        assert [finding.severity for finding in found(self.pixels(receives=(0.0, 99.0)), "unscaled_input")] == ["info"]
+        assert [finding.severity for finding in found(self.pixels(), "unscaled_input")] == ["warning"]  # raw pixels
         assert [finding.severity for finding in found(self.pixels(stuck_run()), "unscaled_input")] == ["error"]
 
 

@@ -54,7 +54,7 @@ def check(view: RunView) -> Iterable[Finding]:
 def _total(view: RunView) -> Curve:
     """Norm of all gradients together at each step at which any is known, from the second update on."""
     rows = [variable.row for variable in view.variables if variable.trainable]
-    if not view.kernels or not rows:
+    if not any(kernel.row.last("displacement") > 0 for kernel in view.kernels):  # then gradients stay as they are
         return np.zeros(0)
     squares = np.array([row("gradient_norm") ** 2 for row in rows])
     known = ~np.all(np.isnan(squares), 0) & (rows[0].steps > 1)

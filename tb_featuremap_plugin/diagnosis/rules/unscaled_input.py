@@ -21,6 +21,9 @@ SMALLEST = 0.01
 """Largest absolute value below which the input hardly exists, as after dividing by 255 twice (0.004)."""
 
 
+RAW = 150.0
+"""Largest absolute value from which on the input is as it came from a file, such as pixels: worth mending however well the run learns."""
+
 WELL = 0.25
 """Share of the loss that is left where the size of the input has done no harm: 95 % of 94 runs that learn stay below it."""
 
@@ -38,11 +41,11 @@ def check(view: RunView) -> Iterable[Finding]:
         yield _too_small(view, layer, low, high)
 
 
-def _severity(view: RunView) -> Severity:
+def _severity(view: RunView, largest: float) -> Severity:
     """A note where the run learns all the same, as far as that is known: a loss of thousands may fall by half and mean nothing."""
     gate = learning(view)
     if gate.level == LEARNED:
-        return INFO if gate.share < WELL and (gate.chance > 0 or gate.end < 1) else WARNING
+        return INFO if largest < RAW and gate.share < WELL and (gate.chance > 0 or gate.end < 1) else WARNING
     return WARNING if gate.level == EARLY else ERROR
 
 
@@ -51,7 +54,7 @@ def _too_large(view: RunView, layer: LayerView, low: float, high: float) -> Find
     effect = f" Its outputs start with a spread of {number(std)}, where about 0.1 to 2 is usual." if std > 2 else ""
     return Finding(
         rule="unscaled_input",
-        severity=_severity(view),
+        severity=_severity(view, max(abs(low), abs(high))),
         target=layer.name,
         target_kind="input",
         first_step=view.steps[0],
@@ -93,7 +96,7 @@ _MANY_FEATURES = 100
 def _too_small(view: RunView, layer: LayerView, low: float, high: float) -> Finding:
     return Finding(
         rule="unscaled_input",
-        severity=INFO if _severity(view) == INFO else WARNING,
+        severity=INFO if _severity(view, 0.0) == INFO else WARNING,
         target=layer.name,
         target_kind="input",
         first_step=view.steps[0],
