@@ -10,6 +10,10 @@ from typing import Any
 
 import numpy as np
 
+_OTHER_SEEDS = 20_260_731
+"""Where the seeds of TensorFlow's eager operations come from meanwhile: an operation goes on with its numbers where it was left, so that
+one with a seed which the program is to draw next must not be used here."""
+
 _KERAS_SEEDS = "global_seed_generator"
 
 Restore = Callable[[], object]
@@ -61,6 +65,7 @@ def _tensorflow() -> Iterator[Restore]:
     generator: Any = getattr(made, "_rng", None)
     if isinstance(generator, random.Random):
         state = generator.getstate()
+        generator.seed(_OTHER_SEEDS)
         yield lambda: generator.setstate(state)
     stateful = sys.modules.get("tensorflow.python.ops.stateful_random_ops")
     if stateful is None:
