@@ -120,7 +120,7 @@ class Team:
         self.met = False
         try:
             yield
-        except Exception as error:
+        except Exception as error:  # whatever it is: the others are told, and it goes on
             if due and self.joins and not self.met:
                 self.agree(Stand(str(step), problem=words(error)))
             raise
@@ -141,7 +141,7 @@ class Collective(Team):
         """As of the workers."""
         try:
             return self._workers.all_reduce(values, how)
-        except Exception as error:
+        except Exception as error:  # each engine raises errors of its own
             self.ended = f"a collective failed: {words(error)}"
             raise
 

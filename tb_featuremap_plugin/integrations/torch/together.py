@@ -89,7 +89,7 @@ class Passes:
                 yield
         except PassError:
             raise
-        except Exception as error:
+        except Exception as error:  # whatever a model raises: the others are told before it goes on
             found = team.agree(Stand("in the probe pass", f"end after {mode.seen}", words(error)))
             if found.reason.count("rank ") == team.size:  # of all of them: a model that does not work this way may work another way
                 raise

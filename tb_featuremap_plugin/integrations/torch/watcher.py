@@ -99,7 +99,7 @@ class Watcher:
         try:
             together = Passes(own, team if isinstance(team, Team) else None)
             self._model = FollowedModel(own, probe, layers, () if isinstance(layouts, str) else tuple(layouts), together)
-        except BaseException:
+        except BaseException:  # also where the user stops it: the others must not wait for this rank
             if isinstance(team, TorchWorkers):
                 team.leave()
             raise

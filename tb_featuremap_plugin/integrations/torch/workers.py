@@ -119,7 +119,7 @@ class TorchWorkers(Team):
         options.reduceOp = distributed.ReduceOp.SUM if how == "sum" else distributed.ReduceOp.MAX
         try:
             self._group.allreduce([tensor], options).wait()
-        except Exception as error:
+        except Exception as error:  # each backend raises errors of its own
             self._end(f"a collective failed: {words(error)}")
             raise
         joined: npt.NDArray[np.float64] = tensor.numpy()
@@ -142,7 +142,7 @@ class TorchWorkers(Team):
                 return self._heard(self._store.get(key))
             self._end(f"rank 0 did not say within {self._patience():g} s whether a step is due")
             return False
-        except Exception as error:
+        except Exception as error:  # each store raises errors of its own
             self._end(f"rank 0 did not say whether a step is due: {words(error)}")
             return False
 

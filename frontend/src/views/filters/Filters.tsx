@@ -2,6 +2,7 @@
 import { useEffect } from "preact/hooks";
 import { layerOfVariable } from "../../model/network";
 import { type Store, useStore } from "../../state/store";
+import { LeftOut } from "../../ui/LeftOut";
 import { Nothing } from "../../ui/States";
 import { scrollToCard } from "../../ui/scroll";
 import { PictureToolbar } from "../pictures/Toolbar";
@@ -25,6 +26,7 @@ export function Filters() {
       {shown.map(({ variable, layer }) => (
         <KernelCard key={variable} variable={variable} layer={layer} />
       ))}
+      <LeftOut parts={["filters", "pictures"]} />
     </section>
   );
 }

@@ -2,6 +2,7 @@
 import { useEffect } from "preact/hooks";
 import { findSeries } from "../../model/network";
 import { useStore } from "../../state/store";
+import { LeftOut } from "../../ui/LeftOut";
 import { Nothing } from "../../ui/States";
 import { scrollToCard } from "../../ui/scroll";
 import { PictureToolbar } from "../pictures/Toolbar";
@@ -23,6 +24,7 @@ export function FeatureMaps() {
       {shown.map((name) => (
         <MapsCard key={name} name={name} />
       ))}
+      <LeftOut parts={["maps", "activations", "inputs", "pictures"]} />
     </section>
   );
 }

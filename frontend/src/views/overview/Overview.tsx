@@ -2,6 +2,7 @@
 
 import type { ComponentChildren } from "preact";
 import { useDiagnosis, useStore } from "../../state/store";
+import { LeftOut } from "../../ui/LeftOut";
 import { Failure, Loading } from "../../ui/States";
 import { WhenSeen } from "../../ui/WhenSeen";
 import { Findings } from "./Findings";
@@ -31,6 +32,7 @@ export function Overview({ comparison }: { comparison: ComponentChildren }) {
         )}
       </WhenSeen>
       <WhenSeen height={24}>{() => <Cost />}</WhenSeen>
+      <LeftOut />
     </div>
   );
 }
