@@ -70,21 +70,27 @@ def _seed():
     torch.manual_seed(3)
     torch_zoo.SEEN.clear()
     torch_zoo.TOTALS["calls"] = 0
-    torch_zoo.CALLS = 0
-    torch_zoo.ClassCounter.calls = 0
-    torch_zoo.ClassCounter.log.clear()
+    torch_zoo.kept_state.CALLS = 0
+    torch_zoo.kept_state.ClassCounter.calls = 0
+    torch_zoo.kept_state.ClassCounter.log.clear()
     _memory()[0].clear()
 
 
 def _memory() -> Any:
     """The default argument in which a forward keeps something."""
-    return torch_zoo.ClassCounter.middle.__defaults__
+    return torch_zoo.kept_state.ClassCounter.middle.__defaults__
 
 
 def outcome(model, losses):
     weights = {name: tensor.detach().numpy().tobytes() for name, tensor in [*model.named_parameters(), *model.named_buffers()]}
     drawn = (random.random(), np.random.rand(), float(torch.rand(())))
-    outside = (torch_zoo.SEEN, torch_zoo.TOTALS, torch_zoo.CALLS, torch_zoo.ClassCounter.calls, torch_zoo.ClassCounter.log)
+    outside = (
+        torch_zoo.SEEN,
+        torch_zoo.TOTALS,
+        torch_zoo.kept_state.CALLS,
+        torch_zoo.kept_state.ClassCounter.calls,
+        torch_zoo.kept_state.ClassCounter.log,
+    )
     return Outcome(weights, tuple(losses), repr(drawn), shown([model, *outside, _memory()]))
 
 
