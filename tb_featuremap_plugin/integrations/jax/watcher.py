@@ -74,6 +74,7 @@ class _Pass:
     key: Any
     traced: Traced
     outputs: Callable[[Any], dict[str, Any]]
+    gradients: Callable[[Any], list[Any]]
 
 
 class Watcher:
@@ -149,7 +150,8 @@ class Watcher:
         if self._passes is None or self._passes.key != key:
             with random_numbers_as_before():  # Python runs the model once, to trace it
                 traced = trace(self._model, parts, self._inputs)
-            self._passes = _Pass(key, traced, traced.outputs_of(choose(traced, self._choices)))
+            outputs, gradients = traced.outputs_of(choose(traced, self._choices)), jax.jit(self._gradients_with(parts.structure))
+            self._passes = _Pass(key, traced, outputs, gradients)
         return self._passes
 
     def _activations(self, parts: Parts) -> dict[str, Any]:
@@ -163,13 +165,19 @@ class Watcher:
     def _gradients(self, parts: Parts) -> dict[str, Any]:
         if self._loss_fn is None or self._targets is None:
             return {}
-        with random_numbers_as_before():
-            found = gradients_of(self._run(parts), self._loss_fn, self._targets, parts.arrays)
+        with random_numbers_as_before():  # Python runs the model once, to trace it
+            found = self._pass_for(parts).gradients(parts.arrays)
         named = zip(parts.names, found, strict=True)
         return {name: value for name, value in named if name is not None and value is not None and name not in parts.state}
 
-    def _run(self, parts: Parts) -> Callable[[Any], Any]:
-        return lambda arrays: self._model.run(arrays, parts.structure, self._inputs, Calls())
+    def _gradients_with(self, structure: Any) -> Callable[[Any], list[Any]]:
+        """Gradients on the probe as a function of arrays."""
+        loss_fn = self._loss_fn
+        if loss_fn is None:
+            return lambda arrays: []
+        return lambda arrays: gradients_of(
+            lambda changed: self._model.run(changed, structure, self._inputs, Calls()), loss_fn, self._targets, arrays
+        )
 
 
 class _Taken:
