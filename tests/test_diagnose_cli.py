@@ -89,7 +89,7 @@ def test_text_says_it_in_the_order_of_importance(ill, capsys):
     assert (
         text.index("Run unscaled")
         < text.index("ERROR   The input runs from")
-        < text.index("Try: Divide pixels by 255")
+        < text.index("Try: Subtract from each feature its mean")
         < text.index("Variables:")
     )
     assert "\x1b[" not in text

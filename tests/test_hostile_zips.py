@@ -225,6 +225,7 @@ def runs_or_sentence(archive):
 
 @given(st.lists(names.map(lambda folder: f"{folder}/{EVENTS}"), min_size=1, max_size=4, unique=True))
 @example(["\x00/" + EVENTS])
+@example(["./C:/" + EVENTS])
 def test_any_names_are_refused_or_are_folders_below_the_zip(listed):
     with tempfile.TemporaryDirectory() as folder:
         with_members(Path(folder) / "x.zip", dict.fromkeys(listed, b""))

@@ -261,9 +261,10 @@ def _is_folder(info: zipfile.ZipInfo) -> bool:
 def _path(name: str) -> str:
     """A member's path below the zip."""
     parts = name.split("/")
-    if ".." in parts or not parts[0] or "\\" in name or _DRIVE.match(name):
+    path = "/".join(part for part in parts if part not in ("", "."))
+    if ".." in parts or not parts[0] or "\\" in name or _DRIVE.match(path):
         _refuse(f"the zip's member {name!r:.200} is not named by a path below the zip with / between folders")
-    return "/".join(part for part in parts if part not in ("", "."))
+    return path
 
 
 def _check(info: zipfile.ZipInfo) -> None:

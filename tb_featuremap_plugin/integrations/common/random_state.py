@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -40,7 +41,16 @@ def _captured() -> Iterator[Restore]:
     yield lambda: np.random.set_state(numpy)
     for module, capture in (("torch", _torch), ("tensorflow", _tensorflow), ("keras", _keras)):
         if module in sys.modules:
-            yield from capture()
+            yield from _tried(module, capture)
+
+
+def _tried(module: str, capture: Callable[[], Iterator[Restore]]) -> Iterator[Restore]:
+    """What a framework's capture gives; a version that keeps its generators elsewhere must not stop the training."""
+    try:
+        yield from capture()
+    except Exception as error:  # whatever a framework's own state raises
+        what = f"{type(error).__name__}: {error}"
+        warnings.warn(f"random numbers of {module} go on from where the probe leaves them: {what}", RuntimeWarning, stacklevel=2)
 
 
 def _torch() -> Iterator[Restore]:
@@ -85,5 +95,11 @@ def _keras() -> Iterator[Restore]:
     shared: Any = keeper.get_global_attribute(_KERAS_SEEDS)
     yield lambda: keeper.set_global_attribute(_KERAS_SEEDS, shared)
     if shared is not None:
-        value = np.array(sys.modules["keras"].ops.convert_to_numpy(shared.state.value))
+        value = _copied(shared.state.value)
         yield lambda: shared.state.assign(value)
+
+
+def _copied(value: Any) -> Any:
+    """The numbers of a backend's variable, by the framework's own way: NumPy's warns of arrays that cannot be asked for a copy."""
+    numbers = value.detach().cpu() if hasattr(value, "detach") else value
+    return np.array(numbers.numpy() if hasattr(numbers, "numpy") else numbers)
