@@ -317,3 +317,29 @@ def test_a_tensor_that_claims_numbers_it_does_not_have_costs_its_point(loader, t
     assert layers_of(run).rows == ("good", "lying")
     (problem,) = run.problems
     assert (problem.tag, str(limits.MAX_TABLE_CELLS + 1) in problem.message) == ("featuremaps/layers/lying", True)
+
+
+@pytest.mark.parametrize("call", ["list_blob_sequences", "list_tensors", "read_blob_sequences", "read_tensors"])
+def test_a_series_that_the_loader_is_just_taking_in_is_asked_for_again(tmp_path, call):
+    """Between a series' name and its first point, TensorBoard's Python loader raises KeyError."""
+    logdirs.write_monitored(tmp_path / "run", [0, 1])
+
+    class TakingIn:
+        def __init__(self, provider):
+            self.provider, self.raised = provider, 0
+
+        def __getattr__(self, name):
+            def asked(*args, **kwargs):
+                if name == call and self.raised < 2:
+                    self.raised += 1
+                    raise KeyError("Key . was not found in Reservoir")
+                return getattr(self.provider, name)(*args, **kwargs)
+
+            return asked
+
+    with loaded("python", tmp_path) as held:
+        taking = TakingIn(held.provider)
+        expected, found = (ProviderSource(one, RequestContext(), "", Memory()) for one in (held.provider, taking))
+        assert [outline.name for outline in found.outlines()] == ["run"]
+        assert_same_run(found.run("run"), expected.run("run"))
+    assert taking.raised == 2

@@ -6,6 +6,7 @@ keyed by all that it depends on, and used only after a call with the caller's ow
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,7 @@ from tensorboard.data.provider import BlobSequenceTimeSeries, DataProvider, RunT
 
 from tb_featuremap_plugin.reading import assemble
 from tb_featuremap_plugin.reading.cache import Cache
+from tb_featuremap_plugin.reading.provider_calls import answer
 from tb_featuremap_plugin.reading.raw_series import Problems, RawRun, RawSeries, as_written
 from tb_featuremap_plugin.reading.run import MissingError, Outline, Points, Run, Source
 from tb_featuremap_plugin.schema import limits, tags
@@ -225,9 +227,8 @@ class ProviderSource:
         return {name: listed for name, listed in known.items() if listed is not None and listed.fingerprint == fingerprints[name]}
 
     def _list(self, call: str, plugin: str, only: RunTagFilter) -> Mapping[str, Mapping[str, Any]]:
-        listing: Mapping[str, Mapping[str, Any]] = getattr(self._provider, call)(
-            self._context, experiment_id=self.experiment_id, plugin_name=plugin, run_tag_filter=only
-        )
+        ask = functools.partial(getattr(self._provider, call), self._context, experiment_id=self.experiment_id, plugin_name=plugin)
+        listing: Mapping[str, Mapping[str, Any]] = answer(lambda: ask(run_tag_filter=only))
         return listing
 
     def _references(self, blobs: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Mapping[str, Any]]:
@@ -238,9 +239,8 @@ class ProviderSource:
         return {run: self._read_references(RunTagFilter(runs=[run], tags=tags)).get(run, {}) for run, tags in sane.items() if tags}
 
     def _read_references(self, only: RunTagFilter) -> Mapping[str, Mapping[str, Any]]:
-        references: Mapping[str, Mapping[str, Any]] = self._provider.read_blob_sequences(
-            self._context, experiment_id=self.experiment_id, plugin_name=tags.PLUGIN_NAME, downsample=ALL_POINTS, run_tag_filter=only
-        )
+        what = {"experiment_id": self.experiment_id, "plugin_name": tags.PLUGIN_NAME, "downsample": ALL_POINTS, "run_tag_filter": only}
+        references: Mapping[str, Mapping[str, Any]] = answer(lambda: self._provider.read_blob_sequences(self._context, **what))
         return references
 
     def _read_small(self, listed: _Listed) -> Mapping[str, RawSeries]:
@@ -261,7 +261,7 @@ class ProviderSource:
         if not tags:
             return {}
         try:
-            return self._read_at_once(listed, tags, ALL_POINTS)
+            return answer(lambda: self._read_at_once(listed, tags, ALL_POINTS))
         except Exception as error:
             if len(tags) > 1:
                 return {tag: series for one in tags for tag, series in self._read_tensors(listed, [one]).items()}
