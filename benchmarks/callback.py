@@ -148,7 +148,10 @@ def _extraction(model: keras.Model, images: np.ndarray) -> Comparison:
     outputs = keras.Model(model.inputs, [layer.output for layer in chosen])
     compiled = tf.function(lambda batch: outputs(batch, training=False))
     names = {layer.name for layer in chosen}
-    select = lambda trace: [call for call in trace.calls if call.name in names]  # noqa: E731
+
+    def select(trace: Any) -> list[Any]:
+        return [call for call in trace.calls if call.name in names]
+
     ours = ProbePass(model, probe, named_layers(model), {}, select, Guard(model))
     variants = [
         Variant(COMPILED, lambda: _times(lambda: compiled(tf.constant(probe))), calls=20),

@@ -68,7 +68,7 @@ def _is_still(view: RunView, kernel: VariableView) -> bool:
 
 
 def _moves_at_times(view: RunView, kernel: VariableView) -> bool:
-    """Whether it still gets anywhere: with gradients accumulated over batches most single steps are none."""
+    """Whether it still gets anywhere: with gradients accumulated over batches most single steps change nothing."""
     row = kernel.row
     late = row("displacement")[row.steps >= view.last_step / 2]
     known = late[~np.isnan(late)]

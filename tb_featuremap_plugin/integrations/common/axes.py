@@ -141,7 +141,7 @@ def replace_axis(labels: Labels, at: int, axes: Sequence[Axis]) -> Labels:
 
 
 def with_channel(labels: Labels, at: int, origins: Origins) -> Labels:
-    """With the channels at one axis; samples that were merged into it are none."""
+    """With the channels at one axis; samples that were merged into it stay samples."""
     return replace(labels, channel=frozenset(factor.origin for factor in labels.axes[at] if not origins.is_sample(factor)))
 
 

@@ -72,7 +72,7 @@ class BatchLosses:
             self._sum = _Mean(self._sum.total + found.total, self._sum.count + found.count)
 
     def forget(self) -> None:
-        """Drops what waits for an update: there was none."""
+        """Drops what waits for an update that did not come."""
         self._sum = _Mean(0.0, 0.0)
 
     def take(self) -> float | None:
@@ -117,7 +117,7 @@ class BatchLosses:
 
 
 def loss_key(logs: Any) -> str | None:
-    """The entry of a callback's logs that is the loss: "loss", or else the only one that is called so; None if there is none."""
+    """The entry of a callback's logs that is the loss: "loss", or else the only one that is called so; None without one."""
     if not isinstance(logs, Mapping):
         return None
     if LOSS in logs:

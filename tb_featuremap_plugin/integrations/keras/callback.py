@@ -27,7 +27,7 @@ class FeatureMapCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Ker
 
     Training is not touched: weights are the same to the last bit with and without it. Every variable is logged under its Keras `path`,
     frozen ones and moving statistics marked as what they are; loss, optimizer and learning rate are read from the compiled model. Steps
-    are updates: batches that only accumulate gradients are none. With `steps_per_execution` above 1, updates are those of so many
+    are updates: batches that only accumulate gradients do not count. With `steps_per_execution` above 1, updates are those of so many
     steps, and marked so. What changes in the model is seen at the next logged step.
 
     Args:

@@ -18,7 +18,7 @@ class Probe:
 
     Attributes:
         inputs: an array, or a list or dictionary of arrays; or, by names of inner networks, such inputs.
-        targets: None if there are none.
+        targets: None if the probe has no targets.
     """
 
     inputs: Any
