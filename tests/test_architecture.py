@@ -23,7 +23,7 @@ OUTSIDE = {
     "threads": {"threading", "queue", "atexit", "concurrent"},
     "processes": {"subprocess", "multiprocessing", "signal"},
     "clock": {"time", "datetime"},
-    "interpreter": {"sys", "platform", "dis"},
+    "interpreter": {"sys", "platform", "dis", "gc", "contextvars"},
     "terminal": {"argparse", "webbrowser", "logging"},
     "compression": {"zlib", "gzip", "isal"},
     "NumPy": {"numpy"},

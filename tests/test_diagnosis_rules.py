@@ -49,6 +49,15 @@ class TestNonFinite:
         (finding,) = found(edit(healthy_run(), "variables", "conv2/kernel", gradient_nonfinite=np.where(STEPS >= 20, 3, 0)), "non_finite")
         assert (finding.target, finding.target_kind, finding.first_step) == ("conv2/kernel", "variable", 20)
 
+    def test_infinity_that_a_buffer_had_from_the_start_is_meant(self):
+        masked = edit(edit(healthy_run(), "variables", "conv2/kernel", neg_inf=21), "variables", "conv2/kernel", trainable=0)
+        assert not found(masked, "non_finite")
+        grows = edit(masked, "variables", "conv2/kernel", neg_inf=np.where(STEPS >= 40, 22, 21))
+        assert [finding.target for finding in found(grows, "non_finite")] == ["conv2/kernel"]
+        broken = edit(masked, "variables", "conv2/kernel", nan=np.where(STEPS >= 40, 1, 0))
+        assert [finding.target for finding in found(broken, "non_finite")] == ["conv2/kernel"]
+        assert found(edit(healthy_run(), "variables", "conv2/kernel", neg_inf=21), "non_finite")
+
     def test_a_loss_that_breaks_while_layers_are_modest_is_blamed_itself(self):
         values = np.full(200, 2.0)
         values[149:] = np.nan

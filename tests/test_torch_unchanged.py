@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import random
+import re
 import types
 import warnings
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ from tests.support.known import variables_of  # noqa: E402
 from tests.support.monitored import read_run  # noqa: E402
 
 STEPS = 5
+
+_WITHOUT_PARTS = ("builtins", "itertools", "_thread", "_contextvars", "_io", "array", "functools")
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,8 @@ def _seed():
     random.seed(1)
     np.random.seed(2)
     torch.manual_seed(3)
+    torch.set_float32_matmul_precision("highest")
+    np.seterr(divide="warn")
     torch_zoo.SEEN.clear()
     torch_zoo.TOTALS["calls"] = 0
     torch_zoo.kept_state.CALLS = 0
@@ -132,7 +137,7 @@ def _shown_parts(thing, known):
     if type(thing).__name__ in ("RemovableHandle", "RecursiveScriptModule") or "_dynamo" in type(thing).__module__:
         return type(thing).__name__
     if type(thing).__module__ == "builtins" or not hasattr(thing, "__dict__"):
-        return repr(thing) if type(thing).__module__ in ("builtins", "itertools") else _slots(thing)
+        return re.sub(" at 0x[0-9a-f]+", "", repr(thing)) if type(thing).__module__ in _WITHOUT_PARTS else _slots(thing)
     attributes = {name: value for name, value in vars(thing).items() if name not in ("_compiled_call_impl", "forward")}
     return f"{type(thing).__name__}{shown(attributes, known)}"
 

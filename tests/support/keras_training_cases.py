@@ -255,7 +255,7 @@ def test_what_a_layer_moves_and_cannot_be_put_back_is_named(tmp_path):
         model.fit(X, Y, batch_size=8, epochs=2, verbose=0, callbacks=[watcher])
     told = [str(warning.message) for warning in caught if "cannot be put back" in str(warning.message)]
     assert len(told) == 1
-    assert "'stream' moves a generator on" in told[0]
+    assert "'stream' changes a generator" in told[0]
 
 
 def test_callbacks_are_saved_with_nothing_of_a_training():

@@ -65,9 +65,15 @@ def _in_variables(view: RunView) -> Iterator[_Place]:
             (("gradient_nonfinite",), "the gradient of `{0}` has {1} entries that"),
         ):
             count = _count(variable.row, columns)
-            if count.any():
+            if count.any() and not _means_it(variable.row, count):
                 at = int(np.argmax(count > 0))
                 yield _Place(int(variable.row.steps[at]), 2 * depth + 1, variable.name, "variable", what, float(count[at]))
+
+
+def _means_it(row: Row, count: Curve) -> bool:
+    """Whether a variable that nobody trains held infinity from the start and never more of it: a mask, or an extremum not yet seen."""
+    still = not np.any(np.nan_to_num(row("trainable")) > 0)
+    return still and not np.any(np.nan_to_num(row("nan")) > 0) and bool(count[0] > 0 and count.max() <= count[0])
 
 
 def _any(table: Table | None, columns: Iterable[str]) -> bool:
@@ -182,6 +188,6 @@ RULE = Rule(
     Doc(
         says="NaN or infinity: the first step, and the first layer of that step",
         condition="any, in outputs, weights, gradients or the loss",
-        usual="none",
+        usual="infinity that a buffer had from the start, as masks and minima not yet seen have",
     ),
 )

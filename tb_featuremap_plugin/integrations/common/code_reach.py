@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dis
 import functools
 import sys
 import types
@@ -33,17 +34,25 @@ def is_library(module: str | None) -> bool:
     return "site-packages" in file or "dist-packages" in file
 
 
-def globals_of(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
-    """Names and values of the globals that a function's code names, without modules and functions of others."""
-    scope = function.__globals__
-    for name in names_in(function.__code__):
-        if name not in scope:
-            continue
-        value = scope[name]
-        if isinstance(value, (types.ModuleType, types.BuiltinFunctionType)):
-            continue
-        if not (isinstance(value, types.FunctionType) and value.__module__ != function.__module__):
-            yield name, value
+def globals_of(function: types.FunctionType) -> Iterator[tuple[dict[str, Any], str, Any]]:
+    """The globals that a function's code names: of its own module, and of the user's modules that it names, as in `counters.calls += 1`.
+
+    Yields:
+        The mapping that holds a global, its name and its value.
+    """
+    names = names_in(function.__code__)
+    waiting, seen = [function.__globals__], {id(function.__globals__)}
+    while waiting:
+        scope = waiting.pop()
+        for name in names:
+            if name not in scope:
+                continue
+            value = scope[name]
+            if not isinstance(value, types.ModuleType):
+                yield scope, name, value
+            elif id(value.__dict__) not in seen and not is_foreign(value.__name__) and not is_library(value.__name__):
+                seen.add(id(value.__dict__))
+                waiting.append(value.__dict__)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -51,3 +60,10 @@ def names_in(code: types.CodeType) -> tuple[str, ...]:
     """All names that code and the functions within it load or store beyond their local variables."""
     inner = [name for part in code.co_consts if isinstance(part, types.CodeType) for name in names_in(part)]
     return tuple(dict.fromkeys([*code.co_names, *inner]))
+
+
+@functools.lru_cache(maxsize=4096)
+def globals_set_by(code: types.CodeType) -> tuple[str, ...]:
+    """Names of the globals that code, or a function within it, gives a value."""
+    inner = [name for part in code.co_consts if isinstance(part, types.CodeType) for name in globals_set_by(part)]
+    return (*(one.argval for one in dis.get_instructions(code) if one.opname == "STORE_GLOBAL"), *inner)

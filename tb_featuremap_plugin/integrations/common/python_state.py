@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import collections
 import functools
-import itertools
+import gc
+import io
 import operator
-import random
+import queue
+import tempfile
+import threading
 import types
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
-from tb_featuremap_plugin.integrations.common.code_reach import globals_of, is_foreign, is_library
+from tb_featuremap_plugin.integrations.common.code_reach import globals_of, globals_set_by, is_foreign, is_library
+from tb_featuremap_plugin.integrations.common.other_threads import others_run_users_code
+from tb_featuremap_plugin.integrations.common.stand_ins import CACHED, ITERATORS, parts_of, stand_in
+from tb_featuremap_plugin.integrations.common.value_state import VALUES, restoring
 
 MOST_OBJECTS = 50_000
 """Objects that are followed; a module that holds its trainer reaches the whole program."""
@@ -21,47 +27,53 @@ MOST_OBJECTS = 50_000
 LARGEST_CONTAINER = 4_096
 """Entries that are followed into; longer containers are put back, but not what they hold: such lists are data sets."""
 
-LARGEST_ARRAY = 64 << 20
-"""Bytes of a NumPy array that are copied."""
-
 Claim = Callable[[Any], Iterable[Any] | None]
 """Takes objects of a framework: what to follow in place of an object, or None where it is not of that framework."""
 
 _ATOMS = frozenset(
     {
         *(int, float, bool, str, bytes, complex, type(None), type(...), range, slice),
-        *(type, types.ModuleType, types.BuiltinFunctionType),
+        types.ModuleType,
     }
 )
 _BUSY = ("_thread", "threading", "queue", "_queue", "socket", "_io", "multiprocessing", "concurrent", "asyncio", "subprocess")
-_PLAIN_STANDARD = (collections.UserDict, collections.UserList, collections.ChainMap, types.SimpleNamespace)
+_PLAIN_STANDARD = (
+    *(collections.UserDict, collections.UserList, collections.ChainMap, types.SimpleNamespace, threading.local),
+    *(queue.Queue, queue.LifoQueue, queue.PriorityQueue, tempfile._TemporaryFileWrapper),
+)
 _CONTAINERS = frozenset({dict, list, set, collections.OrderedDict, collections.deque, collections.Counter, collections.defaultdict})
 _MISSING = object()
-_ITERATORS: tuple[type, ...] = (type(iter([])), type(iter(())), type(iter(range(0))))
+_SET_BACK: tuple[type, ...] = (type(iter([])), type(iter(())), type(iter(range(0))))
+"""Iterators that can be put back where they were, unless they have come to their end."""
+
+_REPLACED = frozenset({*ITERATORS, CACHED})
 
 
 class PythonState:
     """The state of all that can be reached from some objects, until it is put back.
 
     Followed are containers, attributes of objects, closures, defaults, and the globals and class attributes that the user's own code
-    names. Objects of the standard library and of frameworks, and objects that hold a lock, a thread or a file, are left alone: they
-    belong to somebody who may be using them now.
+    names, in modules that it imports too. Objects of the standard library and of frameworks are left alone: they belong to somebody who
+    may be using them now; so do objects that hold a lock, a thread or a file, as long as another thread runs the user's code. Iterators
+    and cached functions have a stand-in until all is put back.
 
     Args:
         roots: where to begin.
         claim: asked first about every object that is more than a number or a text.
 
     Attributes:
-        unguarded: what was met and is not put back: arrays that are too large to be copied, and iterators.
+        unguarded: what was met and is not put back: arrays that are too large to be copied, generators, files, what other threads use.
     """
 
     def __init__(self, roots: Iterable[Any], claim: Claim) -> None:
         self.unguarded: list[Any] = []
         self._claim = claim
-        self._saved: list[Callable[[], None]] = []
+        self._saved: list[Callable[[], object]] = []
         self._empty: list[Any] = []
         self._seen: dict[int, Any] = {}
         self._classes: set[type] = set()
+        self._bound: set[tuple[int, str]] = set()
+        self._stand_ins: dict[int, Any] = {}
         self._waiting: list[Any] = list(roots)
         while self._waiting and len(self._seen) < MOST_OBJECTS:
             self._visit(self._waiting.pop())
@@ -76,7 +88,7 @@ class PythonState:
         for container in self._empty:
             if container:
                 container.clear()
-        for restore in self._saved:
+        for restore in reversed(self._saved):
             try:
                 restore()
             except Exception as error:  # of a class of the user's; the others are put back all the same
@@ -85,9 +97,12 @@ class PythonState:
 
     def _visit(self, thing: Any) -> None:
         kind = type(thing)
-        if kind in _ATOMS or id(thing) in self._seen or issubclass(kind, (type, types.ModuleType)):
+        if kind in _ATOMS or id(thing) in self._seen or issubclass(kind, types.ModuleType):
             return
         self._seen[id(thing)] = thing
+        if issubclass(kind, type):
+            self._class_of(thing)
+            return
         if kind in _CONTAINERS and not thing:  # most of what a module holds: no hooks, no parts, no buffers
             self._empty.append(thing)
             return
@@ -99,8 +114,11 @@ class PythonState:
         for known, take in _TAKERS:
             if issubclass(kind, known):
                 take(self, thing)
-                return
-        self._object(thing)
+                break
+        if not is_foreign(kind.__module__) or kind in _PLAIN_STANDARD:
+            self._object(thing)
+        elif kind.__module__ == "_csv":  # holds the file that it writes to
+            self._waiting.extend(gc.get_referents(thing))
 
     def _follow(self, things: Iterable[Any], size: int) -> None:
         if size <= LARGEST_CONTAINER:
@@ -110,19 +128,36 @@ class PythonState:
         base: Any = collections.OrderedDict if isinstance(mapping, collections.OrderedDict) else dict
         keys, values = list(base.keys(mapping)), list(base.values(mapping))
         self._follow(values, len(values))
+        for key, copy in self._replaced(keys, values):
+            base.__setitem__(mapping, key, copy)
 
         def put_back() -> None:
-            same = len(mapping) == len(keys) and all(map(operator.is_, base.values(mapping), values))
-            if not (same and all(map(operator.is_, base.keys(mapping), keys))):
+            if len(mapping) != len(keys) or not all(map(operator.is_, base.keys(mapping), keys)):
                 base.clear(mapping)
                 base.update(mapping, zip(keys, values, strict=True))
+            elif not all(map(operator.is_, base.values(mapping), values)):
+                for key, value in zip(keys, values, strict=True):
+                    base.__setitem__(mapping, key, value)
 
         self._saved.append(put_back)
+
+    def _replaced(self, places: Iterable[Any], things: Iterable[Any]) -> list[tuple[Any, Any]]:
+        """The places in which a stand-in is to be put, with the stand-ins."""
+        several = [(place, self._stand_in(thing)) for place, thing in zip(places, things, strict=True) if type(thing) in _REPLACED]
+        return [(place, copy) for place, copy in several if copy is not None]
+
+    def _stand_in(self, thing: Any) -> Any:
+        if id(thing) not in self._stand_ins:
+            self._stand_ins[id(thing)] = stand_in(thing)
+            self._waiting.append(thing)
+        return self._stand_ins[id(thing)]
 
     def _sequence(self, sequence: list[Any] | collections.deque[Any]) -> None:
         base: Any = list if isinstance(sequence, list) else collections.deque
         entries = list(base.__iter__(sequence))
         self._follow(entries, len(entries))
+        for index, copy in self._replaced(range(len(entries)), entries):
+            sequence[index] = copy
 
         def put_back() -> None:
             if len(sequence) != len(entries) or not all(map(operator.is_, base.__iter__(sequence), entries)):
@@ -144,45 +179,24 @@ class PythonState:
     def _fixed(self, parts: tuple[Any, ...] | frozenset[Any]) -> None:
         self._follow(parts, len(parts))
 
-    def _bytes(self, text: bytearray) -> None:
-        content = bytes(text)
-        self._saved.append(lambda: None if text == content else operator.setitem(text, slice(None), content))
-
-    def _array(self, array: np.ndarray[Any, Any]) -> None:
-        if not array.flags.writeable:
-            return
-        if array.nbytes > LARGEST_ARRAY:
-            self.unguarded.append(array)
-            return
-        if array.dtype == object:
-            self._follow(array.flat, array.size)
-        content = array.copy()
-
-        def put_back() -> None:
-            if array.shape != content.shape or array.tobytes() != content.tobytes():
-                array.resize(content.shape, refcheck=False) if array.shape != content.shape else None
-                array[...] = content
-
-        self._saved.append(put_back)
-
-    def _generator(self, generator: Any) -> None:
-        if isinstance(generator, np.random.Generator):
-            generator = generator.bit_generator
-        if isinstance(generator, np.random.BitGenerator):
-            state = generator.state
-            self._saved.append(lambda: setattr(generator, "state", state))
-            return
-        read, write = ("getstate", "setstate") if isinstance(generator, random.Random) else ("get_state", "set_state")
-        if not isinstance(generator, random.SystemRandom):
-            saved = getattr(generator, read)()
-            self._saved.append(lambda: getattr(generator, write)(saved))
+    def _value(self, thing: Any) -> None:
+        """Of bytes, numbers and random states."""
+        if isinstance(thing, np.ndarray) and thing.dtype == object:
+            self._follow(thing.flat, thing.size)
+        restore = restoring(thing)
+        if restore is None:
+            self.unguarded.append(thing)
+        else:
+            self._saved.append(restore)
 
     def _iterator(self, iterator: Any) -> None:
-        """Of a list, a tuple or a range: it is set back to its place, unless it came to its end."""
-        _, content, *place = iterator.__reduce__()
-        self._follow(content[:1], 1)
-        if place and isinstance(place[0], int):
-            self._saved.append(lambda: iterator.__setstate__(place[0]))
+        """Of a list, a tuple or a range: it is set back to its place, unless it came to its end. Of others: what it is made of."""
+        parts = parts_of(iterator)
+        self._follow(parts, len(parts))
+        if type(iterator) in _SET_BACK and isinstance(parts[-1], int):
+            self._saved.append(lambda: iterator.__setstate__(parts[-1]))
+        elif self._stand_ins.get(id(iterator)) is None:
+            self.unguarded.append(iterator)
 
     def _cell(self, cell: types.CellType) -> None:
         try:
@@ -190,10 +204,15 @@ class PythonState:
         except ValueError:  # nothing is in it yet
             return
         self._follow([content], 1)
-        self._saved.append(lambda: None if cell.cell_contents is content else setattr(cell, "cell_contents", content))
+        for _, copy in self._replaced([0], [content]):
+            cell.cell_contents = copy
+        self._saved.append(lambda: None if _content(cell) is content else setattr(cell, "cell_contents", content))
 
     def _method(self, method: types.MethodType) -> None:
         self._follow([method.__self__, method.__func__], 2)
+
+    def _built_in(self, method: types.BuiltinMethodType) -> None:
+        self._follow([method.__self__], 1)
 
     def _partial(self, partial: functools.partial[Any]) -> None:
         self._follow([partial.func, partial.args, partial.keywords], 3)
@@ -206,28 +225,46 @@ class PythonState:
         self._follow([function.__dict__, function.__defaults__, function.__kwdefaults__], 3)
         if is_library(function.__module__):
             return
-        for name, value in globals_of(function):
-            if isinstance(value, type):
-                self._class_of(value)
-            else:
-                self._binding(function.__globals__, name, value)
+        for scope, name, value in globals_of(function):
+            self._binding(scope, name, value)
+        self._unset(function.__globals__, globals_set_by(function.__code__))
+
+    def _unset(self, names: dict[str, Any], stored: Iterable[str]) -> None:
+        """Globals that do not exist yet."""
+        missing = [name for name in stored if name not in names]
+
+        def put_back() -> None:
+            for name in missing:
+                names.pop(name, None)
+
+        if missing:
+            self._saved.append(put_back)
 
     def _binding(self, names: dict[str, Any], name: str, value: Any) -> None:
+        if (id(names), name) in self._bound:
+            return
+        self._bound.add((id(names), name))
         self._follow([value], 1)
+        for _, copy in self._replaced([name], [value]):
+            names[name] = copy
         self._saved.append(lambda: None if names.get(name, _MISSING) is value else operator.setitem(names, name, value))
 
     def _object(self, thing: Any) -> None:
         """An object of a class of the user's, with its attributes, its slots and what its class holds."""
         kind = type(thing)
-        if is_foreign(kind.__module__) and kind not in _PLAIN_STANDARD:
-            return
         attributes = getattr(thing, "__dict__", None)
         if isinstance(attributes, dict):
-            if any(type(value).__module__.partition(".")[0] in _BUSY for value in list(attributes.values())):
+            shared = any(type(value).__module__.partition(".")[0] in _BUSY for value in list(attributes.values()))
+            if shared and self._others_run:
+                self.unguarded.append(thing)
                 return
             self._waiting.append(attributes)
         self._slots(thing)
         self._class_of(kind)
+
+    @functools.cached_property
+    def _others_run(self) -> bool:
+        return others_run_users_code()
 
     def _slots(self, thing: Any) -> None:
         for owner in type(thing).__mro__:
@@ -242,6 +279,8 @@ class PythonState:
         if value is _MISSING:
             return
         self._follow([value], 1)
+        for _, copy in self._replaced([0], [value]):
+            descriptor.__set__(thing, copy)
 
         def put_back() -> None:
             if getattr(thing, descriptor.__name__, _MISSING) is not value:
@@ -257,15 +296,45 @@ class PythonState:
             self._classes.add(owner)
             if is_foreign(owner.__module__) or is_library(owner.__module__):
                 continue
+            self._class_of(type(owner))
+            self._new_attributes(owner)
             for name, value in list(vars(owner).items()):
-                if isinstance(value, (types.FunctionType, staticmethod, classmethod)):
-                    self._waiting.append(getattr(value, "__func__", value))
+                inner = getattr(value, "__func__", value) if isinstance(value, (staticmethod, classmethod)) else value
+                if isinstance(inner, CACHED):
+                    self._cached_method(owner, name, value, inner)
+                elif isinstance(inner, types.FunctionType):
+                    self._waiting.append(inner)
                 elif not name.startswith("__") and not hasattr(type(value), "__get__"):
                     self._class_attribute(owner, name, value)
 
+    def _new_attributes(self, owner: type) -> None:
+        """Attributes that a class is given meanwhile, such as a cache at its first use, are taken away."""
+        known = frozenset(vars(owner))
+
+        def put_back() -> None:
+            if vars(owner).keys() != known:
+                for name in [name for name in vars(owner) if name not in known and not name.startswith("__")]:
+                    type.__delattr__(owner, name)
+
+        self._saved.append(put_back)
+
+    def _cached_method(self, owner: type, name: str, value: Any, inner: Any) -> None:
+        for _, copy in self._replaced([name], [inner]):
+            type.__setattr__(owner, name, copy if value is inner else type(value)(copy))
+            self._saved.append(lambda: type.__setattr__(owner, name, value))
+
     def _class_attribute(self, owner: type, name: str, value: Any) -> None:
         self._follow([value], 1)
+        for _, copy in self._replaced([name], [value]):
+            type.__setattr__(owner, name, copy)
         self._saved.append(lambda: None if vars(owner).get(name, _MISSING) is value else type.__setattr__(owner, name, value))
+
+
+def _content(cell: types.CellType) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # emptied by a `del`
+        return _MISSING
 
 
 _TAKERS: tuple[tuple[Any, Callable[[PythonState, Any], None]], ...] = (
@@ -273,13 +342,12 @@ _TAKERS: tuple[tuple[Any, Callable[[PythonState, Any], None]], ...] = (
     ((list, collections.deque), PythonState._sequence),
     (set, PythonState._set),
     ((tuple, frozenset), PythonState._fixed),
-    (bytearray, PythonState._bytes),
-    (np.ndarray, PythonState._array),
-    ((random.Random, np.random.Generator, np.random.BitGenerator, np.random.RandomState), PythonState._generator),
+    (VALUES, PythonState._value),
     (types.CellType, PythonState._cell),
     (types.MethodType, PythonState._method),
+    (types.BuiltinMethodType, PythonState._built_in),
     (types.FunctionType, PythonState._function),
     (functools.partial, PythonState._partial),
-    (_ITERATORS, PythonState._iterator),
-    ((types.GeneratorType, itertools.count, itertools.cycle), lambda state, iterator: state.unguarded.append(iterator)),
+    ((*ITERATORS, CACHED), PythonState._iterator),
+    ((types.GeneratorType, io.IOBase, queue.SimpleQueue), lambda state, thing: state.unguarded.append(thing)),
 )

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import copy
-import itertools
 import sys
-import types
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -13,6 +11,7 @@ from typing import Any
 
 import keras
 
+from tb_featuremap_plugin.integrations.common.progress import progress
 from tb_featuremap_plugin.integrations.common.python_state import PythonState
 from tb_featuremap_plugin.integrations.common.random_state import random_numbers_as_before
 from tb_featuremap_plugin.integrations.keras.tensor_state import TensorState
@@ -43,19 +42,19 @@ class Guard:
             tensors = TensorState(self._model, everything=self._passes == 1)
             layers = [self._model, *self._model._flatten_layers(include_self=False)]
             state = PythonState(layers, lambda thing: _claim(thing, tensors))
-            places = [(iterator, _place(iterator)) for iterator in state.unguarded]
+            places = [(thing, progress(thing)) for thing in state.unguarded]
             stack.callback(tensors.put_back)
             stack.callback(state.put_back)
-            stack.callback(lambda: self._tell([iterator for iterator, place in places if _place(iterator) != place]))
+            stack.callback(lambda: self._tell([thing for thing, place in places if progress(thing) != place]))
             stack.enter_context(inference(self._model))
             yield
 
     def _tell(self, moved: list[Any]) -> None:
-        for iterator in moved:
-            owner = self._owner(iterator)
+        for thing in moved:
+            owner = self._owner(thing)
             if owner not in self._told:
                 self._told.add(owner)
-                warn_of_effect(owner, f"moves a {type(iterator).__name__} on")
+                warn_of_effect(owner, f"changes a {type(thing).__name__}")
 
     def layer_in(self, path: str) -> str:
         """The innermost layer that an operation of a graph is in, by the operation's path."""
@@ -86,14 +85,6 @@ def _claim(thing: Any, tensors: TensorState) -> Iterable[Any] | None:
         attributes = getattr(thing, "__dict__", None)
         return () if attributes is None else (attributes,)
     return None
-
-
-def _place(iterator: Any) -> object:
-    """Where a generator or a counter stands; the same for arrays, which are too large to be looked at."""
-    frame = getattr(iterator, "gi_frame", None)
-    if isinstance(iterator, types.GeneratorType):
-        return None if frame is None else (frame.f_lasti, [id(value) for value in frame.f_locals.values()])
-    return repr(iterator) if isinstance(iterator, itertools.count) else None
 
 
 @contextmanager

@@ -259,7 +259,8 @@ class _Watch:
     @contextmanager
     def everything(self, *, operators: bool) -> Iterator[None]:
         """Watches modules and functions, and operators too or nobody knows of any axes."""
-        handles = [self._root.register_forward_pre_hook(self._begin, with_kwargs=True)]
+        scripted = isinstance(self._root, torch.jit.RecursiveScriptModule)  # takes no hooks
+        handles = [] if scripted else [self._root.register_forward_pre_hook(self._begin, with_kwargs=True)]
         for part in self._modules.values():
             handles.append(part.register_forward_pre_hook(self._enter, with_kwargs=True))
             handles.append(part.register_forward_hook(self._leave, with_kwargs=True))

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
-import itertools
+import gc
 import types
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
+from tb_featuremap_plugin.integrations.common.progress import progress
 from tb_featuremap_plugin.integrations.common.python_state import PythonState
 from tb_featuremap_plugin.integrations.torch.tensor_state import TensorState, WriteGuard
 
 MOST_COPIED_BYTES = 256 << 20
 """Of tensors that are copied for the check, and so can be put back; of larger models sums are compared, which only tell."""
+
+_DEEPEST = 6
+"""Steps from a module's attributes to what it keeps."""
 
 
 class FirstCheck:
@@ -40,11 +42,11 @@ class FirstCheck:
         for tensor in known if copied else ():
             guard.keep(tensor)
         before = {} if copied else {id(tensor): _sum(tensor) for tensor in known}
-        others = [(thing, _progress(thing)) for thing in python.unguarded]
+        others = [(thing, progress(thing)) for thing in python.unguarded]
         yield
         self.unseen = tuple(guard.unseen())
         lost = [tensor for tensor in known if id(tensor) in before and not guard.saw(tensor) and before[id(tensor)] != _sum(tensor)]
-        lost += [thing for thing, state in others if state != _progress(thing)]
+        lost += [thing for thing, state in others if state != progress(thing)]
         self._warn(lost)
 
     def _warn(self, lost: Iterable[Any]) -> None:
@@ -61,10 +63,26 @@ class FirstCheck:
     def _owner(self, thing: Any) -> str:
         """Name and class of the module that keeps a thing."""
         for name, module in self._model.named_modules():
-            held = itertools.chain(vars(module).values(), module._parameters.values(), module._buffers.values())
-            if any(value is thing for value in held):
+            if _holds(module, thing):
                 return f"{name or 'the model'} ({type(module).__name__})"
         return f"the model ({type(self._model).__name__})"
+
+
+def _holds(module: nn.Module, thing: Any) -> bool:
+    """Whether a module keeps a thing itself, in containers, functions or objects too, but not in its parts or its class."""
+    level: list[Any] = [vars(module)]
+    seen = {id(module)}
+    for _ in range(_DEEPEST):
+        level = [part for one in level for part in gc.get_referents(one) if id(part) not in seen and not _is_elsewhere(part)]
+        if any(part is thing for part in level):
+            return True
+        seen.update(map(id, level))
+    return False
+
+
+def _is_elsewhere(thing: Any) -> bool:
+    """Other modules, classes, and the globals of functions."""
+    return isinstance(thing, (nn.Module, type, types.ModuleType)) or (isinstance(thing, dict) and "__builtins__" in thing)
 
 
 def _sum(tensor: torch.Tensor) -> Any:
@@ -75,13 +93,3 @@ def _sum(tensor: torch.Tensor) -> Any:
     bits = plain.reshape(-1).view(torch.uint8)
     wide = bits.view(torch.int32) if bits.numel() % 4 == 0 and bits.numel() else bits
     return int(wide.sum(dtype=torch.int64))
-
-
-def _progress(thing: Any) -> Any:
-    """Where a large array or an iterator stands."""
-    if isinstance(thing, np.ndarray):
-        return hashlib.blake2b(np.ascontiguousarray(thing).view(np.uint8).reshape(-1).data).digest()
-    if isinstance(thing, types.GeneratorType):
-        frame = thing.gi_frame
-        return None if frame is None else (frame.f_lasti, sorted((name, id(value)) for name, value in frame.f_locals.items()))
-    return repr(thing)

@@ -16,6 +16,7 @@ from tb_featuremap_plugin.integrations.torch.layer_selection import Choices, cho
 from tb_featuremap_plugin.integrations.torch.module_variables import weights_in_use
 from tb_featuremap_plugin.integrations.torch.probe_forms import Reading, first_that_works, placed
 from tb_featuremap_plugin.integrations.torch.probe_pass import ProbePass
+from tb_featuremap_plugin.integrations.torch.tensor_state import plain
 from tb_featuremap_plugin.integrations.torch.together import PassError, Passes
 from tb_featuremap_plugin.monitor.step_arguments import SINGLE_NAMES, flatten
 from tb_featuremap_plugin.schema.columns import INPUTS_ROW
@@ -71,7 +72,7 @@ class FollowedModel:
     def weights(self) -> dict[str, torch.Tensor]:
         """Parameters, floating-point buffers and the weights that are computed from them, by name, as far as they have values."""
         buffers = {name: buffer for name, buffer in self.model.named_buffers() if buffer.is_floating_point()}
-        stored = {name: tensor for name, tensor in {**self.parameters(), **buffers}.items() if not nn.parameter.is_lazy(tensor)}
+        stored = {name: plain(tensor) for name, tensor in {**self.parameters(), **buffers}.items() if not nn.parameter.is_lazy(tensor)}
         used = weights_in_use(self.model)
         return {**stored, **self._pass.run(lambda: {name: compute() for name, compute in used.items()})} if used else stored
 
@@ -94,7 +95,7 @@ class FollowedModel:
         Raises:
             Exception: whatever the model raises.
         """
-        if self._together.impossible:
+        if self._together.impossible or isinstance(self.model, torch.jit.RecursiveScriptModule):
             return {}
         if self._made_of() != self._parts or not self.trace.calls:
             self._look_again()
@@ -158,7 +159,7 @@ class FollowedModel:
         captured: dict[str, torch.Tensor] = {}
 
         def take(name: str, tensor: torch.Tensor) -> None:
-            captured[name] = tensor.detach().clone()
+            captured[name] = plain(tensor).detach().clone()
 
         with capturing(self.model, self.trace, self.names, take, self._as_given) as changed:
             self._called(self.reading)

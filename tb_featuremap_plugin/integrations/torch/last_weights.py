@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -26,8 +27,7 @@ class LastWeights:
         self._kept: dict[str, torch.Tensor] | None = None
         self.are_others = False
         self.follow()
-        register = getattr(model.model, "register_load_state_dict_pre_hook", model.model._register_load_state_dict_pre_hook)
-        self._hook = register(_BeforeLoading(self))
+        self._remove_hook = _before_loading(model.model, _BeforeLoading(self))
 
     def follow(self) -> None:
         """Takes the parameters that there are now."""
@@ -50,12 +50,25 @@ class LastWeights:
 
     def settle(self) -> None:
         """No more steps will come: looks whether the weights are still those of the last one."""
-        self._hook.remove()
+        self._remove_hook()
         self.are_others = self._marks.changed()
 
     def weights(self) -> dict[str, torch.Tensor]:
         """Those of the last step, as far as they are known."""
         return self._model.weights() if not self.are_others else self._kept or {}
+
+
+def _before_loading(model: torch.nn.Module, hook: Callable[..., None]) -> Callable[[], object]:
+    """Has a hook called before the model loads weights.
+
+    Returns:
+        What ends that.
+    """
+    if isinstance(model, torch.jit.RecursiveScriptModule):  # takes no hooks
+        return lambda: None
+    register = getattr(model, "register_load_state_dict_pre_hook", model._register_load_state_dict_pre_hook)
+    remove: Callable[[], object] = register(hook).remove
+    return remove
 
 
 class _BeforeLoading:

@@ -74,7 +74,8 @@ def _idle(
 def _is_inside(path: str, model: nn.Module) -> bool:
     """Whether a module is a part of attention or of a parametrisation, whose variables are those of the module around it."""
     parts = path.split(".")
-    outer = [model.get_submodule(".".join(parts[:end])) for end in range(len(parts))]
+    # by the class: a scripted module refuses its own
+    outer = [nn.Module.get_submodule(model, ".".join(parts[:end])) for end in range(len(parts))]
     return "parametrizations" in parts or any(isinstance(module, nn.MultiheadAttention) for module in outer)
 
 

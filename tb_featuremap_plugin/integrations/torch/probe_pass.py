@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -9,14 +10,16 @@ from typing import Any, TypeVar
 
 import torch
 from torch import nn
+from torch.utils.data.dataloader import _BaseDataLoaderIter
 
+from tb_featuremap_plugin.integrations.common.process_state import process_as_before
 from tb_featuremap_plugin.integrations.common.python_state import PythonState
 from tb_featuremap_plugin.integrations.common.random_state import random_numbers_as_before
 from tb_featuremap_plugin.integrations.torch.first_check import FirstCheck
 from tb_featuremap_plugin.integrations.torch.modes import evaluation_flags, overrides_modes
 from tb_featuremap_plugin.integrations.torch.tensor_state import TensorState, WriteGuard
 from tb_featuremap_plugin.integrations.torch.together import PassError
-from tb_featuremap_plugin.integrations.torch.user_hooks import hook_tables, onlookers_silent
+from tb_featuremap_plugin.integrations.torch.user_hooks import hook_tables, onlookers_silent, saving_as_usual
 
 T = TypeVar("T")
 
@@ -65,7 +68,7 @@ class ProbePass:
         first: Exception | None = None
         for way in self._ways():
             try:
-                result = self._once(action, way)
+                result = contextvars.copy_context().run(self._once, action, way)
             except (torch.cuda.OutOfMemoryError, PassError):
                 raise
             except Exception as error:  # whatever a model raises that does not work this way
@@ -108,7 +111,7 @@ def undisturbed(
         check: told what the pass wrote that was not seen.
         watched: tensors that are known to be written unseen.
     """
-    with random_numbers_as_before(), ExitStack() as stack:
+    with random_numbers_as_before(), process_as_before(), _flags_as_before(), ExitStack() as stack:
         state = _ModuleState(model, watched)
         stack.callback(state.put_back)
         if check is not None:
@@ -122,12 +125,29 @@ def undisturbed(
 
 
 @contextmanager
+def _flags_as_before() -> Iterator[None]:
+    """Torch's own switches, which a forward may set for good."""
+    dtype, precision = torch.get_default_dtype(), torch.get_float32_matmul_precision()
+    deterministic, warns = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    try:
+        yield
+    finally:
+        if torch.get_default_dtype() != dtype:
+            torch.set_default_dtype(dtype)
+        if torch.get_float32_matmul_precision() != precision:
+            torch.set_float32_matmul_precision(precision)
+        if (torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()) != (deterministic, warns):
+            torch.use_deterministic_algorithms(deterministic, warn_only=warns)
+
+
+@contextmanager
 def _outside_of_the_loop(gradients: bool) -> Iterator[None]:
     """What surrounds the call of `step` neither reaches into the pass nor keeps anything of it."""
     cached = torch.is_autocast_cache_enabled()
     with ExitStack() as stack:
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.set_grad_enabled(gradients))
+        stack.enter_context(saving_as_usual())
         if hasattr(torch.compiler, "set_stance"):
             stack.enter_context(torch.compiler.set_stance("force_eager"))
         stack.callback(torch.set_autocast_cache_enabled, cached)
@@ -148,8 +168,10 @@ class _ModuleState:
         self.tensors = TensorState()
         self._generators: list[tuple[torch.Generator, torch.Tensor]] = []
         self._kinds: list[tuple[nn.Module, type]] = []
+        self._moving: list[Any] = []
         roots = [] if sharded else [model, *hook_tables(model.modules())]
         self.python = PythonState(roots, self._claim)
+        self.python.unguarded += self._moving
         for tensor in watched:
             self.guard.keep(tensor)
 
@@ -169,6 +191,9 @@ class _ModuleState:
             return (vars(thing),) if getattr(thing, "__dict__", None) else ()
         if isinstance(thing, torch.Generator):
             self._generators.append((thing, thing.get_state()))
+            return ()
+        if isinstance(thing, _BaseDataLoaderIter):
+            self._moving.append(thing)
             return ()
         if not isinstance(thing, nn.Module):
             return None

@@ -215,6 +215,15 @@ def same_bits(one: torch.Tensor, other: torch.Tensor) -> bool:
         return bool(torch.equal(*bits))
 
 
+def plain(tensor: torch.Tensor) -> torch.Tensor:
+    """A tensor without the code that a class of the user's runs at each use; one that is more than a tensor of another name as it is."""
+    kind = type(tensor)
+    if kind in (torch.Tensor, torch.nn.Parameter) or kind.__torch_dispatch__ is not torch._C._disabled_torch_dispatch_impl:
+        return tensor
+    with torch._C.DisableTorchFunctionSubclass():
+        return tensor.as_subclass(torch.Tensor)
+
+
 def _tensors(output: Any) -> Iterable[torch.Tensor]:
     if isinstance(output, torch.Tensor):
         return (output,)

@@ -39,7 +39,7 @@ class UpdateCount:
         if updates or marks.written():
             self._without = 0
             return True
-        if not ever and not (self._given and marks.have_gradients()):
+        if not ever and not (marks.have_gradients() and (self._given or not marks.changed())):
             return True
         self._without += 1
         return self._without > MOST_WITHOUT_UPDATE

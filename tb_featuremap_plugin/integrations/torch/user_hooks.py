@@ -46,6 +46,17 @@ def onlookers_silent(modules: Iterable[torch.nn.Module]) -> Iterator[None]:
             hooks.update(entries)
 
 
+@contextmanager
+def saving_as_usual() -> Iterator[None]:
+    """What the user has around the loop to pack the tensors that autograd keeps is not called, until the end of the block."""
+    top = getattr(torch._C._autograd, "_top_saved_tensors_default_hooks", None)
+    if top is None or top(True) is None:
+        yield
+        return
+    with torch.autograd.graph.saved_tensors_hooks(torch.Tensor.detach, lambda tensor: tensor):
+        yield
+
+
 def hook_tables(modules: Iterable[torch.nn.Module]) -> list[dict[Any, Any]]:
     """The mappings that hold all hooks which a pass through these modules may run, empty ones left out."""
     return [hooks for hooks in _hook_tables(modules) if hooks]
