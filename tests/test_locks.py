@@ -101,16 +101,19 @@ def test_the_lock_of_a_process_that_was_killed_is_gone(tmp_path, preamble):
     assert series.steps.tolist() == list(range(11))
 
 
+def log_and_close(writer, steps):
+    with writer:
+        for step in steps:
+            children.log(writer, step)
+
+
 def test_without_any_locks_a_session_replaces_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(locks, "LOCKS", None)
     with fm.Writer(tmp_path / "run") as writer:
         for step in range(10):
             children.log(writer, step)
-    writer = fm.Writer(tmp_path / "run")
-    for step in range(5, 10):
-        children.log(writer, step)
     with pytest.warns(RuntimeWarning, match="session_2"):
-        writer.close()
+        log_and_close(fm.Writer(tmp_path / "run"), range(5, 10))
     source = EventSource(tmp_path)
     assert_all_there(source, "run", 9)
     assert source.run("run/session_2").pictures[0].steps.tolist() == [5, 6, 7, 8, 9]

@@ -109,10 +109,11 @@ def test_a_job_that_is_told_to_end_flushes_closes_and_ends(tmp_path, after):
     written, recorded = map(int, ended.stdout.split())
     source = EventSource(tmp_path)
     pictures = {series.name: series.steps.tolist() for series in source.run("writer").pictures}
-    assert pictures["conv"][:written] == list(range(written))
+    assert pictures.get("conv", [])[:written] == list(range(written))
     assert pictures["last"] == [0]
-    (series,) = [series for series in source.run("featuremaps").pictures if series.kind == "maps"]
-    assert series.steps.tolist()[:recorded] == list(range(recorded))
+    if recorded:
+        (series,) = [series for series in source.run("featuremaps").pictures if series.kind == "maps"]
+        assert series.steps.tolist()[:recorded] == list(range(recorded))
 
 
 INTERRUPTED = """

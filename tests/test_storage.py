@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import uuid
 
 import numpy as np
 import pytest
@@ -46,26 +47,32 @@ def test_names_in_a_folder(tmp_path):
     assert list(storage.list_names(str(tmp_path))) == ["x"]
 
 
-def test_fsspec_takes_what_gfile_does_not_know():
+@pytest.fixture
+def bucket() -> str:
+    """A name of its own: what is in memory stays as long as the process."""
+    return f"bucket-{uuid.uuid4().hex}"
+
+
+def test_fsspec_takes_what_gfile_does_not_know(bucket):
     fsspec = pytest.importorskip("fsspec")
-    with fm.Writer("memory://bucket/run") as writer:
+    with fm.Writer(f"memory://{bucket}/run") as writer:
         writer.feature_maps("conv", MAPS, step=1)
         writer.feature_maps("conv", MAPS, step=2)
     system = fsspec.filesystem("memory")
-    (name,) = system.ls("/bucket/run", detail=False)
+    (name,) = system.ls(f"/{bucket}/run", detail=False)
     assert b"featuremaps/maps/conv" in system.cat(name)
     assert writer.failed == 0
-    assert storage.list_names("memory://bucket/run") == [name.rsplit("/", 1)[-1]]
+    assert storage.list_names(f"memory://{bucket}/run") == [name.rsplit("/", 1)[-1]]
 
 
 @pytest.mark.tensorflow
-def test_gfile_takes_what_it_knows():
+def test_gfile_takes_what_it_knows(bucket):
     tf = pytest.importorskip("tensorflow")
-    with fm.Writer("ram://bucket/run") as writer:
+    with fm.Writer(f"ram://{bucket}/run") as writer:
         writer.feature_maps("conv", MAPS, step=1)
     assert writer.failed == 0
-    (name,) = tf.io.gfile.listdir("ram://bucket/run")
-    with tf.io.gfile.GFile(f"ram://bucket/run/{name}", "rb") as file:
+    (name,) = tf.io.gfile.listdir(f"ram://{bucket}/run")
+    with tf.io.gfile.GFile(f"ram://{bucket}/run/{name}", "rb") as file:
         assert b"featuremaps/maps/conv" in file.read()
 
 

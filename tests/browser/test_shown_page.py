@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import time
 
 import pytest
 
@@ -29,6 +30,18 @@ def shown(tmp_path_factory):
         return fm.show(folder)._repr_html_()
 
 
+def innermost(page, depth):
+    """The frame within frames, once it is there: the page's load event waits for none that a frame makes."""
+    deadline = time.monotonic() + WAIT_MS / 1000
+    frame = page.main_frame
+    for _ in range(depth):
+        while not frame.child_frames:
+            assert time.monotonic() < deadline
+            page.wait_for_timeout(20)
+        (frame,) = frame.child_frames
+    return frame
+
+
 @pytest.fixture
 def embedded(shown, browser):
     """`embedded(policy, sandbox)` is the page's frame, what was asked of any network, and what the browser complained about."""
@@ -48,8 +61,7 @@ def embedded(shown, browser):
         answer = {"body": body, "content_type": "text/html", "headers": {"Content-Security-Policy": policy} if policy else {}}
         page.route("**/*", lambda route: route.fulfill(**answer) if route.request.is_navigation_request() else route.abort())
         page.goto(ADDRESS)
-        frames = [frame for frame in page.frames if not frame.child_frames]
-        return page, frames[-1], asked, complaints
+        return page, innermost(page, depth=1 if sandbox is None else 2), asked, complaints
 
     yield embed
     for context in contexts:
