@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tb_featuremap_plugin.format import run_record, values
-from tb_featuremap_plugin.reading import assemble
+from tb_featuremap_plugin.reading import assemble, run_names
 from tb_featuremap_plugin.reading.raw_series import Problems, RawRun, RawSeries, as_written
 from tb_featuremap_plugin.reading.run import Problem
 from tb_featuremap_plugin.schema import limits, tags
@@ -72,18 +72,18 @@ def test_wall_times_tell_the_order():
     ],
 )
 def test_titles(name, title):
-    assert assemble.title(name) == title
+    assert run_names.title(name) == title
 
 
 @given(st.lists(st.text(max_size=30), max_size=10))
 def test_natural_sort_orders_any_names(names):
-    assert sorted(sorted(names, key=assemble.natural_key)) == sorted(names)
+    assert sorted(sorted(names, key=run_names.natural_key)) == sorted(names)
 
 
 def test_natural_sort():
     expected = ["1", "2x", "Conv1", "conv", "conv1", "conv1/2", "conv2", "conv10", "conv" + "9" * 400, "conv\u00b2", "\u0665"]
     shuffled = expected[5:] + expected[:5]
-    assert sorted(shuffled, key=assemble.natural_key) == expected
+    assert sorted(shuffled, key=run_names.natural_key) == expected
 
 
 def test_packed_and_single_rows_become_one_table():
@@ -245,6 +245,10 @@ def test_a_series_too_large_to_hold_is_thinned_to_its_last_step(monkeypatch):
 
 def test_siblings_of_a_monitored_run_are_its_parent_and_the_folders_beside_it():
     scalars = {name: ["loss"] for name in ("a", "a/featuremaps", "a/train", "a/train/deep", "b", "b/train", ".")} | {"a/empty": []}
-    assert list(assemble.sibling_scalars("a/featuremaps", scalars)) == ["a", "a/featuremaps", "a/train"]
-    assert list(assemble.sibling_scalars("b", scalars)) == ["b", "b/train"]
-    assert list(assemble.sibling_scalars("featuremaps", scalars)) == [".", "a", "b"]
+
+    def shown_with(name):
+        return run_names.sibling_scalars(run_names.Siblings(scalars).of(name), scalars.__getitem__)
+
+    assert list(shown_with("a/featuremaps")) == ["a", "a/featuremaps", "a/train"]
+    assert list(shown_with("b")) == ["b", "b/train"]
+    assert list(shown_with("featuremaps")) == [".", "a", "b"]

@@ -15,10 +15,13 @@ from tensorboard.compat.proto.types_pb2 import DataType
 
 import tb_featuremap_plugin as fm
 from tb_featuremap_plugin.cli.main import main
+from tb_featuremap_plugin.export.report import make_report
+from tb_featuremap_plugin.format import record
 from tb_featuremap_plugin.format.values import tensor_metadata
 from tb_featuremap_plugin.reading.events import EventSource
 from tb_featuremap_plugin.schema import tags
 from tb_featuremap_plugin.schema.network import RunRecord
+from tb_featuremap_plugin.server import api
 from tests.support import children, logdirs
 from tests.support.known import variables_of
 
@@ -70,14 +73,81 @@ def write_channels(folder):
         log.blob(tags.picture_tag("maps", "c"), step, len(text).to_bytes(8, "little") + text + member)
 
 
+def picture_of_channels(name, channels, statistics=3):
+    deflate = zlib.compressobj(9, zlib.DEFLATED, 31)
+    member = deflate.compress(bytes(4 * statistics * channels)) + deflate.flush()
+    section = {"dtype": "float32", "shape": [statistics, channels], "offsets": [0, len(member)]}
+    names = [f"s{place}" for place in range(statistics)]
+    header = {"kind": "maps", "name": name, "layout": "NCHW", "shape": [1, channels, 1, 1], "images": [0], "reduced": 1, "stats": names}
+    text = json.dumps({**header, "version": 1, "sections": {"stats": section}}).encode()
+    return len(text).to_bytes(8, "little") + text + member
+
+
+def write_many_channels(folder):
+    """Two thousand pictures of 60,000 channels each: none of them is too large, all together are."""
+    log, picture = logdirs.EventLog(folder), picture_of_channels("c", 60_000)
+    for step in range(2000):
+        log.blob(tags.picture_tag("maps", "c"), step, picture)
+
+
+def write_many_variables(folder):
+    """A table of two columns, which joined with all known columns is 20 times as large."""
+    log = logdirs.EventLog(folder)
+    rows = 40_000
+    log.run(RunRecord(variable_rows=tuple(f"r{i}" for i in range(rows)), variable_columns=("norm", "update_ratio")))
+    for step in range(30):
+        log.tensor(tags.VARIABLES_TAG, step, np.zeros((rows, 2), np.float32))
+
+
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="the measure of memory is Linux'")
-@pytest.mark.parametrize("write", [write_wide, write_crossed, write_scattered, write_channels])
+@pytest.mark.parametrize("write", [write_wide, write_crossed, write_scattered, write_channels, write_many_channels, write_many_variables])
 def test_what_a_logdir_claims_costs_no_more_than_what_it_holds(tmp_path, write):
     write(tmp_path / "logs")
-    for command in ("doctor", "export") if write is write_channels else ("doctor", "diagnose"):
+    for command in ("doctor", "export") if write in (write_channels, write_many_channels) else ("doctor", "diagnose"):
         ended = children.run(BOUNDED, tmp_path, command, "logs", *COMMANDS[command])
         assert ended.returncode in (0, 1, 2), ended.stderr
         assert "Traceback" not in ended.stderr
+
+
+def test_channels_of_more_pictures_than_are_read_are_an_even_spread_up_to_the_last(tmp_path, monkeypatch):
+    monkeypatch.setattr("tb_featuremap_plugin.schema.limits.MAX_CHANNELS_CELLS", 3_000)
+    log = logdirs.EventLog(tmp_path)
+    for step in range(100):
+        log.blob(tags.picture_tag("maps", "c"), step, picture_of_channels("c", 20))
+    steps = record.decode(api.channels(EventSource(tmp_path), ".", "maps", "c")).array("steps")
+    assert steps[-1] == 99
+    assert 40 <= len(steps) <= 50
+    assert set(np.diff(steps)) == {2}
+
+
+def test_names_of_statistics_that_differ_in_every_picture_cost_no_more_than_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr("tb_featuremap_plugin.schema.limits.MAX_CHANNELS_CELLS", 3_000)
+    log = logdirs.EventLog(tmp_path)
+    for step in range(200):
+        picture = picture_of_channels("c", 5).replace(b'"s0"', b'"x%d"' % (step % 10)).replace(b'"s1"', b'"y%d"' % (step // 10 % 10))
+        log.blob(tags.picture_tag("maps", "c"), step, picture)
+    values = record.decode(api.channels(EventSource(tmp_path), ".", "maps", "c")).array("values")
+    assert len(values) >= 1
+    assert values.size <= 6_000
+
+
+def test_a_page_of_thousands_of_layers_goes_through_all_of_them_a_few_times_only(tmp_path):
+    log, picture = logdirs.EventLog(tmp_path / "logs"), picture_of_channels("c", 4)
+    for layer in range(1500):
+        log.blob(tags.picture_tag("maps", f"layer{layer}"), 0, picture)
+    source = CountingSource(tmp_path / "logs")
+    make_report(source, max_bytes=10**8)
+    assert source.outlined <= 20
+
+
+class CountingSource(EventSource):
+    """Counts how often the outline of a run is asked for: each time a filtered one is made goes through all of its pictures."""
+
+    outlined = 0
+
+    def outline(self, name):
+        self.outlined += 1
+        return super().outline(name)
 
 
 def test_rows_at_steps_of_their_own_are_read_from_the_last_one_back(tmp_path):

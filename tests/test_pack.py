@@ -20,6 +20,7 @@ from tb_featuremap_plugin.cli.main import main
 from tb_featuremap_plugin.export.archive import safe_part
 from tb_featuremap_plugin.export.pack import NOTE_NAME, TooSmallError, pack
 from tb_featuremap_plugin.export.plan import Weights, everything, plan
+from tb_featuremap_plugin.export.report import make_report
 from tb_featuremap_plugin.export.step_selection import choices, merged
 from tb_featuremap_plugin.format import eventfile
 from tb_featuremap_plugin.reading.event_records import read_records
@@ -110,7 +111,7 @@ def test_what_was_left_out_is_said_in_the_run_and_beside_it(logdir, tmp_path):
     for run in EventSource(copy).runs():
         (note,) = packed.notes[run.name]
         kept = len({step for series in run.pictures if series.kind == "maps" for step in series.steps.tolist()})
-        assert note.startswith(f"Thinned for sending: maps and filters of {kept} of 40 steps were kept (0, ")
+        assert note.startswith(f"Thinned for sending: maps and filters of {kept} of 40 steps (0, ")
         assert record_of(run).notes == (note,)
         assert f"{run.name}: {note}" in text
         assert record_of(run).layers == record_of(EventSource(logdir).run(run.name)).layers
@@ -133,7 +134,9 @@ def test_a_kept_picture_keeps_the_probe_input_it_was_computed_from(logdir, tmp_p
     for outline in source.outlines():
         steps = {series.name: series.steps.tolist() for series in outline.pictures}
         assert steps["probe"] == [
-            probe for probe, low, high in [(0, 0, 204), (205, 205, 390)] if any(low <= s <= high for s in steps["large"])
+            probe
+            for probe, low, high in [(0, 0, 204), (205, 205, 390)]
+            if any(low <= s <= high for name in steps if name != "probe" for s in steps[name])
         ]
 
 
@@ -167,7 +170,7 @@ def test_the_command_line_says_what_it_left_out(logdir, tmp_path, capsys):
     assert main(["pack", str(logdir), "-o", str(tmp_path / "small.zip"), "--max-mb", "0.3"]) == 0
     said = capsys.readouterr().out
     assert "3 runs" in said
-    assert "of 40 steps were kept" in said
+    assert "of 40 steps (0, 90" in said
     assert main(["pack", str(tmp_path / "nowhere"), "-o", str(tmp_path / "x.zip")]) == 2
     (tmp_path / "empty").mkdir()
     assert main(["pack", str(tmp_path / "empty"), "-o", str(tmp_path / "x.zip")]) == 2
@@ -302,11 +305,60 @@ def test_a_plan_keeps_to_its_budget_and_favours_no_run(sizes, budget):
     kept = plan(weights, ranked, budget)
     spent = sum(sizes[run][step] for run, chosen in kept.pictures.items() for step in chosen)
     assert spent + 7 * sum(map(len, kept.inputs.values())) <= budget
-    taken = sum(map(len, kept.pictures.values()))
-    assert {(choice.run, choice.step) for choice in ranked[:taken]} == {
-        (run, step) for run, chosen in kept.pictures.items() for step in chosen
-    }
+    left = budget - spent - 7 * sum(map(len, kept.inputs.values()))
+    for choice in ranked:
+        if choice.rank <= 8 and choice.step not in kept.pictures[choice.run]:
+            assert sizes[choice.run][choice.step] + 7 * (not kept.inputs[choice.run]) > left
     assert plan(weights, ranked, 10**9).pictures == everything(weights).pictures
+
+
+def write_sizes(folder: Path, sizes: dict[int, dict[str, int]]) -> None:
+    log = logdirs.EventLog(folder)
+    for step, pictures in sizes.items():
+        for name, size in pictures.items():
+            log.blob(tags.picture_tag("maps", name), step, np.random.default_rng(size).bytes(size))
+
+
+def kept_steps(archive: Path, folder: Path) -> dict[str, dict[str, list[int]]]:
+    source = EventSource(unpacked(archive, folder))
+    return {run.name: {series.name: series.steps.tolist() for series in run.pictures} for run in source.outlines()}
+
+
+def test_small_runs_beside_a_large_one_keep_their_ends_and_the_large_one_what_fits(tmp_path):
+    write_sizes(tmp_path / "logs" / "a", {step: {"one": 400_000, "two": 90_000, "three": 400_000} for step in (0, 1, 2)})
+    for name in "bc":
+        write_sizes(tmp_path / "logs" / name, {step: {"one": 20_000, "two": 20_000} for step in (0, 1, 2)})
+    packed = pack(tmp_path / "logs", tmp_path / "small.zip", 800_000, {})
+    kept = kept_steps(tmp_path / "small.zip", tmp_path / "copy")
+    for name in "bc":
+        assert kept[name]["one"] == kept[name]["two"]
+        assert {0, 2} <= set(kept[name]["one"])
+    assert kept["a"] == {"one": [2], "two": [0, 2]}
+    assert packed.size > 600_000
+    assert packed.notes["a"] == [
+        "Thinned for sending: maps and filters of 0 of 3 steps (none) and some of those of 0, 2 were kept. Numbers are whole."
+    ]
+
+
+def test_a_step_that_is_larger_than_the_others_does_not_end_it(tmp_path):
+    write_sizes(tmp_path / "logs" / "run", {step: {"conv": 500_000 if step == 50 else 50_000} for step in range(101)})
+    pack(tmp_path / "logs", tmp_path / "small.zip", 1_000_000, {})
+    (run,) = kept_steps(tmp_path / "small.zip", tmp_path / "copy").values()
+    assert run["conv"][0] == 0
+    assert run["conv"][-1] == 100
+    assert 50 in run["conv"]
+    pack(tmp_path / "logs", tmp_path / "small.zip", 480_000, {})
+    (run,) = kept_steps(tmp_path / "small.zip", tmp_path / "other").values()
+    assert 50 not in run["conv"]
+    assert len(run["conv"]) >= 8
+
+
+def test_a_page_takes_single_pictures_of_ends_that_do_not_fit(tmp_path):
+    write_sizes(tmp_path / "logs", {step: {"one": 400_000, "two": 90_000} for step in (0, 1)})
+    bare = len(make_report(EventSource(tmp_path / "logs"), max_bytes=1).page)
+    report = make_report(EventSource(tmp_path / "logs"), max_bytes=bare + 300_000)
+    assert bare + 200_000 < len(report.page) <= bare + 300_000
+    assert "some of those of 0, 1" in report.notes["."][0]
 
 
 WRITTEN_BY = {

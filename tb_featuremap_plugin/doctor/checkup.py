@@ -11,7 +11,7 @@ from tb_featuremap_plugin._version import __version__
 from tb_featuremap_plugin.doctor import remarks
 from tb_featuremap_plugin.doctor.remarks import Remark
 from tb_featuremap_plugin.doctor.scan import FileScan, scan
-from tb_featuremap_plugin.reading import assemble
+from tb_featuremap_plugin.reading import run_names
 from tb_featuremap_plugin.reading.events import EventSource
 from tb_featuremap_plugin.reading.places import Where, open_place
 from tb_featuremap_plugin.reading.run import Run, Table
@@ -64,7 +64,7 @@ def check_up(logdir: Where) -> Checkup:
         return Checkup(tuple(_installation()), (remarks.on_empty_logdir(place),), ())
     source = EventSource(place)
     ours = {run.name: run for run in source.runs()}
-    ordered = sorted(found, key=lambda files: assemble.run_order(files.name))
+    ordered = sorted(found, key=lambda files: run_names.run_order(files.name))
     return Checkup(tuple(_installation()), (), tuple(_check_run(files, ours.get(files.name)) for files in ordered))
 
 

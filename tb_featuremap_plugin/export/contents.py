@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.summary_pb2 import Summary
 
 from tb_featuremap_plugin.export.parts import Classifier, Part, parse
 from tb_featuremap_plugin.export.plan import Weights
@@ -65,12 +67,56 @@ def contents_of_run(run: RunFiles) -> RunContents:
     return reader.contents(run.name, files)
 
 
+class _Ends:
+    """Sizes of the pictures of the first and of the last step, whichever these turn out to be."""
+
+    def __init__(self) -> None:
+        self._first: tuple[int, Counter[str]] | None = None
+        self._last: tuple[int, Counter[str]] | None = None
+
+    def add(self, step: int, tag: str, size: int) -> None:
+        """Takes in a picture."""
+        if self._first is None or step < self._first[0]:
+            self._first = step, Counter()
+        if self._last is None or step > self._last[0]:
+            self._last = step, Counter()
+        for end in (self._first, self._last):
+            if end[0] == step:
+                end[1][tag] += size
+
+    def sizes(self) -> dict[int, Mapping[str, int]]:
+        """Bytes of each series, by step."""
+        return {end[0]: end[1] for end in (self._first, self._last) if end is not None}
+
+
+class _Sample:
+    """How far pictures deflate: their arrays are deflated already, their headers are not, which counts where pictures are small."""
+
+    _BYTES = 2**18
+
+    def __init__(self) -> None:
+        self._read = self._deflated = 0
+
+    def add(self, value: Summary.Value) -> None:
+        """Takes in a picture, if not enough have been."""
+        if self._read < self._BYTES:
+            bytes_of_value = value.SerializeToString()
+            self._read += len(bytes_of_value)
+            self._deflated += len(zlib.compress(bytes_of_value))
+
+    def share(self) -> float:
+        """Bytes that are left of each byte."""
+        return min(1.0, self._deflated / self._read) if self._read else 1.0
+
+
 class _ContentsReader:
     def __init__(self) -> None:
         self._classifier = Classifier()
         self._deflater = zlib.compressobj()
         self._numbers = 0
         self._sums: dict[Part, Counter[int]] = {part: Counter() for part in Part}
+        self._ends = _Ends()
+        self._sample = _Sample()
         self._record: tuple[Place, bytes] | None = None
         self._last: Place | None = None
         self._damages = 0
@@ -92,25 +138,37 @@ class _ContentsReader:
             name=name,
             files=files,
             numbers=self._numbers,
-            weights=Weights(dict(self._sums[Part.PICTURES]), dict(self._sums[Part.INPUTS])),
+            weights=self._weights(),
             others=self._sums[Part.OTHERS].total(),
             record=self._record,
             last=self._last,
             damages=self._damages,
         )
 
+    def _weights(self) -> Weights:
+        share = self._sample.share()
+        pictures, inputs = (
+            {step: math.ceil(share * size) for step, size in self._sums[part].items()} for part in (Part.PICTURES, Part.INPUTS)
+        )
+        ends = {step: {tag: math.ceil(share * size) for tag, size in sizes.items()} for step, sizes in self._ends.sizes().items()}
+        return Weights(pictures, inputs, ends)
+
     def _note_damage(self, _message: str) -> None:
         self._damages += 1
 
     def _add(self, event: Event, place: Place, payload: bytes) -> None:
         parts = self._classifier.parts(event)
-        for part, size in parts:
+        for at, (part, size, tag) in enumerate(parts):
             self._sums[part][event.step] += size
-        if all(part in _WHOLE for part, _ in parts):
+            if part is Part.PICTURES:
+                self._ends.add(event.step, tags.series_tag(tag), size)
+                self._sample.add(event.summary.value[at])
+        if all(part in _WHOLE for part, _, _ in parts):
             self._numbers += len(self._deflater.compress(payload))
         else:
-            self._numbers += sum(size for part, size in parts if part in _WHOLE)
-        if any(part is Part.RECORD for part, _ in parts):
+            kept = [value for value, (part, _, _) in zip(event.summary.value, parts, strict=False) if part in _WHOLE]
+            self._numbers += sum(len(self._deflater.compress(value.SerializeToString())) for value in kept)
+        if any(part is Part.RECORD for part, _, _ in parts):
             self._note_record(event, place)
         self._last = place
 

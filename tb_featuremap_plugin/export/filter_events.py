@@ -21,17 +21,19 @@ class Kept:
     Attributes:
         pictures: steps whose maps and filters are.
         inputs: steps whose probe inputs are.
+        singles: maps and filters of other steps that are, each by its step and its series' tag.
         others: whether what other plugins drew is.
     """
 
     pictures: Set[int]
     inputs: Set[int]
+    singles: Set[tuple[int, str]]
     others: bool
 
-    def keeps(self, part: Part, step: int) -> bool:
-        """Whether a value of this part and step is kept."""
+    def keeps(self, part: Part, step: int, tag: str) -> bool:
+        """Whether a value of this part, step and tag is kept."""
         if part is Part.PICTURES:
-            return step in self.pictures
+            return step in self.pictures or (step, tags.series_tag(tag)) in self.singles
         if part is Part.INPUTS:
             return step in self.inputs
         return self.others or part is not Part.OTHERS
@@ -71,7 +73,7 @@ def record_event(record: bytes, step: int, wall_time: float) -> bytes:
 
 
 def _left(event: Event, payload: bytes, kept: Kept, classifier: Classifier) -> bytes | None:
-    keeps = [kept.keeps(part, event.step) for part, _ in classifier.parts(event)]
+    keeps = [kept.keeps(part, event.step, tag) for part, _, tag in classifier.parts(event)]
     if all(keeps):
         return payload
     if not any(keeps):

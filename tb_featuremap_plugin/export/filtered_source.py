@@ -9,6 +9,7 @@ from typing import TypeVar
 import numpy as np
 
 from tb_featuremap_plugin.reading.run import MissingError, Outline, PictureSeries, Points, Run, Source
+from tb_featuremap_plugin.schema import tags
 from tb_featuremap_plugin.schema.network import RunRecord
 
 T = TypeVar("T")
@@ -22,16 +23,23 @@ class Shown:
         pictures: steps whose maps and filters are.
         inputs: steps whose probe inputs are.
         notes: what its run record says besides.
+        singles: maps and filters of other steps that are, each by its step and its series' tag.
     """
 
     pictures: Set[int]
     inputs: Set[int]
     notes: Sequence[str] = ()
+    singles: Set[tuple[int, str]] = frozenset()
+
+    def shows(self, kind: str, name: str, step: int) -> bool:
+        """Whether a picture is shown."""
+        if kind == "inputs":
+            return step in self.inputs
+        return step in self.pictures or (step, tags.picture_tag(kind, name)) in self.singles
 
     def thin(self, series: PictureSeries) -> PictureSeries:
         """The series with the steps that are shown."""
-        kept = self.inputs if series.kind == "inputs" else self.pictures
-        mask = np.array([int(step) in kept for step in series.steps], bool)
+        mask = np.array([self.shows(series.kind, series.name, int(step)) for step in series.steps], bool)
         return replace(series, steps=series.steps[mask], wall_times=series.wall_times[mask])
 
     def annotate(self, record: RunRecord | None) -> RunRecord | None:
@@ -45,15 +53,18 @@ class FilteredSource:
     def __init__(self, source: Source, shown: Mapping[str, Shown]) -> None:
         self._source = source
         self._shown = shown
+        self._outlines: dict[str, Outline] = {}
 
     def outlines(self) -> Sequence[Outline]:
         """Outlines of the runs shown, with the pictures shown."""
-        return [self._thin(outline) for outline in self._source.outlines() if outline.name in self._shown]
+        return [self.outline(outline.name) for outline in self._source.outlines() if outline.name in self._shown]
 
     def outline(self, name: str) -> Outline:
-        """The outline of one of the runs shown, with the pictures shown."""
+        """The outline of one of the runs shown, with the pictures shown. It is made once: it is asked for with every picture."""
         self._check(name)
-        return self._thin(self._source.outline(name))
+        if name not in self._outlines:
+            self._outlines[name] = self._thin(self._source.outline(name))
+        return self._outlines[name]
 
     def runs(self) -> Sequence[Run]:
         """The runs shown."""
@@ -83,14 +94,14 @@ class FilteredSource:
 
     def picture(self, run: str, kind: str, name: str, step: int) -> bytes:
         """A stored picture, if it is shown."""
-        self._check_step(run, kind, step)
+        self._check_step(run, kind, name, step)
         return self._source.picture(run, kind, name, step)
 
     def map_pictures(self, run: str, kind: str, name: str, steps: Iterable[int], function: Callable[[bytes], T]) -> list[T | None]:
         """Applies a function to pictures that are shown."""
         asked = list(steps)
         for step in asked:
-            self._check_step(run, kind, step)
+            self._check_step(run, kind, name, step)
         return self._source.map_pictures(run, kind, name, asked, function)
 
     def _thin(self, run: _RunOrOutline) -> _RunOrOutline:
@@ -102,10 +113,9 @@ class FilteredSource:
         if run not in self._shown:
             raise MissingError(f"there is no run {run!r}")
 
-    def _check_step(self, run: str, kind: str, step: int) -> None:
+    def _check_step(self, run: str, kind: str, name: str, step: int) -> None:
         self._check(run)
-        shown = self._shown[run]
-        if step not in (shown.inputs if kind == "inputs" else shown.pictures):
+        if not self._shown[run].shows(kind, name, step):
             raise MissingError(f"run {run!r} has no picture of kind {kind!r} at step {step}")
 
 

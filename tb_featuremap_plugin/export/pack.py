@@ -12,7 +12,7 @@ from tb_featuremap_plugin.export.archive import Archive
 from tb_featuremap_plugin.export.contents import Place, RunContents, contents_of_run
 from tb_featuremap_plugin.export.filter_events import Kept
 from tb_featuremap_plugin.export.parts import Classifier
-from tb_featuremap_plugin.export.plan import Plan, describe_steps, everything, plan, total
+from tb_featuremap_plugin.export.plan import Plan, describe_pictures, everything, plan, total
 from tb_featuremap_plugin.export.replacing import replaced
 from tb_featuremap_plugin.export.step_selection import choices, merged
 from tb_featuremap_plugin.format import eventfile, run_record
@@ -30,6 +30,12 @@ _ZIP_BYTES_PER_FILE = 1_000
 _ROOM = 0.02
 """Share of the limit that estimates may be wrong by."""
 
+
+_TIMES_GROWN = 2
+"""How often more is tried where less was written than allowed: each time writes the zip anew."""
+
+_UNUSED = 0.1
+"""Share of the limit that may stay unused."""
 
 KeySteps = Mapping[str, Iterable[int]]
 Notes = Mapping[str, Sequence[str]]
@@ -79,16 +85,19 @@ def pack(logdir: Where, output: Path, max_bytes: int, key_steps: KeySteps) -> Pa
 
 
 def _write_within(path: Path, runs: Sequence[RunContents], max_bytes: int, key_steps: KeySteps) -> Notes:
-    """Sizes are estimates until they are written; where those were too low, fewer pictures are tried."""
-    allowed = max_bytes
+    """Sizes are estimates until they are written; where those were too low, fewer pictures are tried, and where too high, more."""
+    allowed, growing = max_bytes, _TIMES_GROWN
     while True:
         chosen, others = _choose(runs, allowed, key_steps)
         notes = {contents.name: _notes(contents, chosen, others) for contents in runs}
         _write(path, runs, chosen, others, notes)
-        excess = path.stat().st_size - max_bytes
-        if excess <= 0:
+        room = max_bytes - path.stat().st_size
+        if room < 0:
+            allowed, growing = allowed + room, 0
+        elif growing and any(notes.values()) and room > _UNUSED * max_bytes:
+            allowed, growing = allowed + room, growing - 1
+        else:
             return notes
-        allowed -= excess
 
 
 def _choose(runs: Sequence[RunContents], max_bytes: int, key_steps: KeySteps) -> tuple[Plan, bool]:
@@ -106,10 +115,9 @@ def _choose(runs: Sequence[RunContents], max_bytes: int, key_steps: KeySteps) ->
 
 def _notes(contents: RunContents, chosen: Plan, others: bool) -> list[str]:
     notes = []
-    kept, known = sorted(chosen.pictures[contents.name]), len(contents.weights.pictures)
-    if len(kept) < known:
-        which = describe_steps(kept) or "none"
-        notes.append(f"Thinned for sending: maps and filters of {len(kept)} of {known} steps were kept ({which}). Numbers are whole.")
+    left_out = describe_pictures(chosen, contents.name, contents.weights.pictures)
+    if left_out:
+        notes.append(f"Thinned for sending: {left_out} were kept. Numbers are whole.")
     if contents.others and not others:
         notes.append("Thinned for sending: images, histograms and graphs of other plugins were left out.")
     if contents.damages:
@@ -121,7 +129,8 @@ def _write(path: Path, runs: Sequence[RunContents], chosen: Plan, others: bool, 
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
         archive = Archive(file)
         for contents in runs:
-            kept = Kept(chosen.pictures[contents.name], chosen.inputs[contents.name], others)
+            singles = chosen.singles.get(contents.name, frozenset())
+            kept = Kept(chosen.pictures[contents.name], chosen.inputs[contents.name], singles, others)
             _write_run(archive, contents, kept, notes[contents.name])
         archive.write([NOTE_NAME], [_note_text(notes).encode()])
 

@@ -30,12 +30,12 @@ class Classifier:
     def __init__(self) -> None:
         self._plugins: dict[str, str] = {}
 
-    def parts(self, event: Event) -> list[tuple[Part, int]]:
-        """The parts of an event in the order of its values, each with the bytes it takes."""
+    def parts(self, event: Event) -> list[tuple[Part, int, str]]:
+        """The parts of an event in the order of its values, each with the bytes it takes and its tag."""
         if event.HasField("summary"):
-            return [(self.part(value), value.ByteSize()) for value in event.summary.value]
+            return [(self.part(value), value.ByteSize(), value.tag) for value in event.summary.value]
         small = event.WhichOneof("what") in (None, "file_version", "session_log")
-        return [(Part.NUMBERS if small else Part.OTHERS, event.ByteSize())]
+        return [(Part.NUMBERS if small else Part.OTHERS, event.ByteSize(), "")]
 
     def part(self, value: Summary.Value) -> Part:
         """What a value is."""

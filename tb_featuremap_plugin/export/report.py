@@ -11,10 +11,11 @@ from tb_featuremap_plugin.export.answers import answers
 from tb_featuremap_plugin.export.filtered_source import FilteredSource, Shown
 from tb_featuremap_plugin.export.key_steps import key_steps
 from tb_featuremap_plugin.export.page import compose
-from tb_featuremap_plugin.export.plan import Plan, Weights, describe_steps, plan
+from tb_featuremap_plugin.export.plan import Plan, Weights, describe_pictures, describe_steps, plan
 from tb_featuremap_plugin.export.replacing import replaced
 from tb_featuremap_plugin.export.step_selection import Choice, choices, merged
 from tb_featuremap_plugin.reading.run import Outline, PictureSeries, Source
+from tb_featuremap_plugin.schema import tags
 
 _BASE64 = 4 / 3
 _UNBOUNDED = 2**63
@@ -142,7 +143,30 @@ def _weigh(source: Source, outline: Outline) -> Weights:
 
         return _Sizes({int(step) for each in group for step in each.steps}, measure)
 
-    return Weights(sizes(maps), sizes(inputs))
+    pictures = sizes(maps)
+    return Weights(pictures, sizes(inputs), _Ends(source, outline.name, maps, pictures))
+
+
+class _Ends(Mapping[int, Mapping[str, int]]):
+    """Bytes in the page of each picture of a run's first and last step, read when they are asked for."""
+
+    def __init__(self, source: Source, run: str, series: Sequence[PictureSeries], steps: Iterable[int]) -> None:
+        known = sorted(steps)
+        self._steps = dict.fromkeys((*known[:1], *known[-1:]))
+        self._source, self._run, self._series = source, run, series
+
+    def __getitem__(self, step: int) -> Mapping[str, int]:
+        if step not in self._steps:
+            raise KeyError(step)
+        there = [each for each in self._series if step in each.steps]
+        sizes = [self._source.map_pictures(self._run, each.kind, each.name, [step], len)[0] or 0 for each in there]
+        return {tags.picture_tag(each.kind, each.name): int(_BASE64 * size) for each, size in zip(there, sizes, strict=True)}
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._steps)
+
+    def __len__(self) -> int:
+        return len(self._steps)
 
 
 def _exactly(weights: Mapping[str, Weights], steps: Sequence[int]) -> list[Choice]:
@@ -160,16 +184,13 @@ def _spread(source: Source, outlines: Sequence[Outline], weights: Mapping[str, W
 
 
 def _shown(chosen: Plan, outline: Outline, asked: Sequence[int]) -> Shown:
-    kept = chosen.pictures[outline.name]
     known = {int(step) for series in outline.pictures if series.kind != "inputs" for step in series.steps}
-    notes = []
-    if len(kept) < len(known):
-        which = describe_steps(sorted(kept)) or "none"
-        notes.append(f"Exported with maps and filters of {len(kept)} of {len(known)} steps ({which}). Numbers are whole.")
+    said = describe_pictures(chosen, outline.name, known)
+    notes = [f"Exported with {said}. Numbers are whole."] if said else []
     missing = sorted(set(asked) - known)
     if missing:
         notes.append(f"It has no pictures at {describe_steps(missing)}: those of the last step before stand in, where there is one.")
-    return Shown(kept, chosen.inputs[outline.name], notes)
+    return Shown(chosen.pictures[outline.name], chosen.inputs[outline.name], notes, chosen.singles.get(outline.name, frozenset()))
 
 
 def _title(outlines: Sequence[Outline]) -> str:

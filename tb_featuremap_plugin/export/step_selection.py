@@ -6,6 +6,9 @@ import heapq
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+LAST_END = 1
+"""Rank of the second of a run's two ends: its last step has rank 0, its first step rank 1."""
+
 
 @dataclass(frozen=True)
 class Choice:

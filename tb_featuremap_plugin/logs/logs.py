@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from tb_featuremap_plugin.logs.asking import missing
 from tb_featuremap_plugin.logs.run import Run
 from tb_featuremap_plugin.reading import html_table
-from tb_featuremap_plugin.reading.assemble import title
 from tb_featuremap_plugin.reading.lazy_reader import MOST_RUNS
 from tb_featuremap_plugin.reading.run import Source
+from tb_featuremap_plugin.reading.run_names import title
 from tb_featuremap_plugin.schema.one_line import counted, described, quoted, quoted_path
 
 

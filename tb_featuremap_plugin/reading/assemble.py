@@ -10,7 +10,6 @@ import itertools
 import logging
 import math
 import operator
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
@@ -19,6 +18,7 @@ from tb_featuremap_plugin.format import run_record, values
 from tb_featuremap_plugin.reading import resumed_runs, tables
 from tb_featuremap_plugin.reading.raw_series import Problems, RawRun, RawSeries
 from tb_featuremap_plugin.reading.run import Float64, Int64, Outline, PictureSeries, Points, Run, Table
+from tb_featuremap_plugin.reading.run_names import natural_key, title
 from tb_featuremap_plugin.schema import limits, tags
 from tb_featuremap_plugin.schema.answers import PictureKind
 from tb_featuremap_plugin.schema.columns import LAYER_COLUMNS, PROGRESS_COLUMNS, VARIABLE_COLUMNS
@@ -74,23 +74,6 @@ def outline(raw: RawRun) -> Outline:
     )
 
 
-def title(name: str) -> str:
-    """The name under which a run is shown: its parent's, if a Monitor wrote into a folder of its own or the run is a root of several."""
-    parent, separator, last = _last_part(name)
-    return (parent if separator else ".") if last in (tags.MONITOR_RUN, ".") else name
-
-
-def natural_key(name: str) -> list[tuple[int, int, str]]:
-    """Sorts `conv2` before `conv10`."""
-    parts = re.split(r"([0-9]{1,18})", name)
-    return [(0, int(part), "") if place % 2 else (1, 0, part) for place, part in enumerate(parts)]
-
-
-def run_order(name: str) -> tuple[list[tuple[int, int, str]], str]:
-    """Sorts runs by their titles, and runs of one title by their names."""
-    return natural_key(title(name)), name
-
-
 def standing_records(series: RawSeries | None, starts: RawSeries | None) -> list[tuple[int, int]]:
     """The run records that name the rows of a run: the last one of each of its sessions.
 
@@ -132,18 +115,6 @@ def points(steps: Sequence[int], values: Sequence[float]) -> Points:
     return Points(np.array([steps[index] for index in kept], np.int64), np.array([values[index] for index in kept], np.float32))
 
 
-def sibling_scalars(name: str, scalars: Mapping[str, Iterable[str]]) -> dict[str, Sequence[str]]:
-    """Of all scalar series, those of a run, of its parent if a Monitor wrote it, and of the folders directly below that."""
-    found = {run: sorted(tags, key=natural_key) for run, tags in scalars.items() if is_sibling(run, name)}
-    return {run: found[run] for run in sorted(found, key=natural_key) if found[run]}
-
-
-def is_sibling(other: str, name: str) -> bool:
-    """Whether the scalars of another run are shown with those of a run."""
-    group = title(name)
-    return other in (name, group) or _parent(other) == group
-
-
 def _increases(steps: Sequence[int]) -> bool:
     return all(map(operator.lt, steps, itertools.islice(steps, 1, None)))
 
@@ -165,16 +136,6 @@ def _begun(starts: RawSeries | None) -> list[tuple[int, float]]:
         if not begun or at <= begun[-1][1]:
             begun.append((step, at))
     return begun
-
-
-def _last_part(name: str) -> tuple[str, str, str]:
-    cut = max(name.rfind("/"), name.rfind("\\"))
-    return (name[:cut], name[cut], name[cut + 1 :]) if cut >= 0 else ("", "", name)
-
-
-def _parent(name: str) -> str:
-    parent, separator, _ = _last_part(name)
-    return parent if separator else "."
 
 
 def _record(stored: bytes | None, problems: Problems) -> RunRecord | None:

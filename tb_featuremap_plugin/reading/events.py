@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
-from tb_featuremap_plugin.reading import assemble
+from tb_featuremap_plugin.reading import assemble, run_names
 from tb_featuremap_plugin.reading.lazy_reader import LazyReader, LazyReaders
 from tb_featuremap_plugin.reading.places import Where, find_runs
 from tb_featuremap_plugin.reading.run import MissingError, Outline, Points, Run, Source
@@ -35,9 +35,11 @@ class EventSource:
     def __init__(self, logdir: Where, *, lazy: bool = False) -> None:
         read: Callable[[RunFiles], _Reader] = LazyReaders() if lazy else partial(RunReader, latest=LatestEvents())
         readers = [read(files) for files in find_runs(logdir)]
-        self._readers = {reader.name: reader for reader in sorted(readers, key=lambda reader: assemble.run_order(reader.name))}
-        self._outlines: list[Outline] | None = None
+        self._readers = {reader.name: reader for reader in sorted(readers, key=lambda reader: run_names.run_order(reader.name))}
+        self._outlines: dict[str, Outline] | None = None
         self._last: Run | None = None
+        self._siblings = run_names.Siblings(self._readers)
+        self._scalar_names: dict[str, Mapping[str, Sequence[str]]] = {}
 
     def names(self) -> list[str]:
         """Names of the runs that hold something of ours, in the order of `outlines`."""
@@ -50,9 +52,7 @@ class EventSource:
 
     def outlines(self) -> Sequence[Outline]:
         """What there is of every run that holds something of ours, by natural sort of their titles."""
-        if self._outlines is None:
-            self._outlines = [assemble.outline(reader.raw()) for reader in self._ours()]
-        return self._outlines
+        return list(self._outline_of().values())
 
     def outline(self, name: str) -> Outline:
         """What there is of one run.
@@ -61,7 +61,7 @@ class EventSource:
             MissingError: there is no such run, or it holds nothing of ours.
         """
         self._reader(name)
-        return next(outline for outline in self.outlines() if outline.name == name)
+        return self._outline_of()[name]
 
     def runs(self) -> Sequence[Run]:
         """All runs that hold something of ours, in the same order."""
@@ -123,8 +123,10 @@ class EventSource:
             MissingError: there is no such run.
         """
         self._reader(run)
-        siblings = [reader for name, reader in self._readers.items() if assemble.is_sibling(name, run)]
-        return assemble.sibling_scalars(run, {reader.name: reader.scalar_tags() for reader in siblings})
+        if run not in self._scalar_names:
+            siblings = self._siblings.of(run)
+            self._scalar_names[run] = run_names.sibling_scalars(siblings, lambda name: self._readers[name].scalar_tags())
+        return self._scalar_names[run]
 
     def scalar(self, run: str, tag: str) -> Points:
         """A scalar series of any run.
@@ -136,6 +138,11 @@ class EventSource:
         if points is None:
             raise MissingError(f"run {run!r} has no scalar {tag!r}")
         return points
+
+    def _outline_of(self) -> dict[str, Outline]:
+        if self._outlines is None:
+            self._outlines = {reader.name: assemble.outline(reader.raw()) for reader in self._ours()}
+        return self._outlines
 
     def _ours(self) -> list[_Reader]:
         return [reader for reader in self._readers.values() if reader.is_ours]

@@ -11,7 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from typing import TypeVar
 
-from tb_featuremap_plugin.reading import assemble
+from tb_featuremap_plugin.reading import assemble, run_names
 from tb_featuremap_plugin.reading.places import Where, find_runs
 from tb_featuremap_plugin.reading.run import Run
 from tb_featuremap_plugin.reading.run_reader import RunReader
@@ -38,7 +38,7 @@ def map_runs(logdir: Where, function: Callable[[Run], T]) -> list[T]:
         NotADirectoryError: it is a file, and no zip.
         OSError: it cannot be read, or is a zip that is not read; `strerror` says why.
     """
-    found = sorted(find_runs(logdir), key=lambda run: assemble.run_order(run.name))
+    found = sorted(find_runs(logdir), key=lambda run: run_names.run_order(run.name))
     applied = _map(partial(_apply, function), found)
     return [result for results in applied for result in results]
 

@@ -17,7 +17,7 @@ import numpy as np
 from tensorboard import errors
 from tensorboard.data.provider import BlobSequenceTimeSeries, DataProvider, RunTagFilter
 
-from tb_featuremap_plugin.reading import assemble
+from tb_featuremap_plugin.reading import assemble, run_names
 from tb_featuremap_plugin.reading.cache import Cache
 from tb_featuremap_plugin.reading.provider_calls import answer
 from tb_featuremap_plugin.reading.raw_series import Problems, RawRun, RawSeries, as_written
@@ -165,8 +165,10 @@ class ProviderSource:
             MissingError: there is no such run.
         """
         self._only(run)
-        listed = self._provider.list_scalars(self._context, experiment_id=self.experiment_id, plugin_name=SCALARS)
-        return assemble.sibling_scalars(run, listed)
+        known = self._provider.list_runs(self._context, experiment_id=self.experiment_id)
+        siblings = run_names.Siblings(each.run_name for each in known).of(run)
+        listed = self._list("list_scalars", SCALARS, RunTagFilter(runs=siblings))
+        return run_names.sibling_scalars(siblings, lambda name: listed.get(name, ()))
 
     def scalar(self, run: str, tag: str) -> Points:
         """A scalar series of any run.
@@ -219,7 +221,7 @@ class ProviderSource:
         for name in changed:
             found[name] = _list_run(name, changed[name], references.get(name, {}), tensors.get(name, {}))
             self._memory.listed.put((self.experiment_id, name), found[name])
-        return [found[name] for name in sorted(found, key=assemble.run_order)]
+        return [found[name] for name in sorted(found, key=run_names.run_order)]
 
     def _remembered(self, fingerprints: Mapping[str, str]) -> dict[str, _Listed]:
         """Runs in which nothing has been written since they were listed."""

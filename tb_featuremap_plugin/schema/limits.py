@@ -18,12 +18,15 @@ MAX_SECTIONS = 32
 MAX_TABLE_CELLS = 4_000_000
 """Rows times columns of one packed tensor: 50,000 variables by 80 statistics."""
 
-MAX_TABLE_RATIO = 64
+MAX_TABLE_RATIO = 8
 """Cells of a joined table for each number that is stored; above it, and above `MAX_TABLE_CELLS`, its last steps are read. Layers that
 are each logged at steps of their own leave most cells empty."""
 
 MAX_CHANNEL_CELLS = 1_000_000
 """Statistics times channels of one picture that the tab reads over all steps: 65,536 channels by 15. They deflate a thousandfold."""
+
+MAX_CHANNELS_CELLS = 16_000_000
+"""Statistics times channels of all pictures of a series that the tab reads, together: 64 MB. 1,000 pictures of 1,000 channels by 15."""
 
 MAX_SERIES_CELLS = 256_000_000
 """Rows times columns times steps that are read of one packed series: 1 GB of float32."""

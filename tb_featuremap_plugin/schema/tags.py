@@ -46,6 +46,11 @@ def parse_picture_tag(tag: str) -> tuple[PictureKind, str, bool] | None:
     return (kind, name, first) if slash and kind in PICTURE_KINDS else None
 
 
+def series_tag(tag: str) -> str:
+    """The tag of the series that a picture's tag belongs to: the copy of a first picture belongs to the series that it begins."""
+    return TAG_PREFIX + tag.removeprefix(_FIRST_PREFIX) if tag.startswith(_FIRST_PREFIX) else tag
+
+
 def row_tag(table_tag: str, name: str) -> str:
     """The tag of a one-row table, as single calls write it: `featuremaps/layers/conv1`."""
     return f"{table_tag}/{name}"

@@ -5,9 +5,8 @@ Each takes a `series.Source`. What is not there is a `MissingError`, a bad argum
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +18,6 @@ from tb_featuremap_plugin.diagnosis.channel_health import conditions
 from tb_featuremap_plugin.diagnosis.reference_ranges import healthy_ranges
 from tb_featuremap_plugin.format import record
 from tb_featuremap_plugin.reading.run import Float32, MissingError, Outline, PictureSeries, Points, Problem, Run, Source, Table
-from tb_featuremap_plugin.schema import limits
 from tb_featuremap_plugin.schema.answers import (
     CONDITIONS,
     TABLE_NAMES,
@@ -35,9 +33,9 @@ from tb_featuremap_plugin.schema.answers import (
     TableHeader,
     TableName,
 )
-from tb_featuremap_plugin.schema.errors import FormatError
 from tb_featuremap_plugin.schema.layer_kinds import kernels_of
 from tb_featuremap_plugin.schema.tags import PICTURE_KINDS
+from tb_featuremap_plugin.server import channel_statistics
 
 API_VERSION = 1
 
@@ -129,22 +127,19 @@ def picture(source: Source, name: str, kind: str, picture_name: str, step: int) 
 
 
 def channels(source: Source, name: str, kind: str, picture_name: str) -> bytes:
-    """A frame with per-channel statistics of a series of pictures: [T, statistics, channels]. Damaged pictures are left out."""
+    """A frame with per-channel statistics of a series of pictures: [T, statistics, channels].
+
+    Damaged pictures are left out. Of a series that holds more than `MAX_CHANNELS_CELLS` numbers, every second picture is read, or every
+    third, and so on; the last one always.
+    """
     _check_kind(kind)
-    steps = _picture_steps(source, name, kind, picture_name)
-    found = source.map_pictures(name, kind, picture_name, steps, _statistics)
-    kept = [(step, picture) for step, picture in zip(steps, found, strict=True) if picture is not None]
-    names = list(dict.fromkeys(row for _, picture in kept for row in picture.names))
-    width = max((picture.values.shape[1] for _, picture in kept), default=0)
-    stacked = np.full((len(kept), len(names), width), np.nan, np.float32)
-    for place, (_, picture) in enumerate(kept):
-        stacked[place, [names.index(row) for row in picture.names], : picture.values.shape[1]] = picture.values
-    activation = _activation(source.outline(name), picture_name, [picture for _, picture in kept])
-    header: ChannelsHeader = {"kind": "channels", "run": name, "name": picture_name, "stats": names, "conditions": CONDITIONS}
-    sections = {
-        "steps": np.array([step for step, _ in kept], np.float64),
-        "values": stacked,
-        "conditions": conditions(names, stacked, activation),
+    kept = channel_statistics.read(source, name, kind, picture_name, _picture_steps(source, name, kind, picture_name))
+    activation = _activation(source.outline(name), picture_name, kept.activation)
+    header: ChannelsHeader = {"kind": "channels", "run": name, "name": picture_name, "stats": kept.names, "conditions": CONDITIONS}
+    sections: dict[str, np.ndarray[Any, Any]] = {
+        "steps": np.array(kept.steps, np.float64),
+        "values": kept.values,
+        "conditions": conditions(kept.names, kept.values, activation),
     }
     return record.encode(header, sections)
 
@@ -178,11 +173,10 @@ def _picture(picture: PictureSeries, layers_of: Mapping[str, str], version: str 
     return {"kind": picture.kind, "name": picture.name, "layer": layer, "steps": picture.steps.tolist(), "version": version}
 
 
-def _activation(outline: Outline, layer: str, pictures: Sequence[_Picture]) -> str | None:
+def _activation(outline: Outline, layer: str, said: str | None) -> str | None:
     """As the run record says, or else the latest picture."""
     layers = outline.record.layers if outline.record else ()
-    said = [picture.activation for picture in pictures[-1:]]
-    return next((known.function for known in layers if known.name == layer), said[0] if said else None)
+    return next((known.function for known in layers if known.name == layer), said)
 
 
 def _problems(problems: Sequence[Problem]) -> list[ProblemAnswer]:
@@ -234,25 +228,3 @@ def _picture_steps(source: Source, name: str, kind: str, picture_name: str) -> l
         if (series.kind, series.name) == (kind, picture_name):
             return [int(step) for step in series.steps]
     raise MissingError(f"run {name!r} has no pictures of kind {kind!r} named {picture_name!r}")
-
-
-class _Picture(NamedTuple):
-    """What is read of a picture of maps: names of statistics, their values [statistics, channels], and the activation that it names."""
-
-    names: list[str]
-    values: Float32
-    activation: str | None
-
-
-def _statistics(blob: bytes) -> _Picture | None:
-    try:
-        parsed = record.decode(blob)
-        if math.prod(parsed.sections["stats"].shape if "stats" in parsed.sections else ()) > limits.MAX_CHANNEL_CELLS:
-            return None
-        names, values = parsed.header.get("stats"), parsed.array("stats")
-    except FormatError:
-        return None
-    if not isinstance(names, list) or values.ndim != 2 or values.dtype != np.float32 or len(names) != len(values):
-        return None
-    activation = parsed.header.get("activation")
-    return _Picture([str(name) for name in names], values, activation if isinstance(activation, str) else None)
