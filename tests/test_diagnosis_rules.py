@@ -10,7 +10,7 @@ import pytest
 
 from tb_featuremap_plugin.diagnosis import diagnose
 from tb_featuremap_plugin.diagnosis.rule import all_rules
-from tb_featuremap_plugin.schema.network import Layer, Probe
+from tb_featuremap_plugin.schema.network import Layer, NetworkChange, Probe
 from tests.support.known import record_of
 from tests.support.synthetic_runs import STEPS, alarms, edit, edit_record, found, headline_of, healthy_run, losses, stuck_run
 
@@ -32,7 +32,7 @@ def test_every_rule_of_the_contract_exists_in_causal_order():
         "constant_output", "wrong_output", "frozen_but_moving", "wrong_axis", "gradient_accumulates",
         "unscaled_targets", "class_imbalance", "tying_broken",
         "eval_mode_training", "frozen_random", "gradient_clipped", "loss_rises", "mode_collapse", "batchnorm_lag",
-        "duplicate_filters", "flat_loss", "clipped_display", "probe_changed",
+        "duplicate_filters", "flat_loss", "clipped_display", "probe_changed", "network_changed",
     }  # fmt: skip
     assert names.index("unscaled_input") < names.index("bad_init") < names.index("dead_units") < names.index("constant_output")
 
@@ -141,6 +141,15 @@ class TestNotes:
         (finding,) = found(edit_record(healthy_run(), probes=probes), "probe_changed")
         assert (finding.first_step, finding.severity) == (100, "info")
         assert not found(edit_record(healthy_run(), probes=probes[:1]), "probe_changed")
+
+    def test_network_changed(self):
+        head = NetworkChange(120, 100, variables_replaced=("fc/kernel", "fc/bias"))
+        grown = NetworkChange(140, 120, layers_added=("fc2",), variables_added=("fc2/kernel",), frozen=("conv1/kernel",))
+        (finding,) = found(edit_record(healthy_run(), changes=(head, grown)), "network_changed")
+        assert (finding.first_step, finding.severity) == (120, "info")
+        assert "After step 100, and by step 120: variables that were replaced `fc/kernel` and `fc/bias`." in finding.message
+        assert "After step 120, and by step 140: new layers `fc2`; frozen `conv1/kernel`." in finding.message
+        assert not found(healthy_run(), "network_changed")
 
     def test_a_rising_loss_is_said_to_rise(self):
         assert found(healthy_run(losses=losses(np.linspace(2.3, 9, 200))), "flat_loss")[0].title == "The loss rises"

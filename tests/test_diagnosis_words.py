@@ -9,7 +9,7 @@ import pytest
 
 from tb_featuremap_plugin.diagnosis import diagnose, phrases
 from tb_featuremap_plugin.diagnosis.rule import all_rules
-from tb_featuremap_plugin.schema.network import LoopFacts, Probe
+from tb_featuremap_plugin.schema.network import LoopFacts, NetworkChange, Probe
 from tests.support import faulty_runs as today
 from tests.support.synthetic_runs import STEPS, edit, edit_kernels, edit_layer, edit_record, flat_losses, healthy_run, losses
 
@@ -53,6 +53,7 @@ EXAMPLES = {
     "flat_loss": lambda: stuck(),
     "clipped_display": lambda: edit(healthy_run(), "layers", "conv1", above_one=0.45, zeros=0.5),
     "probe_changed": lambda: edit_record(healthy_run(), probes=(Probe(0, "a", {}), Probe(100, "b", {}))),
+    "network_changed": lambda: edit_record(healthy_run(), changes=(NetworkChange(100, 50, layers_added=("fc2",)),)),
 }
 
 JARGON = ("rel_var", "input_share", "unit_spread", "NaN or inf ", "nan ", " inf ", "None", "healthy", "update_ratio", "gradient_norm")

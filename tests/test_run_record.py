@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tb_featuremap_plugin.format import record, run_record
 from tb_featuremap_plugin.schema.answers import ROLES
 from tb_featuremap_plugin.schema.errors import FormatError, NewerVersionError
-from tb_featuremap_plugin.schema.network import Layer, LoopFacts, LossFacts, Probe, RunRecord
+from tb_featuremap_plugin.schema.network import Layer, LoopFacts, LossFacts, NetworkChange, Probe, RunRecord
 
 names = st.text(max_size=20)
 name_lists = st.lists(names, max_size=3).map(tuple)
@@ -53,9 +53,11 @@ layers = st.builds(
     layout=st.none() | names,
     calls=st.none() | st.integers(1, 2**40),
 )
+changes = st.builds(NetworkChange, st.integers(0, 2**40), st.integers(0, 2**40), layers_added=name_lists, frozen=name_lists)
 records = st.builds(
     RunRecord,
     layers=st.lists(layers, max_size=3).map(tuple),
+    changes=st.lists(changes, max_size=3).map(tuple),
     layer_rows=name_lists,
     layer_columns=name_lists,
     variable_rows=name_lists,
@@ -98,14 +100,15 @@ def test_every_field_is_read_back():
         receives=(-1.0, 1.0), output_function="softmax", output_axis=1, kernels=(), layout="NHWC", calls=3,
     )  # fmt: skip
     facts = LossFacts(ignored=-100, weighted=True, summed=True, constant=0.5, error=0.1, entries=8, output_shape=(8, 1), target_shape=(8,))
+    change = NetworkChange(9, 3, ("b",), ("c",), ("b/k",), ("c/k",), ("a/k",), ("d/k",), ("e/k",))
     run = RunRecord(
         layers=(layer,), layer_rows=("a",), layer_columns=("mean",), variable_rows=("a/k",), variable_columns=("norm",),
         progress_columns=("loss",), variable_shapes={"a/k": (3, 3, 1, 4)}, variable_dtypes={"a/k": "float32"}, loss="mse", from_logits=True,
         optimizer="adam", weight_decay=0.5, probes=(Probe(3, "0f", {"x": (1, 2)}),), inputs_private=True, every="every step",
         versions={"numpy": "2"}, notes=("note",), left_out={"weights/c": "no numbers"}, loss_facts=facts,
-        loop_facts=LoopFacts(1, 1, 1, 1), not_optimized=("a/k",),
+        loop_facts=LoopFacts(1, 1, 1, 1), not_optimized=("a/k",), changes=(change,),
     )  # fmt: skip
-    for filled, defaults in ((layer, Layer("a")), (run, RunRecord()), (facts, LossFacts())):
+    for filled, defaults in ((layer, Layer("a")), (run, RunRecord()), (facts, LossFacts()), (change, NetworkChange(0, 0))):
         assert [field.name for field in fields(filled) if getattr(filled, field.name) == getattr(defaults, field.name)] in ([], ["name"])
     assert run_record.decode(run_record.encode(run)) == run
 

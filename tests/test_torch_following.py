@@ -9,6 +9,8 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
 import tb_featuremap_plugin as fm  # noqa: E402
+from tb_featuremap_plugin.monitor.network_changes import MOST_TIMES  # noqa: E402
+from tb_featuremap_plugin.schema.network import NetworkChange  # noqa: E402
 from tests.support.known import record_of, variables_of  # noqa: E402
 from tests.support.monitored import layer_numbers, numbers, picture_names, read_run  # noqa: E402
 
@@ -94,6 +96,55 @@ def test_changes_are_seen_at_the_next_logged_step(what, tmp_path):
         assert known(layer_numbers(run, name, "mean")) == {2, 3}
     for name in gone:
         assert known(layer_numbers(run, name, "mean")) == {0, 1}
+
+
+CHANGED: dict[str, dict[str, tuple[str, ...]]] = {
+    "replaced": {"variables_replaced": ("last.weight",), "variables_removed": ("last.bias",)},
+    "called later": {},
+    "called again": {"layers_added": ("late:2",)},
+    "wrapped": {
+        "layers_added": ("first.0", "first.1"),
+        "layers_removed": ("first",),
+        "variables_added": ("first.0.weight", "first.0.bias", "first.1.weight", "first.1.bias"),
+        "variables_removed": ("first.weight", "first.bias"),
+    },
+}
+
+
+@pytest.mark.parametrize("what", CHANGED)
+def test_the_run_record_dates_what_comes_and_goes(what, tmp_path):
+    model = Switching()
+    with fm.torch.watch(model, tmp_path, probe=PROBE, every=lambda step: step % 2 == 0, strict=True) as watcher:
+        for step in range(1, 7):
+            if step == 4:
+                CHANGES[what][0](model)
+            watcher.step()
+    expected = (NetworkChange(4, 2, **CHANGED[what]),) if CHANGED[what] else ()
+    assert record_of(read_run(tmp_path)).changes == expected
+
+
+def test_freezing_is_dated_and_what_happens_in_turns_is_not_repeated_for_ever(tmp_path):
+    model = Switching()
+    with fm.torch.watch(model, tmp_path, probe=PROBE, every=1, strict=True) as watcher:
+        for step in range(1, 31):
+            model.first.requires_grad_(step % 2 == 0)
+            watcher.step()
+    changes = record_of(read_run(tmp_path)).changes
+    assert [change.frozen for change in changes if change.frozen] == [("first.weight", "first.bias")] * MOST_TIMES
+    assert [(change.after, change.step) for change in changes[:2]] == [(0, 1), (1, 2)]
+    assert changes[1].unfrozen == ("first.weight", "first.bias")
+
+
+def test_a_network_that_stays_has_no_changes(tmp_path):
+    model = nn.Sequential(nn.Linear(6, 6), nn.BatchNorm1d(6), nn.Dropout(0.5), nn.Linear(6, 2))
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    with fm.torch.watch(model, tmp_path, probe=PROBE, every=1, strict=True) as watcher:
+        for _ in range(4):
+            optimizer.zero_grad()
+            model(PROBE).sum().backward()
+            optimizer.step()
+            watcher.step()
+    assert record_of(read_run(tmp_path)).changes == ()
 
 
 def known(by_step):

@@ -68,6 +68,19 @@ export interface Probe {
   readonly shapes: Readonly<Record<string, readonly number[]>>;
 }
 
+/** How the network of a logged step differs from that of the logged step before. */
+export interface NetworkChange {
+  readonly step: number;
+  readonly after: number;
+  readonly layers_added: readonly string[];
+  readonly layers_removed: readonly string[];
+  readonly variables_added: readonly string[];
+  readonly variables_removed: readonly string[];
+  readonly variables_replaced: readonly string[];
+  readonly frozen: readonly string[];
+  readonly unfrozen: readonly string[];
+}
+
 /** All that a run says of itself. */
 export interface RunRecord {
   readonly layers: readonly Layer[];
@@ -91,6 +104,7 @@ export interface RunRecord {
   readonly versions: Readonly<Record<string, string>>;
   readonly notes: readonly string[];
   readonly left_out: Readonly<Record<string, string>>;
+  readonly changes: readonly NetworkChange[];
 }
 
 /** The kept pictures of one layer, variable or input. */

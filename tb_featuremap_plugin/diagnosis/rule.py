@@ -53,6 +53,7 @@ ORDER = (
     "flat_loss",
     "clipped_display",
     "probe_changed",
+    "network_changed",
 )
 """Causes before consequences: the names of rules, and of places that a finding asks for by itself where it belongs elsewhere."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -129,18 +129,19 @@ class Monitor:
         """The latest step that was given to `log`; None before the first."""
         return self._last_step
 
-    def describe(self, *, layers: Sequence[Layer] | None = None, **training: Any) -> None:
+    def describe(self, *, layers: Sequence[Layer] | None = None, replaced: Iterable[str] = (), **training: Any) -> None:
         """Says what was not known when the monitor was made; goes into the next record.
 
         Args:
-            layers: as of the constructor.
+            layers: as of the constructor. How they differ from those of the logged step before is dated in the run record (`changes`).
+            replaced: names of variables that are others than at the logged step before.
             **training: `loss`, `from_logits`, `optimizer` and `weight_decay`, as of the constructor.
 
         Raises:
             TypeError, ValueError: an argument is wrong.
         """
         check_layers(layers)
-        self._recorder.describe(layers, training)
+        self._recorder.describe(layers, replaced, training)
 
     def note(self, name: str, reason: str) -> None:
         """Writes down in the run record what was left out on purpose, and why; there is no warning.

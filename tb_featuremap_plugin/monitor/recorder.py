@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from tb_featuremap_plugin.monitor.joined_layers import Joined, NotJoinedError, j
 from tb_featuremap_plugin.monitor.layer_layouts import LayerLayouts, mergeable, rows_of_batch
 from tb_featuremap_plugin.monitor.left_out import LeftOut
 from tb_featuremap_plugin.monitor.network import Network, Rows, software_in_use
+from tb_featuremap_plugin.monitor.network_changes import NetworkChanges
 from tb_featuremap_plugin.monitor.options import MonitorOptions, check_training
 from tb_featuremap_plugin.monitor.progress import Losses, Progress, loss_columns, rate_of
 from tb_featuremap_plugin.monitor.record_builder import RecordBuilder
@@ -86,17 +87,22 @@ class Recorder:
         self._shards = ShardedWeights(team, keep_first=options.keep_first)
         self._network = Network(options.layers)
         self._layer_rows, self._variable_rows = Rows(), Rows()
+        self._described: Sequence[Layer] = options.layers or ()
+        self._replaced: set[str] = set()
+        self._changes = NetworkChanges()
         self._probe = ProbeLog()
         self._logged_steps = 0
         self._first_step: int | None = None
 
-    def describe(self, layers: Sequence[Layer] | None, training: Mapping[str, Any]) -> None:
-        """Replaces what is known of the layers, where given, and of the training."""
+    def describe(self, layers: Sequence[Layer] | None, replaced: Iterable[str], training: Mapping[str, Any]) -> None:
+        """Replaces what is known of the layers, where given, and of the training; and takes the names of variables that are others now."""
         changed = replace(self._training, **training)
         check_training(changed.loss, changed.from_logits, changed.optimizer, changed.weight_decay)
         self._training = changed
         if layers is not None:
             self._network = Network(layers)
+            self._described = self._network.layers
+        self._replaced.update(replaced)
 
     def read_weights(self, step: int, tree: Tree) -> None:
         """Keeps the weights of a step that is not logged itself, but compared with; workers that do not write keep their shards alone."""
@@ -161,6 +167,8 @@ class Recorder:
         activations = {name: batch.activations[name] for name in self._network.order(batch.activations)}
         ordinals = self._layer_rows.counted([*rows_of_batch(batch.inputs, batch.targets), *activations])
         variables = self._network.order_variables([*weights.variables, *joined.variables])
+        self._changes.note(step, self._described, self._replaced)
+        self._replaced = set()
         data = StepData(
             step=step,
             variable_ordinals=self._variable_rows.counted(variables),
@@ -263,6 +271,7 @@ class Recorder:
             inputs_private=not self._options.record_inputs,
             every=training.every,
             versions=software_in_use(),
+            changes=self._changes.entries,
         )
 
     def _progress(self, step: int, losses: Losses, call: StepArguments, started: float) -> Progress:

@@ -92,6 +92,20 @@ class ProbeAnswer(TypedDict):
     shapes: Mapping[str, Sequence[int]]
 
 
+class NetworkChangeAnswer(TypedDict):
+    """How the network of a logged step differs from that of the logged step before."""
+
+    step: int
+    after: int
+    layers_added: Sequence[str]
+    layers_removed: Sequence[str]
+    variables_added: Sequence[str]
+    variables_removed: Sequence[str]
+    variables_replaced: Sequence[str]
+    frozen: Sequence[str]
+    unfrozen: Sequence[str]
+
+
 class RunRecordAnswer(TypedDict):
     """All that a run says of itself."""
 
@@ -116,6 +130,7 @@ class RunRecordAnswer(TypedDict):
     versions: Mapping[str, str]
     notes: Sequence[str]
     left_out: Mapping[str, str]
+    changes: Sequence[NetworkChangeAnswer]
 
 
 class SeriesAnswer(TypedDict):

@@ -115,6 +115,30 @@ class Probe:
 
 
 @dataclass(frozen=True)
+class NetworkChange:
+    """How the network of a logged step differs from that of the logged step before.
+
+    Attributes:
+        step: the logged step at which this was first seen.
+        after: the logged step before, at which the network was still as it had been.
+        layers_added, layers_removed: calls that were first seen, and that were no longer seen.
+        variables_added, variables_removed: variables of layers that came, and that went.
+        variables_replaced: variables that are others now, of the same name.
+        frozen, unfrozen: variables that were no longer trained, and that were trained from then on.
+    """
+
+    step: int
+    after: int
+    layers_added: tuple[str, ...] = ()
+    layers_removed: tuple[str, ...] = ()
+    variables_added: tuple[str, ...] = ()
+    variables_removed: tuple[str, ...] = ()
+    variables_replaced: tuple[str, ...] = ()
+    frozen: tuple[str, ...] = ()
+    unfrozen: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class LossFacts:
     """What is known of a loss besides its name.
 
@@ -174,6 +198,7 @@ class RunRecord:
         versions: of this package and of the frameworks in use.
         left_out: what could not be logged, or was not in order to save space, each with its reason, by name: an argument ("loss"), an
             array of it ("weights/conv1/kernel", "activations/conv1") or a picture ("maps/conv1", "filters/conv1/kernel").
+        changes: of the network, in order of their steps; the first 64.
         notes: what the logger wants the reader to know, such as a gap between steps that it could not avoid.
     """
 
@@ -198,6 +223,7 @@ class RunRecord:
     versions: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     left_out: Mapping[str, str] = field(default_factory=dict)
+    changes: tuple[NetworkChange, ...] = ()
 
     def __repr__(self) -> str:
         known = {"loss": self.loss, "optimizer": self.optimizer}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Any
@@ -54,6 +55,7 @@ class FollowedModel:
         self.reading, self.trace = first_that_works(probe, self._first_trace)
         self.names = choose(self.trace, choices, model) if self.trace.calls else []
         self._parts = self._made_of()
+        self._known: dict[str, weakref.ref[torch.Tensor]] = {}
 
     @property
     def is_sharded(self) -> bool:
@@ -68,6 +70,13 @@ class FollowedModel:
     def parameters(self) -> dict[str, nn.Parameter]:
         """Its parameters by name."""
         return dict(self.model.named_parameters())
+
+    def replaced(self) -> list[str]:
+        """Names of the parameters that are other ones than at the last call; of a sharded model it is not known."""
+        before, self._known = self._known, {name: weakref.ref(parameter) for name, parameter in self.parameters().items()}
+        if self.is_sharded:
+            return []
+        return [name for name, one in self._known.items() if name in before and before[name]() is not one()]
 
     def weights(self) -> dict[str, torch.Tensor]:
         """Parameters, floating-point buffers and the weights that are computed from them, by name, as far as they have values."""

@@ -226,6 +226,7 @@ class Watcher:
             self._last.follow()
             self.monitor.describe(
                 layers=model.layers(trained),
+                replaced=model.replaced(),
                 loss_facts=training.loss_details(self._loss_fn, self._targets, model.trace.shape),
                 loop_facts=loop,
                 not_optimized=training.not_optimized(model.model, self._steps.optimizers),
