@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from tb_featuremap_plugin.arrays.layouts import FEATURE_MAP_LAYOUTS
-from tb_featuremap_plugin.integrations.common.axis_labels import Axis, Factor, Labels, Origins, Role, merged, size_of
+from tb_featuremap_plugin.integrations.common.axis_labels import Axis, Factor, Labels, Origins, Role, Trust, merged, size_of
 
 _SPACE = {0: "", 1: "W", 2: "HW", 3: "DHW"}
 _MOST_SPACE = 3
@@ -92,6 +92,8 @@ def _surest(candidates: Iterable[int], labels: Labels, origins: Origins, *, exac
 
 def _as_it_is(labels: Labels, channel: int, origins: Origins) -> Arrangement | None:
     """The layout of an array each of whose axes is one thing, if it has a name."""
+    if any(_is_flattened(axis, origins) for at, axis in enumerate(labels.axes) if at != channel):
+        return None
     letters, space = [], 0
     for at, axis in enumerate(labels.axes):
         samples = [factor for factor in axis if origins.is_sample(factor)]
@@ -106,6 +108,15 @@ def _as_it_is(labels: Labels, channel: int, origins: Origins) -> Arrangement | N
     names = iter(_SPACE[space])
     layout = "".join(next(names) if letter == "S" else letter for letter in letters)
     return Arrangement(labels.shape, layout) if layout in FEATURE_MAP_LAYOUTS else None
+
+
+def _is_flattened(axis: Axis, origins: Origins) -> bool:
+    """Whether an axis is a whole height and a whole width that a convolution moved over, as the tokens of an image are."""
+    parts = [factor for factor in axis if factor.size > 1]
+    return len(parts) > 1 and all(
+        factor.is_whole and not origins.is_sample(factor) and origins.meaning(factor) == (Trust.CONVOLUTION, Role.POSITION)
+        for factor in parts
+    )
 
 
 def _hides_channel(axis: Axis, labels: Labels) -> bool:
@@ -150,6 +161,7 @@ def _groups(factors: Sequence[tuple[int, Factor]], used: set[int]) -> list[list[
     again = [sorted(group, key=lambda index: -factors[index][1].stride) for group in by_origin.values()]
     complete = all(len(merged(factors[index][1] for index in group)) == 1 for group in again)
     spread = any(len({factors[index][0] for index in group}) > 1 for group in again)
-    groups = again if complete and spread and len(again) <= _MOST_SPACE else list(by_axis.values())
+    whole = all(merged(factors[index][1] for index in group)[0].is_whole for group in again)
+    groups = again if complete and (spread or whole) and len(again) <= _MOST_SPACE else list(by_axis.values())
     outer = len(groups) - _MOST_SPACE + 1
     return groups if outer < 2 else [[index for group in groups[:outer] for index in group], *groups[outer:]]

@@ -5,6 +5,7 @@ All are pure, but that they teach `Origins` what axes mean. Nothing here knows a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -22,9 +23,9 @@ from tb_featuremap_plugin.integrations.common.axis_labels import (
 )
 
 
-def unknown(shape: Shape, origins: Origins) -> Labels:
-    """Labels of an array of which nothing is known."""
-    return Labels(tuple((origins.new(size),) for size in shape))
+def unknown(shape: Shape, origins: Origins, *, aside: bool = False) -> Labels:
+    """Labels of an array of which nothing is known; `aside` as of `Origins.new`."""
+    return Labels(tuple((origins.new(size, aside=aside),) for size in shape))
 
 
 def reshape(labels: Labels, shape: Shape, origins: Origins) -> Labels:
@@ -177,9 +178,10 @@ def _joined(found: Sequence[Axis], origins: Origins) -> Axis:
     whole = [axis for axis in found if size_of(axis) == size and axis]
     if not whole:
         return ()
-    best = max(whole, key=lambda axis: _certainty(axis, origins))
+    sure = max(whole, key=lambda axis: _certainty(axis, origins))
     for axis in whole:
-        _learn(axis, best, origins)
+        _learn(axis, sure, origins)
+    best = max(whole, key=lambda axis: (not any(map(origins.is_aside, axis)), *_certainty(axis, origins)))
     if size > 1:
         ones = [factor for axis in found if size_of(axis) == 1 for factor in axis if origins.is_sample(factor)]
         return (*ones[:1], *best) if not any(map(origins.is_sample, best)) else best
@@ -277,20 +279,49 @@ def matrix_product(one: Labels, other: Labels, origins: Origins, is_weight: tupl
         origins: that learn.
         is_weight: of each operand, whether it does not come from the input.
     """
-    batch = tuple(_joined(axes, origins) for axes in zip(one.axes[:-2], other.axes[:-2], strict=True))
-    rows, columns = one.axes[-2], other.axes[-1]
+    batch = range(len(one.axes) - 2)
+    return contract(one, other, ([len(one.axes) - 1], [len(one.axes) - 2]), (batch, batch), origins, is_weight)
+
+
+def contract(
+    one: Labels,
+    other: Labels,
+    summed: tuple[Sequence[int], Sequence[int]],
+    batched: tuple[Sequence[int], Sequence[int]],
+    origins: Origins,
+    is_weight: tuple[bool, bool] = (False, False),
+) -> Labels:
+    """Of a product of two arrays that is summed over some axes of both: [*batched, *rest of one, *rest of the other].
+
+    Args:
+        one, other: the operands.
+        summed: the axes of each that are multiplied and summed.
+        batched: the axes of each that go along.
+        origins: that learn.
+        is_weight: of each operand, whether it does not come from the input.
+    """
+    pairs = zip(*batched, strict=True)
+    batch = tuple(_joined((one.axes[left], other.axes[right]), origins) for left, right in pairs)
+    both = (one, other)
+    rest = [tuple(axis for at, axis in enumerate(both[side].axes) if at not in {*summed[side], *batched[side]}) for side in (0, 1)]
     channels = [other.channel, one.channel]
-    if is_weight[1]:
-        columns, channels[1:] = _projected(one, one.axes[-1], size_of(columns), origins)
-    elif is_weight[0]:
-        rows, channels[:1] = _projected(other, other.axes[-2], size_of(rows), origins)
-    present = {factor.origin for axis in (*batch, rows, columns) for factor in axis}
-    kept = (frozenset(channel & present) for channel in channels if channel & present)
-    return Labels((*batch, rows, columns), next(kept, frozenset()))
+    for side in (1, 0):
+        if is_weight[side]:
+            gone = [factor for at in summed[1 - side] for factor in both[1 - side].axes[at]]
+            rest[side], found = _projected(both[1 - side], gone, [size_of(axis) for axis in rest[side]], origins)
+            channels[1 - side] = found
+            break
+    for axes in ((*rest[0], *rest[1]), (*batch, *rest[0], *rest[1])):
+        present = {factor.origin for axis in axes for factor in axis}
+        kept = next((channel & present for channel in channels if channel & present), None)
+        if kept is not None:
+            return Labels((*batch, *rest[0], *rest[1]), kept)
+    return Labels((*batch, *rest[0], *rest[1]))
 
 
-def _projected(labels: Labels, summed: Axis, size: int, origins: Origins) -> tuple[Axis, list[frozenset[int]]]:
-    """The axis that a weight makes of `summed`, and the channels: new channels, or new positions where `summed` held positions."""
+def _projected(labels: Labels, summed: Sequence[Factor], sizes: Sequence[int], origins: Origins) -> tuple[tuple[Axis, ...], frozenset[int]]:
+    """The axes that a weight makes of `summed`, and the channels: new channels, or new positions where `summed` held positions."""
     is_channel = not labels.channel or any(factor.origin in labels.channel for factor in summed)
-    new = origins.new(size, Role.CHANNEL if is_channel else Role.POSITION, Trust.DENSE)
-    return (new,), [frozenset({new.origin}) if is_channel else labels.channel]
+    new = origins.new(math.prod(sizes), Role.CHANNEL if is_channel else Role.POSITION, Trust.DENSE)
+    made = reshape(Labels(((new,),)), sizes, origins)
+    return made.axes, frozenset({new.origin}) if is_channel else labels.channel

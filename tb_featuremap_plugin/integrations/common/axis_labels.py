@@ -86,10 +86,13 @@ class Origins:
 
     def __init__(self) -> None:
         self._families: list[int] = []
+        self._aside: set[int] = set()
         self._claims: dict[tuple[int, int, int], tuple[Trust, Role]] = {}
         self.sample: Factor | None = None
 
-    def new(self, size: int, role: Role = Role.UNKNOWN, trust: Trust = Trust.NOTHING, like: Factor | None = None) -> Factor:
+    def new(
+        self, size: int, role: Role = Role.UNKNOWN, trust: Trust = Trust.NOTHING, like: Factor | None = None, *, aside: bool = False
+    ) -> Factor:
         """A new axis.
 
         Args:
@@ -97,9 +100,13 @@ class Origins:
             role: what it means.
             trust: how sure that is.
             like: what it is another size of: what is learnt of one holds for both, but for being all samples.
+            aside: whether it is no axis of the data, but of a parameter, or of numbers that are repeated along it: where it meets the
+                data's, that one stays.
         """
         number = len(self._families)
         self._families.append(number if like is None else self._families[like.origin])
+        if aside:
+            self._aside.add(number)
         factor = Factor(number, size, size)
         if role:
             self.claim(factor, role, trust)
@@ -142,6 +149,10 @@ class Origins:
         if self.sample is None:
             return False
         return factor.origin == self.sample.origin or (factor.size == self.sample.size and self.own_meaning(factor)[1] == Role.SAMPLE)
+
+    def is_aside(self, factor: Factor) -> bool:
+        """Whether a factor is of no axis of the data."""
+        return factor.origin in self._aside
 
     def _key(self, factor: Factor) -> tuple[int, int, int]:
         family = self._families[factor.origin]

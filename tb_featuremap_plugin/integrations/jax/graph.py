@@ -73,7 +73,7 @@ class Walk:
 
     def _outputs(self, equation: Any, operands: list[Any], call: int | None) -> list[Any]:
         name = equation.primitive.name
-        inner = _body(equation) if name in _INLINED and activation_called(equation) is None else None
+        inner = body_of(equation) if activation_called(equation) is None else None
         if inner is not None:
             jaxpr, constants = inner
             if len(jaxpr.invars) == len(operands):
@@ -98,8 +98,10 @@ class Walk:
         return [*carried, *(self._domain.stack(column, over) for column in zip(*rows, strict=True))]
 
 
-def _body(equation: Any) -> tuple[Any, Sequence[Any]] | None:
-    """The jaxpr inside an equation, and its constants."""
+def body_of(equation: Any) -> tuple[Any, Sequence[Any]] | None:
+    """The jaxpr that a call of another function runs, and its constants; None of what calls none, or repeats it."""
+    if equation.primitive.name not in _INLINED:
+        return None
     for name in ("jaxpr", "call_jaxpr", "fun_jaxpr"):
         found = equation.params.get(name)
         if found is not None:

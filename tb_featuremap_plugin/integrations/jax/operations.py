@@ -1,238 +1,225 @@
-"""What the axes of an operation's outputs mean, by those of its operands: one rule for each primitive of JAX that moves axes."""
+"""What JAX's primitives do to axes: one entry for each that moves them, on the algebra of `integrations/common/axes.py`."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from tb_featuremap_plugin.integrations.jax.axes import (
-    CHANNEL,
-    SAME,
-    SAMPLE,
-    SPACE,
-    UNKNOWN,
-    Axes,
-    Axis,
-    Factor,
-    axis,
-    combined,
-    filled,
-    is_of_parameter,
-    parameter_of,
-    reshaped,
-    resized,
-    space,
-)
+from tb_featuremap_plugin.integrations.common import axes as algebra
+from tb_featuremap_plugin.integrations.common.axis_labels import Axis, Labels, Origins, Role, Trust, size_of
 
 Shape = tuple[int, ...]
-Rule = Callable[[Any, Sequence[Axes], Shape], Axes]
 
 
-def axes_after(equation: Any, operands: Sequence[Axes], shape: Shape) -> Axes:
-    """The axes of an equation's output.
+@dataclass(frozen=True)
+class Operation:
+    """One equation of a jaxpr.
 
-    Args:
-        equation: of a jaxpr.
-        operands: axes of its inputs.
-        shape: of the output.
+    Attributes:
+        name: of the primitive.
+        params: of the equation.
+        operands: labels of what it was given.
+        from_input: of each operand, whether it comes from the model's input.
+        shapes: of the outputs.
+        origins: that learn.
     """
-    rule = _RULES.get(equation.primitive.name, _alike)
-    return rule(equation, operands, shape)
+
+    name: str
+    params: Mapping[str, Any]
+    operands: Sequence[Labels]
+    from_input: Sequence[bool]
+    shapes: Sequence[Shape]
+    origins: Origins
+
+    @property
+    def first(self) -> Labels:
+        """Labels of the first operand."""
+        return self.operands[0]
+
+    @property
+    def shape(self) -> Shape:
+        """Of the first output."""
+        return self.shapes[0]
 
 
-def kernel_layout(equation: Any, operands: Sequence[Axes]) -> tuple[str, str] | None:
-    """The parameter that an equation multiplies data with, and the layout of it, such as "HWIO"; None where it multiplies no parameter."""
-    roles = _roles(equation, operands)
-    letters: dict[int, str] = {}
-    names: set[str] = set()
-    for one, letter in roles:
-        for factor in one:
-            if not is_of_parameter(factor) or factor.size != factor.total:
-                return None
-            name, index = parameter_of(factor)
-            names.add(name)
-            letters[index] = letter
-    if len(names) != 1:
+Rule = Callable[[Operation], Labels | list[Labels] | None]
+
+
+def labels_after(operation: Operation) -> list[Labels]:
+    """Labels of each output of an equation; unknown ones where they do not fit its shape.
+
+    An output of what comes from no input is a constant or a parameter, whose axes are put aside.
+    """
+    found = _RULES.get(operation.name, _alike)(operation) if operation.operands else None
+    several = found if isinstance(found, list) else [found] * len(operation.shapes)
+    return [
+        labels
+        if labels is not None and labels.shape == shape
+        else algebra.unknown(shape, operation.origins, aside=not any(operation.from_input))
+        for labels, shape in zip(several, operation.shapes, strict=True)
+    ]
+
+
+def _alike(operation: Operation) -> Labels | None:
+    """Entry by entry, the operands of equal rank together; of an operation that is not known the same."""
+    rank = len(operation.shape)
+    fitting = [(labels, data) for labels, data in zip(operation.operands, operation.from_input, strict=True) if len(labels.axes) == rank]
+    if not fitting or not rank:
         return None
-    short = [letter for one, letter in roles if not one]
-    missing = [index for index in range(len(letters) + len(short)) if index not in letters]
-    letters.update(zip(missing, short, strict=False))  # axes of one entry bear no label: they keep their order
-    return names.pop(), "".join(letter for _, letter in sorted(letters.items()))
+    fitting.sort(key=lambda one: (not one[1], -size_of(factor for axis in one[0].axes for factor in axis)))
+    joined = algebra.join([labels for labels, _ in fitting], operation.origins)
+    if operation.name == "mul":
+        _note_gain([labels for labels, data in fitting if not data], joined, operation.origins)
+    return joined
 
 
-def _roles(equation: Any, operands: Sequence[Axes]) -> list[tuple[Axis, str]]:
-    """The axes of what could be a kernel, each with what it is: O, I, or one of space."""
-    if equation.primitive.name == "conv_general_dilated":
-        outputs, inputs, *places = equation.params["dimension_numbers"].rhs_spec
-        letters = ("O", "I", *("DHW"[-len(places) :] if places else ""))
-        roles = sorted(zip((outputs, inputs, *places), letters, strict=True))
-        return [(operands[1][index], letter) for index, letter in roles]
-    if equation.primitive.name == "dot_general":
-        contracted, _ = equation.params["dimension_numbers"]
-        side = _weights(operands)
-        if side is not None:
-            return [(one, "I" if index in contracted[side] else "O") for index, one in enumerate(operands[side])]
-    return []
+def _note_gain(gains: Sequence[Labels], product: Labels, origins: Origins) -> None:
+    """Numbers that differ along one axis alone are a gain a channel, as that of a normalisation."""
+    for gain in gains:
+        long = [at for at, axis in enumerate(gain.axes) if size_of(axis) > 1]
+        if len(long) == 1 and len(product.axes) > 1 and size_of(gain.axes[long[0]]) == size_of(product.axes[long[0]]):
+            origins.claim_axis(product.axes[long[0]], Role.CHANNEL, Trust.JOINED)
 
 
-def _weights(operands: Sequence[Axes]) -> int | None:
-    """Which of two operands is made of parameters alone, where the other one is not."""
-    made = [all(is_of_parameter(factor) for one in axes for factor in one) and any(one for one in axes) for axes in operands]
-    return made.index(True) if sum(made) == 1 else None
+def _resized(operation: Operation) -> list[Labels]:
+    """Slices, paddings, pooling: axes stay what they are, and change in length."""
+    return [algebra.resized(operation.first, shape, operation.origins) for shape in operation.shapes]
 
 
-def _alike(_: Any, operands: Sequence[Axes], shape: Shape) -> Axes:
-    """Entry by entry, the operands of equal rank together; unknown where the output is of another shape than all of them."""
-    fitting = [axes for axes in operands if len(axes) == len(shape)]
-    if not fitting:
-        return filled(SAME if not any(axes for axes in operands) else UNKNOWN, shape)
-    return tuple(combined([axes[index] for axes in fitting], size) for index, size in enumerate(shape))
+def _concatenate(operation: Operation) -> Labels:
+    at = operation.params["dimension"]
+    return algebra.concatenate(operation.operands, at, operation.shape[at], operation.origins)
 
 
-def _windowed(_: Any, operands: Sequence[Axes], shape: Shape) -> Axes:
-    """Slices, paddings, pooling, concatenation: axes stay what they are, and change in length."""
-    axes = [one for one in operands if len(one) == len(shape)]
-    if not axes:
-        return filled(UNKNOWN, shape)
-    return tuple(_of_length([one[index] for one in axes], size) for index, size in enumerate(shape))
+def _transpose(operation: Operation) -> Labels:
+    return algebra.permute(operation.first, operation.params["permutation"])
 
 
-def _of_length(candidates: Sequence[Axis], size: int) -> Axis:
-    telling = [one for one in candidates if any(factor.known and not is_of_parameter(factor) for factor in one)]
-    one = (telling or [candidate for candidate in candidates if candidate] or [()])[0]
-    return resized(one, size) if one else axis(SAME, size)
+def _reshape(operation: Operation) -> Labels | None:
+    return algebra.reshape(operation.first, operation.shape, operation.origins) if 0 not in operation.shape else None
 
 
-def _transpose(equation: Any, operands: Sequence[Axes], _: Shape) -> Axes:
-    return tuple(operands[0][index] for index in equation.params["permutation"])
-
-
-def _reshape(_: Any, operands: Sequence[Axes], shape: Shape) -> Axes:
-    return reshaped(operands[0], shape)
-
-
-def _broadcast(equation: Any, operands: Sequence[Axes], shape: Shape) -> Axes:
-    result = [axis(SAME, size) for size in shape]
-    for old, new in zip(operands[0], equation.params["broadcast_dimensions"], strict=True):
-        if old:
-            result[int(new)] = old
-    return tuple(result)
+def _broadcast(operation: Operation) -> Labels:
+    axes: list[Axis] = [() if size == 1 else (operation.origins.new(size, aside=True),) for size in operation.shape]
+    for axis, at in zip(operation.first.axes, operation.params["broadcast_dimensions"], strict=True):
+        axes[at] = axis if size_of(axis) == operation.shape[at] else (*axis, *axes[at])
+    return Labels(tuple(axes), operation.first.channel)
 
 
 def _without(name: str) -> Rule:
-    def rule(equation: Any, operands: Sequence[Axes], shape: Shape) -> Axes:
-        gone = {int(index) % max(len(operands[0]), 1) for index in equation.params[name]}
-        return tuple(one for index, one in enumerate(operands[0]) if index not in gone)
+    return lambda operation: algebra.drop(operation.first, [at % max(1, len(operation.first.axes)) for at in operation.params[name]])
+
+
+def _convolution(operation: Operation) -> Labels | None:
+    if operation.params["batch_group_count"] != 1:
+        return None
+    numbers, groups = operation.params["dimension_numbers"], operation.params["feature_group_count"]
+    given = algebra.permute(operation.first, numbers.lhs_spec)
+    made = algebra.convolve(given, [operation.shape[at] for at in numbers.out_spec], groups, operation.origins)
+    back = sorted(range(len(numbers.out_spec)), key=lambda at: int(numbers.out_spec[at]))
+    return algebra.permute(made, back)
+
+
+def _product(operation: Operation) -> Labels:
+    one, other = operation.operands
+    summed, batched = operation.params["dimension_numbers"]
+    is_weight = [not data and any(operation.from_input) for data in operation.from_input]
+    for side in (0, 1):
+        if is_weight[1 - side] and len(summed[side]) == 1:
+            axis, channel = operation.operands[side].axes[summed[side][0]], operation.operands[side].channel
+            if not channel or any(factor.origin in channel for factor in axis):
+                operation.origins.claim_axis(axis, Role.CHANNEL, Trust.DENSE)
+    return algebra.contract(one, other, summed, batched, operation.origins, (is_weight[0], is_weight[1]))
+
+
+def _gather(operation: Operation) -> Labels | None:
+    """Rows of a table by numbers; a table of the model's own has channels, and its numbers are of positions."""
+    numbers, sizes = operation.params["dimension_numbers"], operation.params["slice_sizes"]
+    table, indices, origins = operation.first, operation.operands[1], operation.origins
+    together = (*numbers.collapsed_slice_dims, *numbers.operand_batching_dims)
+    kept = [at for at in range(len(table.axes)) if at not in together]
+    taken = list(indices.axes[:-1])
+    is_table = not operation.from_input[0] and operation.from_input[1]
+    if is_table:
+        for axis in taken:
+            origins.claim_axis(axis, Role.POSITION, Trust.NORMALISATION)
+    elif len(together) == len(taken) == 1 and not operation.from_input[1]:
+        taken = [_chosen(table.axes[together[0]], size_of(taken[0]), origins)]
+    axes: list[Axis] = [()] * len(operation.shape)
+    channel = set(table.channel)
+    for at, place in zip(kept, numbers.offset_dims, strict=True):
+        axes[place] = algebra.with_size(table.axes[at], sizes[at], origins)
+        if is_table and sizes[at] > 1:
+            axes[place] = (origins.new(sizes[at], Role.CHANNEL, Trust.NORMALISATION),)
+            channel = {axes[place][0].origin}
+        elif channel & {factor.origin for factor in table.axes[at]}:
+            channel |= {factor.origin for factor in axes[place]}
+    rest = iter(taken)
+    return Labels(
+        tuple(axis if at in numbers.offset_dims else next(rest, ()) for at, axis in enumerate(axes)),
+        frozenset(channel),
+    )
+
+
+def _chosen(axis: Axis, size: int, origins: Origins) -> Axis:
+    """Entries of an axis in another order: what it is, but not the same samples."""
+    sample = any(map(origins.is_sample, axis))
+    return (origins.new(size, like=axis[0] if len(axis) == 1 and not sample else None),)
+
+
+def _turned(at: Callable[[Operation], Sequence[int]]) -> Rule:
+    """Entries along some axes come in another order."""
+
+    def rule(operation: Operation) -> list[Labels]:
+        moved = []
+        for labels, shape in zip(operation.operands, operation.shapes, strict=False):
+            axes = list(labels.axes)
+            for axis in at(operation):
+                axes[axis] = _chosen(axes[axis], shape[axis], operation.origins)
+            moved.append(algebra.moved_channel(labels, Labels(tuple(axes), labels.channel)))
+        return moved
 
     return rule
 
 
-def _convolution(equation: Any, operands: Sequence[Axes], shape: Shape) -> Axes:
-    numbers = equation.params["dimension_numbers"]
-    batch, _, *places = numbers.lhs_spec
-    _, channel_out, *places_out = numbers.out_spec
-    result: list[Axis] = [()] * len(shape)
-    result[numbers.out_spec[0]] = operands[0][batch]
-    result[channel_out] = axis(CHANNEL, shape[channel_out])
-    labels = [_place(operands[0][index], number) for number, index in enumerate(places)]
-    if len(set(labels)) < len(labels):
-        labels = [space(number) for number in range(len(places))]
-    for label, index in zip(labels, places_out, strict=True):
-        result[index] = axis(label, shape[index])
-    return tuple(result)
+def _top(operation: Operation) -> list[Labels]:
+    return _resized(operation)
 
 
-def _place(one: Axis, number: int) -> str:
-    """A convolution moves over space, whatever its axis was taken for before."""
-    label = one[0].label if len(one) == 1 else UNKNOWN
-    return label if label.startswith(SPACE) else space(number)
+def _updated(operation: Operation) -> Labels | None:
+    """A part of an array is written anew: the array is what it was, or, if it is none of the data's, what is written."""
+    updates = operation.operands[2 if operation.name.startswith("scatter") else 1]
+    if operation.from_input[0]:
+        return operation.first
+    if operation.name.startswith("scatter") or len(updates.axes) != len(operation.shape):
+        return None
+    return algebra.join([algebra.resized(updates, operation.shape, operation.origins), operation.first], operation.origins)
 
 
-def _product(equation: Any, operands: Sequence[Axes], shape: Shape) -> Axes:
-    (contracted, batched) = equation.params["dimension_numbers"]
-    weights = _weights(operands)
-    free = [[index for index in range(len(axes)) if index not in (*contracted[side], *batched[side])] for side, axes in enumerate(operands)]
-    batch = [[operands[0][left], operands[1][right]] for left, right in zip(*batched, strict=True)]
-    result = [combined(one, size) for one, size in zip(batch, shape, strict=False)]
-    sizes = iter(shape[len(result) :])
-    kept = [[(operands[side][index], next(sizes)) for index in free[side]] for side in (0, 1)]
-    if weights is not None:
-        data = 1 - weights
-        summed = [operands[data][index] for index in contracted[data]]
-        others = [one for one, _ in kept[data]] + result
-        kept[weights] = _made(kept[weights], _made_label(summed, others))
-    named = [one for side in (0, 1) for one, _ in kept[side]]
-    return (*result, *_distinct(named, result))
+def _unknown(_: Operation) -> None:
+    return None
 
 
-def _made_label(summed: Sequence[Axis], others: Sequence[Axis]) -> str:
-    """What a matrix puts out: channels; where it mixes places and leaves channels alone, places."""
-    labels = {factor.label for one in summed for factor in one}
-    has_channels = any(factor.label == CHANNEL for one in others for factor in one)
-    if not has_channels:
-        return CHANNEL
-    return labels.pop() if len(labels) == 1 and next(iter(labels)).startswith(SPACE) else UNKNOWN
-
-
-def _made(axes: Sequence[tuple[Axis, int]], label: str) -> list[tuple[Axis, int]]:
-    """Axes of a kernel's outputs, as parts of one axis."""
-    total = math.prod(size for _, size in axes)
-    result: list[tuple[Axis, int]] = []
-    stride = total
-    for _, size in axes:
-        stride //= size
-        result.append((() if size == 1 else (Factor(label, size, stride, total),), size))
-    return result
-
-
-def _distinct(axes: Sequence[Axis], before: Sequence[Axis]) -> list[Axis]:
-    """The second axis of two that say the same, as those of queries and keys do, is not known."""
-    seen = {factor for one in before for factor in one if factor.known}
-    result: list[Axis] = []
-    for one in axes:
-        again = any(factor in seen for factor in one)
-        result.append(axis(UNKNOWN, math.prod(factor.size for factor in one)) if again else one)
-        seen.update(factor for factor in one if factor.known)
-    return result
-
-
-def _gather(equation: Any, operands: Sequence[Axes], shape: Shape) -> Axes:
-    """Rows of a table, by numbers: the numbers' axes, then the table's; a table of parameters has channels."""
-    numbers = equation.params["dimension_numbers"]
-    sizes = equation.params["slice_sizes"]
-    table, indices = operands[0], list(operands[1][:-1])
-    dropped = {*numbers.collapsed_slice_dims, *getattr(numbers, "operand_batching_dims", ())}
-    left = [index for index in range(len(table)) if index not in dropped]
-    result: list[Axis] = [()] * len(shape)
-    for index, place in zip(left, numbers.offset_dims, strict=True):
-        one = table[index]
-        parameter = bool(one) and all(is_of_parameter(factor) for factor in one)
-        result[place] = axis(CHANNEL, shape[place]) if parameter else resized(one, sizes[index])
-    for place in range(len(shape)):
-        if place not in numbers.offset_dims:
-            result[place] = resized(indices.pop(0), shape[place]) if indices else axis(UNKNOWN, shape[place])
-    return tuple(result)
-
-
-def _like_first(_: Any, operands: Sequence[Axes], shape: Shape) -> Axes:
-    return operands[0] if len(operands[0]) == len(shape) else filled(UNKNOWN, shape)
-
-
-def _constant(_: Any, operands: Sequence[Axes], shape: Shape) -> Axes:
-    return filled(SAME, shape)
-
-
-_WINDOWED = (
-    *("slice", "dynamic_slice", "pad", "concatenate", "split", "reduce_window", "reduce_window_sum", "reduce_window_max"),
-    *("reduce_window_min", "select_and_gather_add", "cumsum", "cumprod", "cummax", "cummin", "cumlogsumexp"),
+_RESIZED = (
+    *("slice", "dynamic_slice", "pad", "split", "reduce_window", "reduce_window_sum", "reduce_window_max"),
+    *("reduce_window_min", "select_and_gather_add", "select_and_scatter_add", "fft", "top_k"),
 )
-_REDUCTIONS = ("reduce_sum", "reduce_max", "reduce_min", "reduce_prod", "reduce_and", "reduce_or", "argmax", "argmin")
+_REDUCTIONS = (*("reduce_sum", "reduce_max", "reduce_min", "reduce_prod", "reduce_and", "reduce_or", "reduce_xor", "argmax", "argmin"),)
+_NOT_KNOWN = (
+    *("iota", "random_bits", "random_seed", "random_wrap", "random_fold_in", "random_unwrap", "cholesky", "eig", "eigh", "lu", "qr", "svd"),
+    *("schur", "hessenberg", "householder_product", "triangular_solve", "tridiagonal", "tridiagonal_solve", "custom_linear_solve"),
+    *("pure_callback", "io_callback", "ffi_call", "all_gather", "all_to_all", "reduce_scatter", "ragged_dot", "ragged_dot_general"),
+    *("while", "cond", "scan", "geqrf", "ormqr", "linear_solve", "lu_pivots_to_permutation", "pallas_call", "shard_map"),
+)
 _RULES: Mapping[str, Rule] = {
-    **dict.fromkeys(_WINDOWED, _windowed),
+    **dict.fromkeys(_RESIZED, _resized),
     **dict.fromkeys(_REDUCTIONS, _without("axes")),
-    **dict.fromkeys(("dynamic_update_slice", "scatter", "scatter-add", "scatter_add", "sort", "rev", "copy"), _like_first),
-    **dict.fromkeys(("iota", "random_bits", "random_seed", "random_wrap"), _constant),
+    **dict.fromkeys(("dynamic_update_slice", "scatter", "scatter-add", "scatter_add", "scatter-mul", "scatter_mul"), _updated),
+    **dict.fromkeys(_NOT_KNOWN, _unknown),
+    "rev": _turned(lambda operation: operation.params["dimensions"]),
+    "sort": _turned(lambda operation: [operation.params["dimension"]]),
+    "concatenate": _concatenate,
     "squeeze": _without("dimensions"),
     "transpose": _transpose,
     "reshape": _reshape,
@@ -241,24 +228,24 @@ _RULES: Mapping[str, Rule] = {
     "dot_general": _product,
     "gather": _gather,
 }
+"""What a primitive does to the axes of its operands; one that is not listed keeps them, where its output has their shape."""
 
 
-def input_axes(shape: Shape, data_format: str, samples: int, *, whole_numbers: bool) -> Axes:
+def input_labels(shape: Shape, data_format: str, samples: int, origins: Origins, *, whole_numbers: bool) -> Labels:
     """What the axes of a probe are taken for until an operation says more.
 
     Args:
         shape: of the input.
-        data_format: "channels_last" or "channels_first".
+        data_format: "channels_last" or "channels_first": of the latter it is not known, for sequences have their channels last there too.
         samples: in the probe.
+        origins: that learn.
         whole_numbers: whether it holds whole numbers, as tokens do: those have no channels.
     """
+    labels = algebra.unknown(shape, origins)
     if not shape or shape[0] != samples:
-        return filled(UNKNOWN, shape)
-    rest = len(shape) - 1
-    if whole_numbers and rest == 1:
-        labels = [space(0)]
-    elif data_format == "channels_first":
-        labels = [CHANNEL, *map(space, range(rest - 1))] if rest else []
-    else:
-        labels = [*map(space, range(rest - 1)), CHANNEL] if rest else []
-    return tuple(axis(label, size) for label, size in zip([SAMPLE, *labels], shape, strict=True))
+        return labels
+    labels = algebra.replace_axis(labels, 0, [(origins.samples(samples),)])
+    if len(shape) > 1 and data_format == "channels_last" and not (whole_numbers and len(shape) == 2):
+        origins.claim_axis(labels.axes[-1], Role.CHANNEL, Trust.INPUT)
+        labels = algebra.with_channel(labels, len(shape) - 1, origins)
+    return labels

@@ -8,18 +8,28 @@ from typing import Any
 
 import numpy as np
 
-from tb_featuremap_plugin.integrations.jax.axes import SAME, UNKNOWN, Axes, filled, is_of_parameter, parameter_of
-from tb_featuremap_plugin.integrations.jax.graph import Walk, activation_around, activation_called
+from tb_featuremap_plugin.integrations.common import axes as algebra
+from tb_featuremap_plugin.integrations.common.axis_labels import Axis, Labels, Origins
+from tb_featuremap_plugin.integrations.jax.graph import Walk, activation_around, activation_called, body_of
+from tb_featuremap_plugin.integrations.jax.kernels import kernel_layout
 from tb_featuremap_plugin.integrations.jax.module_calls import marked_call
-from tb_featuremap_plugin.integrations.jax.operations import axes_after, kernel_layout
+from tb_featuremap_plugin.integrations.jax.operations import Operation, labels_after
 
 
 @dataclass(frozen=True)
 class Meaning:
-    """What is known of a value: its axes, and the names of the layers that it came from, in the order of their calls."""
+    """What is known of a value.
 
-    axes: Axes
+    Attributes:
+        labels: of its axes.
+        sources: names of the layers that it came from, in the order of their calls; "" is the model's input, and without any the value
+            does not depend on it.
+        parameters: names of those that it is made of, if it is made of them alone.
+    """
+
+    labels: Labels
     sources: tuple[str, ...] = ()
+    parameters: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -52,10 +62,14 @@ class Meanings:
         containers: names by number of the calls that only hold others; the model itself is "".
         sites: what was found, in the order of the pass.
         kernels: layouts, such as "HWIO", of parameters that data is multiplied with.
+        origins: of axes.
+        parameter_axes: the parameter and the number of its axis, by origin.
     """
 
     units: Mapping[int, str]
     containers: Mapping[int, str]
+    origins: Origins = field(default_factory=Origins)
+    parameter_axes: dict[int, tuple[str, int]] = field(default_factory=dict)
     sites: list[Site] = field(default_factory=list)
     kernels: dict[str, str] = field(default_factory=dict)
     _names: dict[str, int] = field(default_factory=dict)
@@ -63,26 +77,43 @@ class Meanings:
 
     def literal(self, value: Any) -> Meaning:
         """A constant says nothing of its axes."""
-        return Meaning(filled(SAME, np.shape(value)))
+        return Meaning(algebra.unknown(np.shape(value), self.origins, aside=True))
+
+    def parameter(self, name: str, shape: tuple[int, ...]) -> Meaning:
+        """What is known of a parameter."""
+        labels = algebra.unknown(shape, self.origins, aside=True)
+        self.parameter_axes.update({axis[0].origin: (name, number) for number, axis in enumerate(labels.axes)})
+        return Meaning(labels, parameters=frozenset({name}))
 
     def apply(self, equation: Any, operands: Sequence[Meaning]) -> list[Meaning]:
         """Axes by the rules of the primitive; sources of all operands together."""
         sources = tuple(dict.fromkeys(name for one in operands for name in one.sources))
-        if equation.primitive.name == "scan":
-            return [Meaning(axes, sources) for axes in _axes_of_loop(equation, operands)]
-        return [Meaning(_axes(equation, operands, variable), sources) for variable in equation.outvars]
+        parameters = frozenset() if sources else frozenset(name for one in operands for name in one.parameters)
+        return [Meaning(labels, sources, parameters) for labels in self._labels(equation, operands)]
+
+    def _labels(self, equation: Any, operands: Sequence[Meaning]) -> list[Labels]:
+        shapes = [tuple(getattr(variable.aval, "shape", ())) for variable in equation.outvars]
+        found = _of_bodies(equation, operands, self.origins)
+        if found is not None:
+            return [
+                labels if labels.shape == shape else algebra.unknown(shape, self.origins)
+                for labels, shape in zip(found, shapes, strict=True)
+            ]
+        from_input = [bool(one.sources) for one in operands]
+        name = equation.primitive.name
+        return labels_after(Operation(name, equation.params, [one.labels for one in operands], from_input, shapes, self.origins))
 
     def parts(self, stacked: Meaning, length: int) -> list[Meaning]:
         """Slices without the first axis."""
-        return [Meaning(stacked.axes[1:], stacked.sources)] * length
+        return [replace(stacked, labels=algebra.select(stacked.labels, 0))] * length
 
     def stack(self, values: Sequence[Meaning], over: Sequence[Meaning]) -> Meaning:
         """As `_stacked`."""
-        return Meaning(_stacked(values[-1].axes, len(values), over), values[-1].sources)
+        return replace(values[-1], labels=_stacked(values[-1].labels, len(values), over, self.origins))
 
     def saw(self, number: int, equation: Any, operands: Sequence[Meaning], outputs: list[Meaning], call: int | None) -> None:
         """Notes layers and kernels."""
-        kernel = kernel_layout(equation, [one.axes for one in operands])
+        kernel = kernel_layout(equation, [one.labels for one in operands], _weight(operands), self.parameter_axes)
         if kernel is not None:
             self.kernels.setdefault(*kernel)
         marked = marked_call(equation.params["name"]) if equation.primitive.name == "name" else None
@@ -99,7 +130,7 @@ class Meanings:
 
     def _note(self, site: Site, outputs: list[Meaning]) -> None:
         self.sites.append(site)
-        outputs[0] = Meaning(outputs[0].axes, (site.name,))
+        outputs[0] = Meaning(outputs[0].labels, (site.name,))
 
     def _owner(self, parameter: str, container: str, kind: str) -> str:
         """The layer that a parameter of no module belongs to: "conv" of "conv/kernel", and "w1:dense" of a lone "w1"."""
@@ -115,9 +146,9 @@ class Meanings:
         last = self.sites[-1] if self.sites else None
         if equation.primitive.name not in ("add", "add_any") or last is None or last.kind not in ("conv", "dense"):
             return False
-        adds = any(not one.sources and _parameters(one) for one in operands) and any(one.sources == (last.name,) for one in operands)
+        adds = any(one.parameters for one in operands) and any(one.sources == (last.name,) for one in operands)
         if adds:
-            self.sites[-1] = replace(last, number=number, meaning=Meaning(outputs[0].axes, last.meaning.sources))
+            self.sites[-1] = replace(last, number=number, meaning=Meaning(outputs[0].labels, last.meaning.sources))
         return adds
 
     def _note_function(self, number: int, equation: Any, outputs: list[Meaning], container: str) -> None:
@@ -135,33 +166,59 @@ class Meanings:
         self._in_parts = (number, part) if part is not None else (-1, "")
 
 
-def _stacked(axes: Axes, length: int, over: Sequence[Meaning]) -> Axes:
-    """The axis that a loop puts in front is that of the data that it goes over, where that is one and known."""
-    firsts = {one.axes[0] for one in over if one.axes and one.axes[0]}
-    known = [first for first in firsts if all(factor.known and not is_of_parameter(factor) for factor in first)]
-    return (known[0] if len(known) == 1 else filled(UNKNOWN, (length,))[0], *axes)
+def _weight(operands: Sequence[Meaning]) -> int | None:
+    """Which of an equation's operands is made of parameters alone, where another one comes from the input."""
+    made = [index for index, one in enumerate(operands) if one.parameters]
+    return made[0] if len(made) == 1 and any(one.sources for one in operands) else None
 
 
-def _axes_of_loop(equation: Any, operands: Sequence[Meaning]) -> list[Axes]:
-    """Axes of what a loop puts out that is not looked into one by one: those after its second repetition, whose carry is settled."""
-    params, body = equation.params, equation.params["jaxpr"]
+def _stacked(labels: Labels, length: int, over: Sequence[Meaning], origins: Origins) -> Labels:
+    """The axis that a loop puts in front is that of the data that it goes over, where that is one."""
+    firsts = dict.fromkeys(one.labels.axes[0] for one in over if one.sources and one.labels.axes)
+    front: Axis = next(iter(firsts)) if len(firsts) == 1 else (origins.new(length),)
+    return Labels((front, *labels.axes), labels.channel)
+
+
+def _of_bodies(equation: Any, operands: Sequence[Meaning], origins: Origins) -> list[Labels] | None:
+    """Labels of what an equation puts out that runs other jaxprs, and was not looked into; None of any other."""
+    name, params = equation.primitive.name, equation.params
+    if name == "scan":
+        return _of_loop(params, operands, origins)
+    if name == "while":
+        fixed = operands[params["cond_nconsts"] :]
+        return _of_body(params["body_jaxpr"], fixed, len(fixed) - params["body_nconsts"], origins)
+    if name == "cond":
+        branches = [[one.labels for one in _run(branch, operands[1:], origins)] for branch in params["branches"]]
+        unsure = [algebra.unknown(labels.shape, origins) for labels in branches[0]]
+        return [one[0] if all(other == one[0] for other in one) else new for *one, new in zip(*branches, unsure, strict=True)]
+    body = body_of(equation)
+    if body is None or len(body[0].invars) != len(operands):
+        return None
+    inner = Meanings({}, {}, origins)
+    return [one.labels for one in Walk(inner).run(body[0], [inner.literal(value) for value in body[1]], operands)]
+
+
+def _of_body(body: Any, operands: Sequence[Meaning], carried: int, origins: Origins) -> list[Labels]:
+    """Labels of what is carried by a loop after its second repetition, when it is settled."""
+    fixed, state = list(operands[: len(operands) - carried]), list(operands[len(operands) - carried :])
+    for _ in range(2):
+        state = _run(body, [*fixed, *state], origins)
+    return [one.labels for one in state]
+
+
+def _of_loop(params: Any, operands: Sequence[Meaning], origins: Origins) -> list[Labels]:
+    """Labels of what a `scan` puts out, after its second repetition."""
     fixed, carried = list(operands[: params["num_consts"]]), list(operands[params["num_consts"] :][: params["num_carry"]])
     over = operands[params["num_consts"] + params["num_carry"] :]
+    slices = [replace(one, labels=algebra.select(one.labels, 0)) for one in over]
     outputs: list[Meaning] = []
     for _ in range(2):
-        inner = Meanings({}, {})
-        arguments = [*fixed, *carried, *(inner.parts(one, 1)[0] for one in over)]
-        outputs = Walk(inner).run(body.jaxpr, [inner.literal(value) for value in body.consts], arguments)
+        outputs = _run(params["jaxpr"], [*fixed, *carried, *slices], origins)
         carried = outputs[: params["num_carry"]]
     rows = outputs[params["num_carry"] :]
-    return [*(one.axes for one in carried), *(_stacked(one.axes, params["length"], over) for one in rows)]
+    return [*(one.labels for one in carried), *(_stacked(one.labels, params["length"], over, origins) for one in rows)]
 
 
-def _axes(equation: Any, operands: Sequence[Meaning], variable: Any) -> Axes:
-    shape = tuple(getattr(variable.aval, "shape", ()))
-    axes = axes_after(equation, [one.axes for one in operands], shape)
-    return axes if len(axes) == len(shape) else filled(UNKNOWN, shape)
-
-
-def _parameters(meaning: Meaning) -> set[str]:
-    return {parameter_of(factor)[0] for one in meaning.axes for factor in one if is_of_parameter(factor)}
+def _run(body: Any, operands: Sequence[Meaning], origins: Origins) -> list[Meaning]:
+    inner = Meanings({}, {}, origins)
+    return Walk(inner).run(body.jaxpr, [inner.literal(value) for value in body.consts], operands)

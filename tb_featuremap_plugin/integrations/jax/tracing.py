@@ -10,17 +10,16 @@ import jax
 import jax.numpy as jnp
 
 from tb_featuremap_plugin.arrays.layouts import UNKNOWN_LAYOUT
-from tb_featuremap_plugin.integrations.jax.axes import Axes, axes_of, canonical, parameter_axis
+from tb_featuremap_plugin.integrations.common.arrangement import Arrangement, arrangement
+from tb_featuremap_plugin.integrations.common.axis_labels import Origins
 from tb_featuremap_plugin.integrations.jax.graph import Arrays, Walk
 from tb_featuremap_plugin.integrations.jax.layer_info import describe, kind_of
 from tb_featuremap_plugin.integrations.jax.models import Model, Parts
 from tb_featuremap_plugin.integrations.jax.module_calls import Calls
-from tb_featuremap_plugin.integrations.jax.operations import input_axes
+from tb_featuremap_plugin.integrations.jax.operations import input_labels
 from tb_featuremap_plugin.integrations.jax.sites import Meaning, Meanings, Site
 from tb_featuremap_plugin.schema.layer_kinds import ATTENTION, RECURRENT, family_of
 from tb_featuremap_plugin.schema.network import Layer
-
-_LAYOUTS = {2: "NC", 3: "NCW", 4: "NCHW", 5: "NCDHW"}
 
 
 @dataclass(frozen=True)
@@ -31,22 +30,21 @@ class Traced:
         layers: in order of their calls.
         sites: the values that can be logged, by layer.
         kernels: layouts of parameters that data is multiplied with.
-        outputs_of: the outputs of layers, as [samples, channels, *space], by their names.
+        outputs_of: the outputs of layers, in order of their layouts, by their names.
+        arrangements: how they are put into that order; None where it is not known.
+        variable_axes: how many each variable has.
     """
 
     layers: tuple[Layer, ...]
     sites: Mapping[str, Site]
     kernels: Mapping[str, str]
     outputs_of: Callable[[tuple[str, ...]], Callable[[Any], dict[str, Any]]]
-    samples: int
+    arrangements: Mapping[str, Arrangement | None]
     variable_axes: Mapping[str, int]
 
     def layouts(self) -> dict[str, str]:
         """Layouts of the layers' outputs, as `outputs_of` gives them, and of kernels."""
-        found = {}
-        for name, site in self.sites.items():
-            arranged = canonical(site.meaning.axes, self.samples)
-            found[name] = UNKNOWN_LAYOUT if arranged is None else _LAYOUTS[len(arranged.shape)]
+        found = {name: UNKNOWN_LAYOUT if one is None else one.layout for name, one in self.arrangements.items()}
         shaped = {
             name: layout for name, layout in self.kernels.items() if len(layout) == self.variable_axes.get(name) and _is_plain(layout)
         }
@@ -97,18 +95,19 @@ def trace(model: Model, parts: Parts, inputs: Any) -> Traced:
     containers = {number: call.name for number, call in enumerate(calls.all) if number not in units and number not in inside}
     meanings = Meanings(units, containers)
     samples = len(probe.arrays[0])
-    arguments = [*_of_parameters(parts), *_of_inputs(probe.arrays, model.data_format, samples)]
+    arguments = [*_of_parameters(parts, meanings), *_of_inputs(probe.arrays, model.data_format, samples, meanings.origins)]
     constants = [meanings.literal(value) for value in closed.consts]
     outputs = Walk(meanings).run(closed.jaxpr, constants, arguments)
     sites = {site.name: site for site in meanings.sites}
+    arrangements = {name: arrangement(site.meaning.labels, meanings.origins) for name, site in sites.items()}
     layers = describe(meanings.sites, calls, [one.sources for one in outputs], parts, set(meanings.kernels))
 
     def outputs_of(wanted: tuple[str, ...]) -> Callable[[Any], dict[str, Any]]:
-        compute = jax.jit(lambda arrays, given: _computed(closed, sites, wanted, samples, (arrays, given)))
+        compute = jax.jit(lambda arrays, given: _computed(closed, sites, {name: arrangements[name] for name in wanted}, (arrays, given)))
         return lambda arrays: compute(arrays, probe.arrays)
 
     variable_axes = {name: array.ndim for name, array in parts.variables().items()}
-    return Traced(layers, sites, meanings.kernels, outputs_of, samples, variable_axes)
+    return Traced(layers, sites, meanings.kernels, outputs_of, arrangements, variable_axes)
 
 
 def _is_plain(layout: str) -> bool:
@@ -116,16 +115,15 @@ def _is_plain(layout: str) -> bool:
     return len(set(layout)) == len(layout) and {"I", "O"} <= set(layout)
 
 
-def _computed(closed: Any, sites: Mapping[str, Site], wanted: tuple[str, ...], samples: int, given: Any) -> dict[str, Any]:
+def _computed(closed: Any, sites: Mapping[str, Site], wanted: Mapping[str, Arrangement | None], given: Any) -> dict[str, Any]:
     kept = Arrays({sites[name].number: name for name in wanted})
     Walk(kept).run(closed.jaxpr, closed.consts, jax.tree.leaves(given))
-    return {name: _arranged(kept.kept[name], sites[name].meaning.axes, samples) for name in wanted}
+    return {name: _arranged(kept.kept[name], how) for name, how in wanted.items()}
 
 
-def _arranged(value: Any, axes: Axes, samples: int) -> Any:
-    """As [samples, channels, *space] where that is known, else as it is."""
-    how = canonical(axes, samples)
-    return value if how is None else value.reshape(how.factors).transpose(how.order).reshape(how.shape)
+def _arranged(value: Any, how: Arrangement | None) -> Any:
+    """In the order of the layout where that is known, else as it is."""
+    return value if how is None or not how.order else value.reshape(how.split).transpose(how.order).reshape(how.joined)
 
 
 def _units(calls: Calls) -> dict[int, str]:
@@ -147,15 +145,12 @@ def _above(calls: Calls, number: int) -> list[int]:
     return found
 
 
-def _of_parameters(parts: Parts) -> list[Meaning]:
-    found = []
-    for index, (name, leaf) in enumerate(zip(parts.names, jax.tree.leaves(parts.arrays), strict=True)):
-        labels = [parameter_axis(name or f"array {index}", axis) for axis in range(leaf.ndim)]
-        found.append(Meaning(axes_of(labels, leaf.shape)))
-    return found
+def _of_parameters(parts: Parts, meanings: Meanings) -> list[Meaning]:
+    named = enumerate(zip(parts.names, jax.tree.leaves(parts.arrays), strict=True))
+    return [meanings.parameter(name or f"array {index}", leaf.shape) for index, (name, leaf) in named]
 
 
-def _of_inputs(arrays: Sequence[Any], data_format: str, samples: int) -> list[Meaning]:
-    whole = [jnp.issubdtype(array.dtype, jnp.integer) for array in arrays]
-    axes = [input_axes(array.shape, data_format, samples, whole_numbers=one) for array, one in zip(arrays, whole, strict=True)]
-    return [Meaning(one, ("",)) for one in axes]
+def _of_inputs(arrays: Sequence[Any], data_format: str, samples: int, origins: Origins) -> list[Meaning]:
+    whole = [bool(jnp.issubdtype(array.dtype, jnp.integer)) for array in arrays]
+    labels = [input_labels(array.shape, data_format, samples, origins, whole_numbers=one) for array, one in zip(arrays, whole, strict=True)]
+    return [Meaning(one, ("",)) for one in labels]
