@@ -9,7 +9,9 @@ from typing import Any
 import torch
 from torch import nn
 from torch.nn import functional as fn
+from torch.utils.data import DataLoader
 
+import tb_featuremap_plugin as fm
 from benchmarks.programs.data import table
 from benchmarks.programs.loops import Apply, dense, digit_tensors, fit, small_conv, tensors, watched
 from benchmarks.programs.program import healthy
@@ -317,4 +319,48 @@ def _graph(logdir: Path) -> Any:
             loss.backward()
             optimizer.step()
             watcher.step(loss)
+    return loss.item()
+
+
+@healthy("polynomial of degree 4, one layer, weights moved by hand", "loop")
+def _polynomial(logdir: Path) -> Any:
+    torch.manual_seed(20)
+    truth = torch.randn(4, 1) * 5
+    model, loss = nn.Linear(4, 1), torch.zeros(())
+
+    def batch() -> tuple[torch.Tensor, torch.Tensor]:
+        x = torch.cat([torch.randn(32, 1) ** at for at in range(1, 5)], 1)
+        return x, x @ truth + 1.5
+
+    with fm.torch.watch(model, str(logdir), probe=batch(), every=1) as watcher:
+        for _ in range(300):
+            x, y = batch()
+            model.zero_grad()
+            loss = fn.smooth_l1_loss(model(x), y)
+            loss.backward()
+            for parameter in model.parameters():
+                parameter.data.add_(-0.1 * parameter.grad)
+            watcher.step(loss)
+    return loss.item()
+
+
+@healthy("several labels a picture, weights averaged at the end", "loss")
+def _several(logdir: Path) -> Any:
+    torch.manual_seed(54)
+    x, y = digit_tensors()
+    labels = torch.stack([y % 2 == 0, y > 4, y % 3 == 0, y == 8], 1).float()
+    model, criterion, loss = small_conv(4, norm=True), nn.BCEWithLogitsLoss(), torch.zeros(())
+    mean = torch.optim.swa_utils.AveragedModel(model)
+    optimizer = torch.optim.SGD(model.parameters(), 0.05, momentum=0.9, nesterov=True)
+    with watched(model, logdir, x, labels, loss_fn=criterion, optimizer=optimizer) as watcher:
+        for step in range(150):
+            at = torch.randint(len(x), (32,))
+            optimizer.zero_grad()
+            loss = criterion(model(x[at]), labels[at])
+            loss.backward()
+            optimizer.step()
+            if step > 100:
+                mean.update_parameters(model)
+            watcher.step(loss)
+    torch.optim.swa_utils.update_bn(DataLoader(x, 64), mean)
     return loss.item()

@@ -356,6 +356,11 @@ class RunView:
         """Whether any layer before it in the list normalises by its batch, in evaluation mode by moving statistics."""
         return any(other.info.state and other.is_normalization for other in self.chain[: self._position(layer) + 1])
 
+    def normalized_after(self, layer: LayerView) -> bool:
+        """Whether all that a layer puts out goes into normalisations, which take its scale away; False where connections are unknown."""
+        takers = [other for other in self.chain if layer.name in other.info.inputs]
+        return bool(takers) and all(other.is_normalization for other in takers)
+
     def normalized_before(self, layer: LayerView) -> bool:
         """Whether any layer before it in the list rescales what it gets."""
         return any(other.is_normalization for other in self.chain[: self._position(layer)])

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from tb_featuremap_plugin.diagnosis.findings import ERROR, Finding
-from tb_featuremap_plugin.diagnosis.learning_progress import EARLY, learning, stays
+from tb_featuremap_plugin.diagnosis.findings import ERROR, WARNING, Finding
+from tb_featuremap_plugin.diagnosis.learning_progress import EARLY, UNKNOWN, learning, stays
 from tb_featuremap_plugin.diagnosis.phrases import number, percent, since
 from tb_featuremap_plugin.diagnosis.reference_ranges import chart
 from tb_featuremap_plugin.diagnosis.rule import Doc, Rule
@@ -27,6 +27,8 @@ def check(view: RunView) -> Iterable[Finding]:
     output, gate = view.output, learning(view)
     if output is None or view.inputs.last("constant_units") >= 1 or gate.level == EARLY or gate.beats_chance:
         return
+    if gate.level == UNKNOWN and _is_undecided(output):
+        return
     if is_constant(view, output):
         yield _finding(view, output, _constant(view, output), output.row.logged("input_share"))
 
@@ -35,6 +37,19 @@ def is_constant(view: RunView, output: LayerView) -> bool:
     """Whether the output is the same for every probe input throughout the second half of the run."""
     late = output.row.logged("input_share") & (output.row.steps >= view.last_step / 2) & (output.row.steps > 0)
     return bool(late.any() and _constant(view, output)[late].all())
+
+
+def _is_undecided(output: LayerView) -> bool:
+    """Whether a squashed answer is about the one that says nothing, 1/2 or an equal share for each class.
+
+    Without a loss that is no fault: so begins every network with small weights, and so ends a critic that cannot tell.
+    """
+    size, units = output.row.last("rms"), output.row.last("units")
+    squashed = output.answers.name in ("sigmoid", "softmax")
+    return squashed and any(abs(size - even) < _NEAR * even for even in (0.5, 1 / max(1.0, units)))
+
+
+_NEAR = 0.1
 
 
 def _constant(view: RunView, output: LayerView) -> Mask:
@@ -56,7 +71,7 @@ def _finding(view: RunView, output: LayerView, constant: Mask, known: Mask) -> F
     loss = "The loss may fall all the same, down to" if falls else "The loss cannot fall below"
     return Finding(
         rule="constant_output",
-        severity=ERROR,
+        severity=WARNING if learning(view).level == UNKNOWN else ERROR,
         target=output.name,
         target_kind="layer",
         first_step=first,

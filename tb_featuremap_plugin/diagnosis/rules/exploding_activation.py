@@ -27,11 +27,19 @@ def check(view: RunView) -> Iterable[Finding]:
     """Reports the first layer over the limit at the start; else the first that grew over it."""
     limit = START_FACTOR * max(1.0, _finite(view.inputs.first("std")))
     for layer in view.layers:
-        if layer.row.first("std") > limit:
+        if layer.row.first("std") > limit and not _is_unsettled(view, layer):
             yield _at_start(view, layer)
             return
     if learning(view).level != LEARNED:
         yield from _growth(view)
+
+
+def _is_unsettled(view: RunView, layer: LayerView) -> bool:
+    """Whether it shows young moving statistics and no explosion: behind BatchNorm, with weights that start at a usual size.
+
+    The probe runs in evaluation mode, where statistics that still say mean 0 and variance 1 normalise nothing.
+    """
+    return view.batch_normalized_before(layer) and worst_start(view, large=True) is None
 
 
 def _finite(value: float) -> float:

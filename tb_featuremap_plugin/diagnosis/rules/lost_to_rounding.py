@@ -21,6 +21,10 @@ NO_GRADIENT = 1e-10
 """Mean absolute gradient below which, in float32, it is the gradient that is missing and not the precision. Where nothing at all
 changes in float32, no step was made: the learning rate is 0, or the optimizer does not know the variable."""
 
+NEAR = 1000
+"""Size of the steps over the dtype's spacing from which on, in float32, it is not the precision that holds entries still: the loop itself
+does, by clipping weights, pruning or masks."""
+
 
 def is_rounded(view: RunView, variable: VariableView) -> bool:
     """Whether most of a variable's updates are lost to rounding."""
@@ -31,7 +35,8 @@ def is_rounded(view: RunView, variable: VariableView) -> bool:
     if view.progress.last("learning_rate") == 0:
         return False
     coarse = variable.row.first("epsilon") > COARSE
-    partly = variable.row.median("changed", window) > 0 and variable.row.median("gradient_mean_abs", window) > NO_GRADIENT
+    tiny = variable.row.median("update_ratio", window) < NEAR * variable.row.first("epsilon")
+    partly = tiny and variable.row.median("changed", window) > 0 and variable.row.median("gradient_mean_abs", window) > NO_GRADIENT
     return coarse or partly
 
 

@@ -125,10 +125,10 @@ _FIRST_STEPS = 1
 
 
 def _jump(view: RunView) -> tuple[float, int]:
-    """The largest loss over the loss at the start, and when; losses around zero or below have no such ratio."""
+    """The largest loss over the loss at the start, and when; losses that are negative at times have no such ratio."""
     steps, losses = view.loss_curve
     known = np.isfinite(losses)
-    if not known.any():
+    if not known.any() or losses[known].min() < 0:
         return math.nan, 0
     values, steps = losses[known], steps[known]
     start = max(values[0], view.chance_loss) if view.chance_loss > 0 else values[0]

@@ -53,13 +53,23 @@ def check(view: RunView) -> Iterable[Finding]:
     """Judges the fastest kernel of a run that has not learned yet."""
     gate = learning(view)
     speeds = [(_ratio(view, kernel), kernel) for kernel in view.kernels if _judged(view, kernel)]
-    if gate.level in (LEARNED, EARLY) or not speeds:
+    if gate.level in (LEARNED, EARLY) or not speeds or _is_lowered(view):
         return
     ratio, kernel = max(speeds, key=lambda pair: pair[0])
     limit = _line_limit(view) if gate.is_poor else RULE_OF_THUMB
     in_line = ratio < limit and _falls_in_a_line(view) and not _is_far(kernel, VERY_FAR)
     if ratio > 0 and (ratio < SLOW or in_line or (ratio < SHALLOW and _long_stuck(view, kernel))):
         yield _finding(view, kernel, ratio)
+
+
+def _is_lowered(view: RunView) -> bool:
+    """Whether the learning rate was far higher before, so that small steps are wanted now: a last phase, or fine-tuning."""
+    rates = view.progress("learning_rate")
+    known = rates[~np.isnan(rates)]
+    return len(known) > 0 and bool(known[-1] < _LOWERED * known.max())
+
+
+_LOWERED = 0.15
 
 
 def _line_limit(view: RunView) -> float:

@@ -58,7 +58,16 @@ def check(view: RunView) -> Iterable[Finding]:
     if level == LEARNED and not never:
         return
     if still:
-        yield _finding(view, still, _severity(level, never))
+        yield _finding(view, still, INFO if level in (LEARNED, LEARNING) and _are_unused(view, still) else _severity(level, never))
+
+
+def _are_unused(view: RunView, still: list[VariableView]) -> bool:
+    """Whether each is a part of a layer that the answer does not need: no gradient comes, and the layer's other kernels move.
+
+    So it is with the way back of a recurrent layer of which only the last step is read.
+    """
+    moving = {kernel.layer.name for kernel in view.kernels if kernel.layer and kernel.row.last("displacement") > 0}
+    return all(kernel.layer and kernel.layer.name in moving and kernel.row.peak("gradient_norm") == 0 for kernel in still)
 
 
 def _is_still(view: RunView, kernel: VariableView) -> bool:
@@ -127,6 +136,10 @@ def _reason(view: RunView, still: list[VariableView], gradient: float) -> tuple[
         return "A gradient arrives, and nothing is done with it.", (
             "Give the optimizer these parameters: it was made without them, or before they were replaced",
             "Check the learning rate of their group",
+        )
+    if gradient == 0 and _are_unused(view, still):
+        return "Other weights of the same layer move, so the answer does not depend on these.", (
+            "Check that all of the layer's output is used: of a two-way recurrent layer, the last step holds one step of the way back",
         )
     return "What does not move cannot learn.", (
         "Look at the layers behind it: dead units, a constant output, detach() or no_grad() stop every gradient",

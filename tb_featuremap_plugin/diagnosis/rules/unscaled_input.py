@@ -41,12 +41,21 @@ def check(view: RunView) -> Iterable[Finding]:
         yield _too_small(view, layer, low, high)
 
 
-def _severity(view: RunView, largest: float) -> Severity:
-    """A note where the run learns all the same, as far as that is known: a loss of thousands may fall by half and mean nothing."""
+VERY_WELL = 0.1
+"""The same where a loss of thousands may have fallen by most of its size and mean nothing."""
+
+
+def _severity(view: RunView, layer: LayerView, largest: float) -> Severity:
+    """A note where the run learns all the same, as far as that is known, and where the layer's answer is rescaled at once."""
     gate = learning(view)
+    if view.normalized_after(layer):
+        return INFO
     if gate.level == LEARNED:
-        return INFO if largest < RAW and gate.share < WELL and (gate.chance > 0 or gate.end < 1) else WARNING
-    return WARNING if gate.level == EARLY else ERROR
+        well = WELL if gate.chance > 0 or gate.end < 1 else VERY_WELL
+        return INFO if largest < RAW and gate.share < well else WARNING
+    if gate.level == EARLY:
+        return INFO if largest < RAW else WARNING
+    return ERROR
 
 
 def _too_large(view: RunView, layer: LayerView, low: float, high: float) -> Finding:
@@ -54,7 +63,7 @@ def _too_large(view: RunView, layer: LayerView, low: float, high: float) -> Find
     effect = f" Its outputs start with a spread of {number(std)}, where about 0.1 to 2 is usual." if std > 2 else ""
     return Finding(
         rule="unscaled_input",
-        severity=_severity(view, max(abs(low), abs(high))),
+        severity=_severity(view, layer, max(abs(low), abs(high))),
         target=layer.name,
         target_kind="input",
         first_step=view.steps[0],
@@ -96,7 +105,7 @@ _MANY_FEATURES = 100
 def _too_small(view: RunView, layer: LayerView, low: float, high: float) -> Finding:
     return Finding(
         rule="unscaled_input",
-        severity=INFO if _severity(view, 0.0) == INFO else WARNING,
+        severity=INFO if _severity(view, layer, 0.0) == INFO else WARNING,
         target=layer.name,
         target_kind="input",
         first_step=view.steps[0],
