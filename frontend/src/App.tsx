@@ -5,6 +5,7 @@ import { useEffect } from "preact/hooks";
 import { LOADING, type Resource, ready } from "./data/resource";
 import type { View } from "./state/state";
 import { useStore } from "./state/store";
+import { Damage } from "./ui/Damage";
 import { Sidebar } from "./ui/Sidebar";
 import { EmptyState, Failure, Loading } from "./ui/States";
 import { StepCursor } from "./ui/StepCursor";
@@ -55,6 +56,7 @@ export function App() {
             {status === "failed" && (
               <Failure message={`Not up to date: ${message}`} retry={() => void store.reload()} />
             )}
+            <Damage />
             {store.chosen.value.length === 0 ? (
               <p class="state">Choose a run at the left to see it here</p>
             ) : (

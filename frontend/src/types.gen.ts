@@ -191,10 +191,11 @@ export interface LookedAt {
   readonly sentence: string;
 }
 
-/** Findings and verdicts of one run, the headline first. */
+/** Findings and verdicts of one run, the headline first. `damage` says what was logged and cannot be read or trusted, in sentences. */
 export interface RunDiagnosis {
   readonly run: string;
   readonly title: string;
+  readonly damage: readonly string[];
   readonly steps: readonly number[];
   readonly looked_at: LookedAt;
   readonly findings: readonly Finding[];

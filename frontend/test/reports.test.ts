@@ -47,6 +47,7 @@ function diagnosis(findings: Readonly<Record<string, readonly Finding[]>>): Diag
   const runs = Object.entries(findings).map(([name, found]) => ({
     run: name,
     title: name,
+    damage: [],
     steps: [0, 1, 2],
     looked_at: { layers: 2, variables: 1, steps: 3, rules: [], sentence: "2 layers and 1 variable over 3 steps" },
     findings: found,

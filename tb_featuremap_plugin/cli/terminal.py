@@ -19,8 +19,9 @@ _MARKS = {
     "info": ("note", "34"),
     "note": ("note", "34"),
     "ok": ("ok", "32"),
+    "damage": ("DAMAGED", "31"),
 }
-"""Word and colour of each severity of findings and of the doctor's remarks."""
+"""Word and colour of each severity of findings and of the doctor's remarks, and of damage."""
 
 _BOLD = "1"
 _WIDEST = 100
@@ -72,8 +73,10 @@ def write_diagnosis(diagnosis: Diagnosis, terminal: Terminal) -> str:
     looked_at = diagnosis.looked_at["sentence"]
     name = "in the logdir itself" if diagnosis.title == "." else diagnosis.title
     parts = [terminal.paint(f"Run {name}", _BOLD) + f" ({looked_at})"]
+    parts.extend("  " + terminal.mark("damage") + terminal.wrap(said, "", _INDENT) for said in diagnosis.damage)
     if not alarms:
-        parts.append(terminal.wrap(f"Nothing unusual found in {looked_at}.", "  ", "  "))
+        read = "what could be read: " if diagnosis.damage else ""
+        parts.append(terminal.wrap(f"Nothing unusual found in {read}{looked_at}.", "  ", "  "))
     parts.extend(_write_finding(finding, diagnosis.findings, terminal) for finding in (*alarms, *notes))
     parts.append(_write_verdicts(diagnosis, terminal))
     return "\n\n".join(part for part in parts if part)

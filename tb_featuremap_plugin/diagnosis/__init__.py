@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from tb_featuremap_plugin.diagnosis.damaged_numbers import without_damage
 from tb_featuremap_plugin.diagnosis.findings import Diagnosis, Finding, Verdict
 from tb_featuremap_plugin.diagnosis.folding import fold
 from tb_featuremap_plugin.diagnosis.reference_ranges import healthy_ranges
@@ -34,7 +35,8 @@ def diagnose(run: Run) -> Diagnosis:
         Findings, the headline first, and a verdict for each variable.
     """
     with np.errstate(all="ignore"):
-        return _diagnose(RunView(run))
+        sound, damage = without_damage(run)
+        return replace(_diagnose(RunView(sound)), damage=tuple(damage))
 
 
 def _diagnose(view: RunView) -> Diagnosis:

@@ -159,6 +159,7 @@ class Diagnosis:
         findings: the headline first, then other causes, then what they explain, then notes.
         verdicts: one a variable, in the order of the network.
         looked_at: what was looked at: numbers of layers, variables and steps, and the names of the rules.
+        damage: what was logged and cannot be read or trusted, in sentences; nothing else here was concluded from it.
     """
 
     run: str
@@ -167,6 +168,7 @@ class Diagnosis:
     findings: tuple[Finding, ...]
     verdicts: tuple[Verdict, ...]
     looked_at: LookedAtAnswer
+    damage: tuple[str, ...] = ()
 
     @property
     def headline(self) -> Finding | None:
@@ -179,6 +181,7 @@ class Diagnosis:
         return {
             "run": self.run,
             "title": self.title,
+            "damage": list(self.damage),
             "steps": list(self.steps),
             "looked_at": self.looked_at,
             "findings": [finding.to_dict(causes.get(finding.because or "")) for finding in self.findings],

@@ -68,6 +68,30 @@ def read_blocks(file: StoredFile | Path, on_damage: OnDamage = ignore) -> Iterat
         on_damage(f"{stored.name} could not be read: {error.strerror or error}")
 
 
+def check(file: StoredFile | Path, at: int, on_damage: OnDamage, most: int) -> int:
+    """Checks the records of a file from the one at `at` on, `most` bytes or a little more.
+
+    Args:
+        file: the event file, or the path of a local one.
+        at: where a record begins.
+        on_damage: called with a sentence for each thing that could not be read; what is damaged last is said again by the next call.
+        most: bytes after which to stop.
+
+    Returns:
+        Where to go on: behind the last record that is sound.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    stored, end = as_stored(file), at
+    with stored.open() as opened:
+        for block in _blocks(opened, at, stored.block_bytes, on_damage):
+            end = block.offset + block.payloads[-1][1] + _CHECKSUM.size
+            if end - at >= most:
+                break
+    return end
+
+
 def read_records(file: StoredFile | Path, on_damage: OnDamage = ignore) -> Iterator[StoredRecord]:
     """The same, one by one."""
     for block in read_blocks(file, on_damage):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from tb_featuremap_plugin.format import remote
@@ -89,6 +90,11 @@ def _hangs(path: Path) -> bool:
         return False  # it may not be read: whoever opens it says so
 
 
+def _event_files(folder: Path, names: Iterable[str]) -> list[LocalFile]:
+    """Those of the files in a folder that are event files, in order."""
+    return [LocalFile(path) for path in sorted(folder / name for name in names if is_event_file(name)) if not _hangs(path)]
+
+
 @dataclass(frozen=True)
 class LocalFolder:
     """A folder of this machine, as it is whenever it is asked."""
@@ -112,10 +118,20 @@ class LocalFolder:
                 continue
             visited.add(real)
             below.sort()
-            found = sorted(path for name in files if is_event_file(name) and not _hangs(path := Path(folder) / name))
+            found = _event_files(Path(folder), files)
             if found:
-                runs.append(RunFiles(run_name(Path(folder).relative_to(self.path).as_posix()), [LocalFile(path) for path in found]))
+                runs.append(RunFiles(run_name(Path(folder).relative_to(self.path).as_posix()), found))
         return runs
+
+    def files_of(self, run: str) -> list[LocalFile]:
+        """The event files of one run; none where no folder of this one has its name.
+
+        Raises:
+            OSError: its folder cannot be read.
+        """
+        folder = self.path / run
+        inside = not PurePosixPath(run).is_absolute() and ".." not in PurePosixPath(run).parts
+        return _event_files(folder, [path.name for path in folder.iterdir() if not path.is_dir()]) if inside and folder.is_dir() else []
 
     def has_files(self) -> bool:
         """Whether there is a file among the first thousand things."""

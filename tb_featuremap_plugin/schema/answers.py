@@ -226,10 +226,11 @@ class LookedAtAnswer(TypedDict):
 
 
 class RunDiagnosisAnswer(TypedDict):
-    """Findings and verdicts of one run, the headline first."""
+    """Findings and verdicts of one run, the headline first. `damage` says what was logged and cannot be read or trusted, in sentences."""
 
     run: str
     title: str
+    damage: Sequence[str]
     steps: Sequence[int]
     looked_at: LookedAtAnswer
     findings: Sequence[FindingAnswer]

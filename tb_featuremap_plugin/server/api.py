@@ -44,6 +44,9 @@ class ArgumentError(ValueError):
     """An argument is none of those allowed."""
 
 
+DamageOf = Callable[[str], Sequence[str]]
+"""Run name to what of its files is damaged or cannot be read, in sentences."""
+
 VersionOf = Callable[[str, PictureSeries], str]
 """Run name and series to what `/picture` takes as `v`."""
 
@@ -57,10 +60,19 @@ def runs(source: Source, version_of: VersionOf | None = None) -> RunsAnswer:
     }
 
 
-def diagnosis(source: Source, names: Sequence[str] = ()) -> DiagnosisAnswer:
-    """Findings and verdicts of runs, of all if none is named, as `tb-featuremap diagnose --format json` prints them."""
+def diagnosis(source: Source, names: Sequence[str] = (), damage_of: DamageOf | None = None) -> DiagnosisAnswer:
+    """Findings and verdicts of runs, of all if none is named, as `tb-featuremap diagnose --format json` prints them.
+
+    Args:
+        source: where runs are read from.
+        names: of runs.
+        damage_of: a run's name to what is damaged of its files, besides what the source noticed itself.
+    """
     chosen = list(names) or [outline.name for outline in source.outlines()]
-    return {"version": REPORT_VERSION, "healthy": healthy_ranges(), "runs": [source.derive(name, _diagnose) for name in chosen]}
+    found = [source.derive(name, _diagnose) for name in chosen]
+    if damage_of is not None:
+        found = [{**one, "damage": [*damage_of(one["run"]), *one["damage"]]} for one in found]
+    return {"version": REPORT_VERSION, "healthy": healthy_ranges(), "runs": found}
 
 
 def comparison(source: Source, a: str, b: str) -> ComparisonAnswer:

@@ -20,6 +20,7 @@ from tb_featuremap_plugin.reading.queries import Memory, ProviderSource
 from tb_featuremap_plugin.reading.run import MissingError
 from tb_featuremap_plugin.schema import limits, tags
 from tb_featuremap_plugin.server import api, assets, batch
+from tb_featuremap_plugin.server.file_damage import FileDamage
 from tb_featuremap_plugin.server.picture_versions import PictureVersions
 from tb_featuremap_plugin.server.query_params import BadParameterError, Parameters
 
@@ -38,7 +39,7 @@ class FeatureMapsPlugin(base_plugin.TBPlugin):  # type: ignore[misc]
     """The Feature Maps tab.
 
     Args:
-        context: TensorBoard's; its data provider is the only thing that is read from.
+        context: TensorBoard's. Its data provider is what is read from; event files below its logdir are only checked for damage.
     """
 
     plugin_name = tags.PLUGIN_NAME
@@ -46,11 +47,12 @@ class FeatureMapsPlugin(base_plugin.TBPlugin):  # type: ignore[misc]
     def __init__(self, context: base_plugin.TBContext) -> None:
         self._provider = low_latency(context.data_provider)
         self._memory = Memory()
+        self._damage = FileDamage(context.logdir)
         self._versions = PictureVersions(os.urandom(4).hex())
         self._parts = ThreadPoolExecutor(batch.AT_ONCE, thread_name_prefix="featuremaps-part")
         self._routes: dict[str, Serve] = {
             "/runs": self._serve_runs,
-            "/diagnosis": _serve_diagnosis,
+            "/diagnosis": self._serve_diagnosis,
             "/comparison": _serve_comparison,
             "/table": _serve_table,
             "/losses": _serve_losses,
@@ -86,6 +88,12 @@ class FeatureMapsPlugin(base_plugin.TBPlugin):  # type: ignore[misc]
         Parameters(request).done()
         return _respond_json(request, api.runs(source, functools.partial(self._versions.version, source.experiment_id)))
 
+    def _serve_diagnosis(self, request: wrappers.Request, source: ProviderSource) -> wrappers.Response:
+        parameters = Parameters(request)
+        names = parameters.several("run")
+        parameters.done()
+        return _respond_json(request, api.diagnosis(source, names, self._damage.of))
+
     def _serve_batch(self, request: wrappers.Request, source: ProviderSource) -> wrappers.Response:
         parameters = Parameters(request)
         addresses = parameters.several("get")
@@ -99,13 +107,6 @@ class FeatureMapsPlugin(base_plugin.TBPlugin):  # type: ignore[misc]
 
         body, kept = batch.answer(asked, serve, _refuse, self._parts)
         return _respond_frame(request, body, expires=kept)
-
-
-def _serve_diagnosis(request: wrappers.Request, source: ProviderSource) -> wrappers.Response:
-    parameters = Parameters(request)
-    names = parameters.several("run")
-    parameters.done()
-    return _respond_json(request, api.diagnosis(source, names))
 
 
 def _serve_comparison(request: wrappers.Request, source: ProviderSource) -> wrappers.Response:

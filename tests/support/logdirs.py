@@ -16,6 +16,7 @@ from tensorboard.util import tensor_util
 
 from tb_featuremap_plugin.format import record, run_record, values
 from tb_featuremap_plugin.schema import tags
+from tb_featuremap_plugin.schema.columns import TABLES
 from tb_featuremap_plugin.schema.network import Layer, RunRecord
 
 START_TIME = 1_700_000_000.0
@@ -135,13 +136,24 @@ def small_record(layers: Sequence[str] = ("conv1", "conv2"), **fields: Any) -> R
     return RunRecord(layers=tuple(known), layer_rows=tuple(layers), variable_rows=tuple(f"{name}/kernel" for name in layers), **fields)
 
 
+def could_be(table: str, values: np.ndarray) -> np.ndarray:
+    """Any numbers [rows, columns], made such that a logger could have written them: counts are whole, shares lie in 0..1."""
+    values = values.copy()
+    for at, column in enumerate(TABLES[table][: values.shape[1]]):
+        if column.unit == "count":
+            values[:, at] = np.abs(np.rint(values[:, at]))
+        elif column.ends is not None:
+            values[:, at] = np.modf(np.abs(values[:, at]))[0]
+    return values
+
+
 def write_many_steps(folder: Path, steps: int) -> None:
     """A run of one layer whose mean is the step, with a picture at each."""
     log = EventLog(folder)
     log.start(0)
     log.run(small_record(["conv1"]))
     for step in range(steps):
-        log.tensor(tags.LAYERS_TAG, step, np.full((1, 30), step, np.float32))
+        log.tensor(tags.LAYERS_TAG, step, could_be("layers", np.full((1, 30), step, np.float32)))
         if step == 0:
             log.maps("conv1", 0, first=True)
         log.maps("conv1", step)
@@ -163,8 +175,8 @@ def write_monitored(
     log.run(small_record(layers), steps[0])
     for count, step in enumerate(steps):
         rng = np.random.default_rng([abs(step), int(start)])
-        log.tensor(tags.LAYERS_TAG, step, rng.normal(size=(len(layers), width["layers"])).astype(np.float32))
-        log.tensor(tags.VARIABLES_TAG, step, rng.normal(size=(len(layers), width["variables"])).astype(np.float32))
+        for table, tag in (("layers", tags.LAYERS_TAG), ("variables", tags.VARIABLES_TAG)):
+            log.tensor(tag, step, could_be(table, rng.normal(size=(len(layers), width[table])).astype(np.float32)))
         log.tensor(tags.LOSSES_TAG, step, np.array([[1, step], [0, step + 0.5]], np.float32))
         progress = np.full((1, width["progress"]), np.nan, np.float32)
         progress[0, 0] = count + 1

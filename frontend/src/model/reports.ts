@@ -17,6 +17,8 @@ export interface RunReport {
   /** How many were put aside as "not a problem here". */
   readonly dismissed: number;
   readonly lookedAt: string;
+  /** Whether some of what was logged cannot be read or trusted. */
+  readonly damaged: boolean;
 }
 
 /** Reports of the chosen runs, worst first; runs that are equally bad keep their order. */
@@ -53,7 +55,8 @@ function report(run: Run, found: RunDiagnosis, isDismissed: (key: string) => boo
       finding,
       folded: open.filter((other) => other !== finding && rootOf(other, found) === finding),
     }));
-  return { run, headlines, dismissed: found.findings.length - open.length, lookedAt: found.looked_at.sentence };
+  const dismissed = found.findings.length - open.length;
+  return { run, headlines, dismissed, lookedAt: found.looked_at.sentence, damaged: found.damage.length > 0 };
 }
 
 /** A finding stands for itself unless what caused it is shown. */

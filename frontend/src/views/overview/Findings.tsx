@@ -36,14 +36,17 @@ function Report({ report }: { report: RunReport }) {
   );
 }
 
-function NothingFound({ report: { run, lookedAt, dismissed: hidden } }: { report: RunReport }) {
+function NothingFound({ report: { run, lookedAt, dismissed: hidden, damaged } }: { report: RunReport }) {
   return (
-    <p class="nothing-found">
-      <svg viewBox="0 0 16 16" width="16" height="16" aria-hidden="true">
-        <path d="M2 8.5 6.2 12.5 14 4" fill="none" stroke="currentColor" stroke-width="1.8" />
-      </svg>
+    <p class={damaged ? "nothing-found damaged" : "nothing-found"}>
+      {!damaged && (
+        <svg viewBox="0 0 16 16" width="16" height="16" aria-hidden="true">
+          <path d="M2 8.5 6.2 12.5 14 4" fill="none" stroke="currentColor" stroke-width="1.8" />
+        </svg>
+      )}
       <span>
-        Nothing {hidden ? "else " : ""}unusual found in {lookedAt}
+        Nothing {hidden ? "else " : ""}unusual found in {damaged && "what could be read: "}
+        {lookedAt}
       </span>
       <RunName run={run} />
     </p>
