@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from tb_featuremap_plugin.diagnosis.findings import ERROR, WARNING, Finding
-from tb_featuremap_plugin.diagnosis.learning_progress import EARLY, UNKNOWN, learning, stays
+from tb_featuremap_plugin.diagnosis.learning_progress import EARLY, LEARNED, UNKNOWN, learning, stays
 from tb_featuremap_plugin.diagnosis.phrases import number, percent, since
 from tb_featuremap_plugin.diagnosis.reference_ranges import chart
 from tb_featuremap_plugin.diagnosis.rule import Doc, Rule
@@ -29,6 +29,8 @@ def check(view: RunView) -> Iterable[Finding]:
         return
     if gate.level == UNKNOWN and _is_undecided(output):
         return
+    if gate.level == LEARNED and not view.targets.logged("mean").any():
+        return  # the probe may be of one kind, as the real samples that a critic is shown
     if is_constant(view, output):
         yield _finding(view, output, _constant(view, output), output.row.logged("input_share"))
 

@@ -21,6 +21,11 @@ MANY = 0.6
 """Share of dead units that explains a loss that does not fall. Runs that learn well reach 0.88 in a layer, so this counts only in
 runs that do not."""
 
+GREW = 0.2
+MOST = 0.8
+"""Up to this share, units are blamed only if GREW of them died in training, or MANY were dead at the start. Behind inputs that differ
+little, such as pooled maps, about half of all units say nothing at the start, and wake up later."""
+
 ALMOST_ALL = 0.95
 """Share beyond which nothing passes the layer."""
 
@@ -36,7 +41,7 @@ def check(view: RunView) -> Iterable[Finding]:
     limit = next((limit for limit in (ALMOST_ALL, MANY, NOTABLE) if worst > limit), NOTABLE)
     first = next(layer for layer in dead if _share(layer) > limit)
     others = [layer.name for layer in dead if layer is not first]
-    yield _finding(view, first, others, _severity(view, worst, on_path=first.name in view.path))
+    yield _finding(view, first, others, _severity(view, first, worst, on_path=first.name in view.path))
 
 
 def _can_die(layer: LayerView) -> bool:
@@ -47,13 +52,15 @@ def _share(layer: LayerView) -> float:
     return layer.row.last("dead_units", _RECENT)
 
 
-def _severity(view: RunView, share: float, *, on_path: bool) -> Severity:
+def _severity(view: RunView, layer: LayerView, share: float, *, on_path: bool) -> Severity:
     gate = learning(view)
     if gate.level == LEARNED or gate.beats_chance or not on_path:
         return INFO
     if share > ALMOST_ALL:
         return WARNING if gate.level == EARLY else ERROR
-    return WARNING if gate.is_poor and share > MANY else INFO
+    start = float(np.nan_to_num(layer.row.first("dead_units")))
+    sleeps = start < MANY and share < min(start + GREW, MOST)
+    return WARNING if gate.is_poor and share > MANY and not sleeps else INFO
 
 
 def _finding(view: RunView, layer: LayerView, others: list[str], severity: Severity) -> Finding:

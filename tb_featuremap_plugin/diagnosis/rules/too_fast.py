@@ -143,13 +143,27 @@ def _stays_up(view: RunView, gate: Learning) -> bool:
 
 
 def _killing(view: RunView) -> Iterator[Finding]:
-    """A layer that was alive at the start and lost all its units, with a step before that which was large enough to do it."""
+    """A layer whose units all died, or an answer that became one for all inputs, soon after a step that was large enough to do it."""
     for layer in view.hidden:
         death = _death(layer)
         kernel, ratio, at = _leap_before(view, death) if death is not None else (None, 0.0, 0)
         if kernel is not None and ratio > KILLING:
-            yield _killed(view, layer, kernel, ratio, at)
+            yield _killed(view, f"all units of `{layer.name}` were dead", layer.name, kernel, ratio, at)
             return
+    numbed = _numbed(view.output) if view.output else None
+    kernel, ratio, at = _leap_before(view, numbed) if numbed is not None else (None, 0.0, 0)
+    if view.output is not None and kernel is not None and ratio > KILLING:
+        yield _killed(view, f"`{view.output.name}` gave the same answer for every input", view.output.name, kernel, ratio, at)
+
+
+def _numbed(output: LayerView) -> int | None:
+    """The step at which an answer that depended on the input was first seen the same for all inputs, for good."""
+    share = output.row("input_share")
+    at = stays(share < _SAME, output.row.logged("input_share"))
+    return int(output.row.steps[at]) if output.row.first("input_share") > _DIFFERENT and at is not None else None
+
+
+_SAME, _DIFFERENT = 1e-3, 0.02
 
 
 def _death(layer: LayerView) -> int | None:
@@ -171,7 +185,7 @@ def _leap_before(view: RunView, death: int) -> tuple[VariableView | None, float,
     return best
 
 
-def _killed(view: RunView, layer: LayerView, kernel: VariableView, ratio: float, at: int) -> Finding:
+def _killed(view: RunView, effect: str, layer: str, kernel: VariableView, ratio: float, at: int) -> Finding:
     return Finding(
         rule="too_fast",
         severity=ERROR,
@@ -182,10 +196,10 @@ def _killed(view: RunView, layer: LayerView, kernel: VariableView, ratio: float,
         title="The steps are too large",
         message=(
             f"`{kernel.name}` changed by {percent(ratio)} of its size in the single {step(at)} ({_usual()}), "
-            f"and soon after all units of `{layer.name}` were dead. "
-            "A step that large throws units below zero for every input, from where no gradient brings them back."
+            f"and soon after {effect}. "
+            "A step that large throws units to where no input reaches them, and from where no gradient brings them back."
         ),
-        evidence={"largest_update_ratio": ratio, "healthy_max": STUCK_RATIO, "killed_layer": layer.name},
+        evidence={"largest_update_ratio": ratio, "healthy_max": STUCK_RATIO, "killed_layer": layer},
         advice=("Divide the learning rate by 10", "Raise the learning rate slowly over the first steps, or clip gradients to a norm of 1"),
         chart=chart("variables", kernel.name, "update_ratio"),
     )

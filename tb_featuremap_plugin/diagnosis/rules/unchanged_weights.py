@@ -142,7 +142,7 @@ def _reason(view: RunView, still: list[VariableView], gradient: float) -> tuple[
             "Check that all of the layer's output is used: of a two-way recurrent layer, the last step holds one step of the way back",
         )
     return "What does not move cannot learn.", (
-        "Look at the layers behind it: dead units, a constant output, detach() or no_grad() stop every gradient",
+        "Look at the layers behind it: dead units, a constant output, detach(), no_grad() or stop_gradient stop every gradient",
         "Check that the optimizer was given this variable, and that the learning rate is not 0",
     )
 

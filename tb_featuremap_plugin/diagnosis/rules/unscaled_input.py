@@ -41,6 +41,9 @@ def check(view: RunView) -> Iterable[Finding]:
         yield _too_small(view, layer, low, high)
 
 
+YOUNG = 40
+"""Updates before which a run that has halved its loss is given time: it is on its way."""
+
 VERY_WELL = 0.1
 """The same where a loss of thousands may have fallen by most of its size and mean nothing."""
 
@@ -52,7 +55,7 @@ def _severity(view: RunView, layer: LayerView, largest: float) -> Severity:
         return INFO
     if gate.level == LEARNED:
         well = WELL if gate.chance > 0 or gate.end < 1 else VERY_WELL
-        return INFO if largest < RAW and gate.share < well else WARNING
+        return INFO if largest < RAW and (gate.share < well or gate.updates < YOUNG) else WARNING
     if gate.level == EARLY:
         return INFO if largest < RAW else WARNING
     return ERROR

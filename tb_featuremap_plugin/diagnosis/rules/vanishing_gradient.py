@@ -59,11 +59,25 @@ def check(view: RunView) -> Iterable[Finding]:
     profile, gate = _profile(view), learning(view)
     if profile is None or gate.level in (LEARNED, EARLY) or gate.beats_chance:
         return
+    if _is_cut(profile):
+        return  # nothing at all comes back: `unchanged_weights` says so
     ratio = profile.kernels[0].row.median("update_ratio", judged_steps(view, profile.kernels[0].row))
     fading = profile.share < FADING and ratio < STILL
     squashed = gate.is_poor and profile.share < SQUASHED and len(_squashing(view)) >= _STACK
     if (profile.share < LOST or fading or squashed) and not _comes_back(view, profile.kernels):
         yield _finding(view, profile, ratio, INFO if gate.level == LEARNING and not gate.is_poor else ERROR)
+
+
+def _is_cut(profile: _Profile) -> bool:
+    """Whether the gradient is whole at one kernel and nothing at the one before it, as behind detach() or stop_gradient."""
+    largest = max(profile.norms)
+    zeros = [norm == 0 for norm in profile.norms]
+    first = zeros.index(False) if False in zeros else len(zeros)
+    return (
+        0 < first < len(zeros)
+        and profile.norms[first] > SQUASHED * largest
+        and all(kernel.row.last("displacement") == 0 for kernel in profile.kernels[:first])
+    )
 
 
 def _comes_back(view: RunView, kernels: Sequence[VariableView]) -> bool:
