@@ -28,7 +28,7 @@ from tests.support.synthetic_runs import (
 
 def normalised(run, name="conv1"):
     """The run with a normalisation directly behind a layer, and connections that are known."""
-    layers = []
+    layers: list[Layer] = []
     for layer in record_of(run).layers:
         before = layers[-1].name if layers else ""
         layers.append(dataclasses.replace(layer, inputs=(before,)))

@@ -104,13 +104,20 @@ class _Parts:
 
     def maps(self, channels: int) -> list[nn.Module]:
         """Behind a convolution."""
-        norms = {"batch": nn.BatchNorm2d, "layer": lambda count: nn.GroupNorm(1, count), "group": lambda count: nn.GroupNorm(4, count)}
-        return [*([norms[self.norm](channels)] if self.norm in norms else []), self.activation()]
+        norms: dict[str, Callable[[], nn.Module]] = {
+            "batch": lambda: nn.BatchNorm2d(channels),
+            "layer": lambda: nn.GroupNorm(1, channels),
+            "group": lambda: nn.GroupNorm(4, channels),
+        }
+        return [*([norms[self.norm]()] if self.norm in norms else []), self.activation()]
 
     def row(self, width: int) -> nn.Module:
         """Behind a dense layer, or on tokens."""
-        made = {"batch": lambda: _Tokens(nn.BatchNorm1d(width)), "layer": lambda: nn.LayerNorm(width)}
-        made["group"] = lambda: _Tokens(nn.GroupNorm(4, width))
+        made: dict[str, Callable[[], nn.Module]] = {
+            "batch": lambda: _Tokens(nn.BatchNorm1d(width)),
+            "layer": lambda: nn.LayerNorm(width),
+            "group": lambda: _Tokens(nn.GroupNorm(4, width)),
+        }
         return made[self.norm]() if self.norm in made else nn.Identity()
 
 
