@@ -203,6 +203,7 @@ monitor.close()
 
 def test_remote_paths_through_fsspec(tmp_path):
     fsspec = pytest.importorskip("fsspec")
+    fsspec.filesystem("memory").store.clear()
     with fm.Monitor("memory://bucket/logs", every=2, strict=True) as monitor:
         for step in range(5):
             monitor.log(step, activations={"conv": X}, weights={"w": np.ones(3)}, loss=1.0)

@@ -340,7 +340,7 @@ def test_nfs_locks_what_is_open_for_writing_so_a_run_is_resumed_there(tmp_path, 
 
 @pytest.mark.tensorflow  # which is asked for every URL first, and takes long to load
 def test_at_a_url_each_session_has_a_folder_of_its_own():
-    pytest.importorskip("fsspec")
+    pytest.importorskip("fsspec").filesystem("memory").store.clear()
     url = "memory://sessions/run"
     write(url, range(5), "conv")
     with warned() as said:
