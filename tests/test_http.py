@@ -303,6 +303,25 @@ def test_versions_change_only_when_a_step_is_written_again(tmp_path):
         assert len({first["version"], again["version"], other}) == 3
 
 
+@pytest.mark.parametrize("loader", LOADERS)
+def test_runs_that_have_not_changed_are_not_sent_again(tmp_path, loader):
+    log = logdirs.write_monitored(tmp_path / "one" / "featuremaps", [0, 1])
+    with loaded(loader, tmp_path) as held:
+        client = wsgi_client(held.provider)
+        first = ask(client, "runs")
+        tag = first.headers["ETag"]
+        unchanged = client.get(f"/{PLUGIN}/runs", headers={"If-None-Match": tag})
+        assert (unchanged.status_code, unchanged.get_data()) == (304, b"")
+        assert ask(client, "runs").get_data() == first.get_data()
+        log.maps("conv1", 5)
+        held.until(lambda source: 5 in source.outlines()[0].steps.tolist() or len(source.outlines()[0].pictures[0].steps) == 3)
+        changed = client.get(f"/{PLUGIN}/runs", headers={"If-None-Match": tag})
+        assert changed.status_code == 200
+        assert changed.headers["ETag"] != tag
+        assert 5 in json_of(changed)["runs"][0]["pictures"][0]["steps"]
+        assert ask(wsgi_client(held.provider), "runs").headers["ETag"] != changed.headers["ETag"]
+
+
 @pytest.mark.parametrize("load_fast", [True, False])
 def test_a_real_tensorboard_lists_the_tab_and_answers_every_route(logdir, load_fast):
     with tensorboard(logdir, "--path_prefix=/some/where", load_fast=load_fast) as server:

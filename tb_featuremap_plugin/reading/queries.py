@@ -95,6 +95,10 @@ class ProviderSource:
         """What there is of every run that holds something of ours, by natural sort of their titles."""
         return list(self._memory.pool.map(self._outline, self._everything()))
 
+    def fingerprint(self) -> str:
+        """Changes when anything of any run does."""
+        return hashlib.blake2b("".join(listed.fingerprint for listed in self._everything()).encode(), digest_size=20).hexdigest()
+
     def outline(self, name: str) -> Outline:
         """What there is of one run.
 
@@ -338,8 +342,9 @@ class ProviderSource:
 
 def _fingerprint(name: str, blobs: Mapping[str, Any], tensors: Mapping[str, Any]) -> str:
     """Changes when anything of the run does: whatever a loader keeps or drops, it does when it meets a new event."""
-    facts = sorted((tag, one.plugin_content, str(one.max_step), str(one.max_wall_time)) for tag, one in (*blobs.items(), *tensors.items()))
-    return hashlib.blake2b(repr((name, facts)).encode("utf-8", "surrogatepass")).hexdigest()
+    series = blobs if not tensors else {**blobs, **tensors}  # no tag is in both: a series has one class of data
+    facts = [(tag, series[tag].plugin_content, series[tag].max_step, series[tag].max_wall_time) for tag in sorted(series)]
+    return hashlib.blake2b(repr((name, facts)).encode("utf-8", "surrogatepass"), digest_size=20).hexdigest()
 
 
 def _list_run(name: str, blobs: Mapping[str, Any], references: Mapping[str, Any], tensors: Mapping[str, Any]) -> _Listed:

@@ -15,6 +15,7 @@ from tensorboard.backend import http_util
 from tensorboard.plugins import base_plugin
 from werkzeug import wrappers
 
+from tb_featuremap_plugin.reading.cache import Cache
 from tb_featuremap_plugin.reading.grpc_latency import low_latency
 from tb_featuremap_plugin.reading.queries import Memory, ProviderSource
 from tb_featuremap_plugin.reading.run import MissingError
@@ -48,7 +49,9 @@ class FeatureMapsPlugin(base_plugin.TBPlugin):  # type: ignore[misc]
         self._provider = low_latency(context.data_provider)
         self._memory = Memory()
         self._damage = FileDamage(context.logdir)
-        self._versions = PictureVersions(os.urandom(4).hex())
+        self._salt = os.urandom(4).hex()
+        self._versions = PictureVersions(self._salt)
+        self._listings: Cache[str] = Cache(limits.MAX_BATCH_BYTES, len)
         self._parts = ThreadPoolExecutor(batch.AT_ONCE, thread_name_prefix="featuremaps-part")
         self._routes: dict[str, Serve] = {
             "/runs": self._serve_runs,
@@ -85,8 +88,14 @@ class FeatureMapsPlugin(base_plugin.TBPlugin):  # type: ignore[misc]
         return serve(request, ProviderSource(self._provider, context, experiment, self._memory))
 
     def _serve_runs(self, request: wrappers.Request, source: ProviderSource) -> wrappers.Response:
+        """The answer of `/runs`, made anew only when a run has changed; a browser that has it already is told so."""
         Parameters(request).done()
-        return _respond_json(request, api.runs(source, functools.partial(self._versions.version, source.experiment_id)))
+        tag = f"{self._salt}-{source.fingerprint()}"
+        if request.if_none_match.contains(tag):
+            return wrappers.Response(status=304, headers=_validated(tag))
+        version_of = functools.partial(self._versions.version, source.experiment_id)
+        text = self._listings.get(source.experiment_id, lambda: _json_text(api.runs(source, version_of)), tag)
+        return _respond(request, text, _JSON, headers=_validated(tag))
 
     def _serve_diagnosis(self, request: wrappers.Request, source: ProviderSource) -> wrappers.Response:
         parameters = Parameters(request)
@@ -198,8 +207,16 @@ def _refuse(part: batch.Part) -> wrappers.Response:
 
 
 def _respond_json(request: wrappers.Request, content: Mapping[str, Any], status: int = 200, headers: Headers = ()) -> wrappers.Response:
-    text = json.dumps(content, allow_nan=False, separators=(",", ":"))
-    return _respond(request, text, _JSON, code=status, headers=list(headers))
+    return _respond(request, _json_text(content), _JSON, code=status, headers=list(headers))
+
+
+def _json_text(content: Mapping[str, Any]) -> str:
+    return json.dumps(content, allow_nan=False, separators=(",", ":"))
+
+
+def _validated(tag: str) -> list[tuple[str, str]]:
+    """Headers by which a browser asks whether what it has still holds."""
+    return [("ETag", f'"{tag}"'), ("Vary", "Accept-Encoding")]
 
 
 def _respond_frame(request: wrappers.Request, frame: bytes, expires: int = 0) -> wrappers.Response:
