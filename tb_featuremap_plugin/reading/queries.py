@@ -10,17 +10,18 @@ import functools
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
 from tensorboard import errors
-from tensorboard.data.provider import BlobSequenceTimeSeries, DataProvider, RunTagFilter
+from tensorboard.data.provider import DataProvider, RunTagFilter
 
 from tb_featuremap_plugin.reading import assemble, run_names
 from tb_featuremap_plugin.reading.cache import Cache
+from tb_featuremap_plugin.reading.listing import ListedRun, fingerprint_of, is_sane, list_run
 from tb_featuremap_plugin.reading.provider_calls import answer
-from tb_featuremap_plugin.reading.raw_series import Problems, RawRun, RawSeries, as_written
+from tb_featuremap_plugin.reading.raw_series import RawRun, RawSeries
 from tb_featuremap_plugin.reading.run import MissingError, Outline, Points, Run, Source
 from tb_featuremap_plugin.schema import limits, tags
 
@@ -37,31 +38,6 @@ _THINNED = (500, 200, 50)
 _LARGE_TAGS = (tags.LAYERS_TAG, tags.VARIABLES_TAG, tags.LOSSES_TAG)
 
 
-@dataclass(frozen=True)
-class _Listed:
-    """What a provider lists of one run.
-
-    Attributes:
-        blobs: by tag, pictures and run records, in the order in which they were written.
-        keys: by tag and step, what `read_blob` asks for.
-        tensors: by tag, series of numbers that have not been read.
-        fingerprint: changes when anything of the run does.
-        problems: what could not be listed.
-    """
-
-    name: str
-    blobs: Mapping[str, RawSeries]
-    keys: Mapping[str, Mapping[int, str]]
-    tensors: Mapping[str, RawSeries]
-    fingerprint: str
-    problems: Problems
-
-    def picture_key(self, kind: str, name: str, step: int) -> str | None:
-        """What `read_blob` asks for; of the copy of the first picture where the series itself lost it."""
-        own, first = tags.picture_tag(kind, name), tags.picture_tag(kind, name, first=True)
-        return self.keys.get(own, {}).get(step) or self.keys.get(first, {}).get(step)
-
-
 class Memory:
     """What one plugin keeps between requests, and the threads that make calls at once."""
 
@@ -69,7 +45,7 @@ class Memory:
         self.pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="featuremaps")
         self.outlines: Cache[Outline] = Cache(10_000, lambda _: 1)
         self.runs: Cache[Run] = Cache(_CACHED_BYTES, _run_bytes)
-        self.listed: Cache[_Listed] = Cache(10_000, lambda _: 1)
+        self.listed: Cache[ListedRun] = Cache(10_000, lambda _: 1)
         self.derived: Cache[Any] = Cache(10_000, lambda _: 1)
         self.pairs: Cache[Any] = Cache(_CACHED_PAIRS, lambda _: 1)
 
@@ -89,7 +65,7 @@ class ProviderSource:
         self._context = context
         self.experiment_id = experiment_id
         self._memory = memory or Memory()
-        self._all: dict[str, _Listed] = {}
+        self._all: dict[str, ListedRun] = {}
 
     def outlines(self) -> Sequence[Outline]:
         """What there is of every run that holds something of ours, by natural sort of their titles."""
@@ -192,42 +168,42 @@ class ProviderSource:
         except KeyError:
             raise MissingError(f"run {run!r} has no scalar {tag!r}") from None
 
-    def _everything(self) -> Iterable[_Listed]:
+    def _everything(self) -> Iterable[ListedRun]:
         self._all = self._all or {listed.name: listed for listed in self._listed(None)}
         return self._all.values()
 
-    def _only(self, name: str) -> _Listed:
+    def _only(self, name: str) -> ListedRun:
         for listed in [self._all[name]] if name in self._all else self._listed([name]):
             return listed
         raise MissingError(f"there is no run {name!r} with anything of this plugin")
 
-    def _outline(self, listed: _Listed) -> Outline:
+    def _outline(self, listed: ListedRun) -> Outline:
         def read() -> Outline:
             return assemble.outline(self._raw(listed, self._read_small(listed), sessions=1))
 
         return self._memory.outlines.get((self.experiment_id, listed.name), read, listed.fingerprint)
 
-    def _run(self, listed: _Listed) -> Run:
+    def _run(self, listed: ListedRun) -> Run:
         def read() -> Run:
             return assemble.run(self._raw(listed, self._read_all(listed), limits.MAX_SESSIONS))
 
         return self._memory.runs.get((self.experiment_id, listed.name), read, listed.fingerprint)
 
-    def _listed(self, runs: Sequence[str] | None) -> list[_Listed]:
+    def _listed(self, runs: Sequence[str] | None) -> list[ListedRun]:
         only = RunTagFilter(runs=runs)
         tensors_to_come = self._memory.pool.submit(self._list, "list_tensors", tags.STATS_PLUGIN_NAME, only)
         blobs = self._list("list_blob_sequences", tags.PLUGIN_NAME, only)
         tensors = tensors_to_come.result()
         names = {run for listing in (blobs, tensors) for run, tags in listing.items() if tags}
-        found = self._remembered({name: _fingerprint(name, blobs.get(name, {}), tensors.get(name, {})) for name in names})
+        found = self._remembered({name: fingerprint_of(name, blobs.get(name, {}), tensors.get(name, {})) for name in names})
         changed = {name: blobs.get(name, {}) for name in names if name not in found}
         references = self._references(changed)
         for name in changed:
-            found[name] = _list_run(name, changed[name], references.get(name, {}), tensors.get(name, {}))
+            found[name] = list_run(name, changed[name], references.get(name, {}), tensors.get(name, {}))
             self._memory.listed.put((self.experiment_id, name), found[name])
         return [found[name] for name in sorted(found, key=run_names.run_order)]
 
-    def _remembered(self, fingerprints: Mapping[str, str]) -> dict[str, _Listed]:
+    def _remembered(self, fingerprints: Mapping[str, str]) -> dict[str, ListedRun]:
         """Runs in which nothing has been written since they were listed."""
         known = {name: self._memory.listed.peek((self.experiment_id, name)) for name in fingerprints}
         return {name: listed for name, listed in known.items() if listed is not None and listed.fingerprint == fingerprints[name]}
@@ -239,7 +215,7 @@ class ProviderSource:
 
     def _references(self, blobs: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Mapping[str, Any]]:
         """References of all sane blob sequences, in one call where no series lies about its length."""
-        sane = {run: [tag for tag, series in tags.items() if _is_sane(series)] for run, tags in blobs.items()}
+        sane = {run: [tag for tag, series in tags.items() if is_sane(series)] for run, tags in blobs.items()}
         if all(len(sane[run]) == len(tags) for run, tags in blobs.items()):
             return self._read_references(RunTagFilter(runs=list(blobs))) if any(blobs.values()) else {}
         return {run: self._read_references(RunTagFilter(runs=[run], tags=tags)).get(run, {}) for run, tags in sane.items() if tags}
@@ -249,12 +225,12 @@ class ProviderSource:
         references: Mapping[str, Mapping[str, Any]] = answer(lambda: self._provider.read_blob_sequences(self._context, **what))
         return references
 
-    def _read_small(self, listed: _Listed) -> Mapping[str, RawSeries]:
+    def _read_small(self, listed: ListedRun) -> Mapping[str, RawSeries]:
         """The numbers that an outline needs: everything but the packed tables, where the progress of the run says its steps."""
         large = _LARGE_TAGS if tags.PROGRESS_TAG in listed.tensors else (tags.LOSSES_TAG,)
         return self._read_tensors(listed, [tag for tag in listed.tensors if tag not in large])
 
-    def _read_all(self, listed: _Listed) -> Mapping[str, RawSeries]:
+    def _read_all(self, listed: ListedRun) -> Mapping[str, RawSeries]:
         large = [[tag] for tag in _LARGE_TAGS if tag in listed.tensors]
         small = [tag for tag in listed.tensors if tag not in _LARGE_TAGS]
         read: dict[str, RawSeries] = {}
@@ -262,7 +238,7 @@ class ProviderSource:
             read.update(part)
         return read
 
-    def _read_tensors(self, listed: _Listed, tags: Sequence[str]) -> dict[str, RawSeries]:
+    def _read_tensors(self, listed: ListedRun, tags: Sequence[str]) -> dict[str, RawSeries]:
         """Reads series at once, and tag by tag where one of them makes the whole read fail."""
         if not tags:
             return {}
@@ -273,7 +249,7 @@ class ProviderSource:
                 return {tag: series for one in tags for tag, series in self._read_tensors(listed, [one]).items()}
             return self._read_thinned(listed, tags[0], error)
 
-    def _read_thinned(self, listed: _Listed, tag: str, error: Exception) -> dict[str, RawSeries]:
+    def _read_thinned(self, listed: ListedRun, tag: str, error: Exception) -> dict[str, RawSeries]:
         """Fewer steps of a series that does not fit into one answer of the native server; nothing of one that is damaged."""
         status = _grpc_status(error)
         if status is None:
@@ -289,7 +265,7 @@ class ProviderSource:
             return read
         raise error
 
-    def _read_at_once(self, listed: _Listed, wanted: Sequence[str], downsample: int) -> dict[str, RawSeries]:
+    def _read_at_once(self, listed: ListedRun, wanted: Sequence[str], downsample: int) -> dict[str, RawSeries]:
         read = self._provider.read_tensors(
             self._context,
             experiment_id=self.experiment_id,
@@ -299,14 +275,14 @@ class ProviderSource:
         )
         return {tag: _with_values(listed.tensors[tag], data) for tag, data in read.get(listed.name, {}).items() if tag in listed.tensors}
 
-    def _raw(self, listed: _Listed, read: Mapping[str, RawSeries], sessions: int) -> RawRun:
+    def _raw(self, listed: ListedRun, read: Mapping[str, RawSeries], sessions: int) -> RawRun:
         tensors = {**listed.tensors, **read}
         standing = assemble.standing_records(listed.blobs.get(tags.RUN_TAG), tensors.get(tags.START_TAG))[-sessions:]
         records = [self._record(listed, index) for _, index in standing]
         earlier = assemble.earlier_records(standing, records)
         return RawRun(listed.name, listed.blobs, tensors, records[-1] if records else None, earlier, listed.problems.all())
 
-    def _record(self, listed: _Listed, index: int) -> bytes | None:
+    def _record(self, listed: ListedRun, index: int) -> bytes | None:
         step = listed.blobs[tags.RUN_TAG].steps[index]
         record = self._read_blob(listed.keys[tags.RUN_TAG].get(step))
         if record is None:
@@ -340,42 +316,6 @@ class ProviderSource:
         return blob if isinstance(blob, bytes) and len(blob) <= limits.MAX_BLOB_BYTES else None
 
 
-def _fingerprint(name: str, blobs: Mapping[str, Any], tensors: Mapping[str, Any]) -> str:
-    """Changes when anything of the run does: whatever a loader keeps or drops, it does when it meets a new event."""
-    series = blobs if not tensors else {**blobs, **tensors}  # no tag is in both: a series has one class of data
-    facts = [(tag, series[tag].plugin_content, series[tag].max_step, series[tag].max_wall_time) for tag in sorted(series)]
-    return hashlib.blake2b(repr((name, facts)).encode("utf-8", "surrogatepass"), digest_size=20).hexdigest()
-
-
-def _list_run(name: str, blobs: Mapping[str, Any], references: Mapping[str, Any], tensors: Mapping[str, Any]) -> _Listed:
-    problems = Problems(name)
-    trusted = tags.START_TAG in tensors
-    for tag, listed in blobs.items():
-        if not _is_sane(listed):
-            problems.add(tag, f"it claims {listed.max_length} blobs at one step; a picture is one")
-    return _Listed(
-        name,
-        {tag: _blob_series(listed.plugin_content, references.get(tag, ()), trusted) for tag, listed in blobs.items()},
-        {tag: _keys(data) for tag, data in references.items()},
-        {tag: RawSeries(listed.plugin_content, (), ()) for tag, listed in tensors.items()},
-        _fingerprint(name, blobs, tensors),
-        problems,
-    )
-
-
-def _blob_series(content: bytes, data: Sequence[Any], trusted: bool) -> RawSeries:
-    """The points of a blob sequence. The Python loader sorts them by step, so what was written when is told by wall times alone.
-
-    Where the run has start markers, both loaders have dropped what was written again, and their order is right whatever the clock did.
-    """
-    usable = [datum for datum in data if datum.values]
-    steps, wall_times = [datum.step for datum in usable], [datum.wall_time for datum in usable]
-    if trusted:
-        return RawSeries(content, steps, wall_times)
-    order = as_written(wall_times)
-    return RawSeries(content, [steps[index] for index in order], [wall_times[index] for index in order])
-
-
 def _with_values(series: RawSeries, data: Sequence[Any]) -> RawSeries:
     return replace(
         series,
@@ -383,15 +323,6 @@ def _with_values(series: RawSeries, data: Sequence[Any]) -> RawSeries:
         wall_times=[datum.wall_time for datum in data],
         values=[np.asarray(datum.numpy) for datum in data],
     )
-
-
-def _keys(data: Iterable[Any]) -> dict[int, str]:
-    return {datum.step: datum.values[0].blob_key for datum in data if datum.values}
-
-
-def _is_sane(series: BlobSequenceTimeSeries) -> bool:
-    """Whether references can be made without counting to what a damaged shape claims."""
-    return series.max_length is None or 0 <= series.max_length <= limits.MAX_BLOBS_PER_STEP
 
 
 def _grpc_status(error: Exception) -> str | None:
