@@ -43,10 +43,6 @@ def test_calls_between_accumulated_gradients_are_no_steps(tmp_path, given):
     optimizer = torch.optim.SGD(model.parameters(), 0.1)
     norms, means, micro = [norm(model)], [], []
     with fm.torch.watch(model, tmp_path, probe=PROBE, every=1, strict=True, optimizer=optimizer if given else None) as watcher:
-        if not given:  # who names no optimizer is known to accumulate from the first update on
-            optimizer.step()
-            watcher.step()
-            norms.append(norm(model))
         for number in range(12):
             loss = loss_of(model, number)
             loss.backward()
@@ -212,6 +208,32 @@ def test_hooks_are_gone_after_close(tmp_path):
     del watcher
     assert (len(module._global_optimizer_pre_hooks), len(module._global_optimizer_post_hooks)) == before
     assert not model._load_state_dict_pre_hooks
+
+
+def test_a_model_that_is_saved_while_it_is_watched_needs_no_package_of_ours(tmp_path):
+    model = network()
+    with fm.torch.watch(model, tmp_path, probe=PROBE, strict=True):
+        saved = io.BytesIO()
+        torch.save(model, saved)
+        copied = copy.deepcopy(model)
+    assert b"tb_featuremap" not in saved.getvalue()
+    saved.seek(0)
+    for one in (copied, torch.load(saved, weights_only=False)):
+        one.load_state_dict({name: torch.ones_like(value) for name, value in model.state_dict().items()})
+        assert all(bool((parameter == 1).all()) for parameter in one.parameters())
+
+
+def test_calls_that_change_weights_unseen_are_steps(tmp_path):
+    """An optimizer of the user's own that writes behind torch's back, with gradients that are never cleared."""
+    model = network()
+    with fm.torch.watch(model, tmp_path, probe=PROBE, every=1, strict=True) as watcher:
+        for number in range(3):
+            loss = loss_of(model, number)
+            loss.backward()
+            for parameter in model.parameters():
+                parameter.detach().numpy()[...] -= 0.1 * parameter.grad.numpy()
+            watcher.step(loss)
+    assert variables_of(read_run(tmp_path)).steps.tolist() == [0, 1, 2, 3]
 
 
 def test_a_watcher_kept_in_a_module_is_copied_and_saved_with_it(tmp_path):

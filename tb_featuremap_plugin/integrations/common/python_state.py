@@ -11,7 +11,7 @@ import queue
 import tempfile
 import threading
 import types
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -141,8 +141,10 @@ class PythonState:
 
         self._saved.append(put_back)
 
-    def _replaced(self, places: Iterable[Any], things: Iterable[Any]) -> list[tuple[Any, Any]]:
+    def _replaced(self, places: Iterable[Any], things: Sequence[Any]) -> Sequence[tuple[Any, Any]]:
         """The places in which a stand-in is to be put, with the stand-ins."""
+        if _REPLACED.isdisjoint(map(type, things)):
+            return ()
         several = [(place, self._stand_in(thing)) for place, thing in zip(places, things, strict=True) if type(thing) in _REPLACED]
         return [(place, copy) for place, copy in several if copy is not None]
 

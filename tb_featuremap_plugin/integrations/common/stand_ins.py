@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -83,7 +84,7 @@ def _part(thing: Any) -> Any:
 
 
 def _reduced(iterator: Any) -> tuple[Any, ...]:
-    if type(iterator) in _BUILT_IN:
+    if type(iterator) in _BUILT_IN or sys.version_info < (3, 12):
         return tuple(iterator.__reduce__())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of Python 3.12 and 3.13

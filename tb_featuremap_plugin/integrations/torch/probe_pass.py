@@ -23,6 +23,7 @@ from tb_featuremap_plugin.integrations.torch.user_hooks import hook_tables, onlo
 
 T = TypeVar("T")
 
+_OPTIMIZERS = (torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler)
 _SHARDING = frozenset({"FullyShardedDataParallel", "FSDPModule"})
 
 
@@ -195,6 +196,8 @@ class _ModuleState:
         if isinstance(thing, _BaseDataLoaderIter):
             self._moving.append(thing)
             return ()
+        if isinstance(thing, _OPTIMIZERS):  # that a forward uses, as layers do that learn while they are used
+            return (vars(thing),)
         if not isinstance(thing, nn.Module):
             return None
         self._kinds.append((thing, type(thing)))

@@ -48,7 +48,7 @@ def whole(tensor: torch.Tensor) -> torch.Tensor:
 
 def shows_parts(module: torch.nn.Module) -> bool:
     """Whether a module's own output says which part of the whole it is, before hooks make a plain tensor of it."""
-    return any(map(_is_part, module.parameters(recurse=False))) and not hasattr(module, "_get_fsdp_state")
+    return any(map(_is_part, module._parameters.values())) and not hasattr(module, "_get_fsdp_state")
 
 
 def _is_part(tensor: Any) -> bool:

@@ -48,6 +48,26 @@ class InnerLoop(Body):
 
 
 @case()
+class LearnsWhileUsed(Body):
+    """Test-time training: a part with an optimizer of its own, which steps in the forward."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.Linear(WIDTH, WIDTH)
+        self.__dict__["optimizer"] = torch.optim.Adam(self.inner.parameters(), 0.01)
+        self.__dict__["schedule"] = torch.optim.lr_scheduler.StepLR(self.optimizer, 3)
+
+    def middle(self, x: Any) -> Any:
+        with torch.enable_grad():
+            error = (self.inner(x.detach()) - x.detach()).square().mean()
+            self.optimizer.zero_grad()
+            error.backward()
+        self.optimizer.step()
+        self.schedule.step()
+        return x + self.inner(x).detach()
+
+
+@case()
 class Checkpointed(Body):
     def middle(self, x: Any) -> Any:
         return checkpoint(lambda part: F.dropout(torch.tanh(part), 0.2, self.training), x, use_reentrant=False)
