@@ -25,6 +25,9 @@ def add_parser(subparsers: Any) -> None:
     add_logdir(parser)
     parser.add_argument("-o", "--output", type=output, required=True, metavar="ZIP", help="the file to write")
     parser.add_argument("--max-mb", type=megabytes, default=megabytes("25"), metavar="MB", help="size of the zip at most (default: 25)")
+    parser.add_argument(
+        "--private", action="store_true", help="leave out the probe's inputs and targets, and what other plugins drew, which may show them"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -35,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     try:
         logdir = open_place(arguments.logdir)
-        packed = pack(logdir, arguments.output, arguments.max_mb, _key_steps(logdir))
+        packed = pack(logdir, arguments.output, arguments.max_mb, _key_steps(logdir), private=arguments.private)
     except (OSError, TooSmallError) as error:
         raise UsageError(reason(error, arguments.logdir)) from error
     print(summary(arguments.output, packed.size, len(packed.notes)))

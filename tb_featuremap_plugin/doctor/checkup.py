@@ -94,7 +94,8 @@ def _summary(run: Run) -> str:
     layers, variables = (_count_rows(table) for table in (run.layers, run.variables))
     steps = max((len(table.steps) for table in (run.layers, run.variables) if table is not None), default=0)
     pictures = sum(len(picture.steps) for picture in run.pictures)
-    return f"numbers of {layers:,} layers and {variables:,} variables over {steps:,} steps, and {pictures:,} pictures"
+    inputs = ", among them the probe's inputs" if any(picture.kind == "inputs" for picture in run.pictures) else ""
+    return f"numbers of {layers:,} layers and {variables:,} variables over {steps:,} steps, and {pictures:,} pictures{inputs}"
 
 
 def _count_rows(table: Table | None) -> int:

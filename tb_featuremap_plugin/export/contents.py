@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 
+from tb_featuremap_plugin.export.filter_events import Private
 from tb_featuremap_plugin.export.parts import Classifier, Part, parse
 from tb_featuremap_plugin.export.plan import Weights
 from tb_featuremap_plugin.reading.event_records import read_records
@@ -43,6 +44,7 @@ class RunContents:
         record: the place of the latest run record, and its bytes; None where there is none.
         last: the place of the last event.
         damages: places that could not be read.
+        private: what is left out of it because it shows inputs or targets; None where nothing is.
     """
 
     name: str
@@ -53,6 +55,7 @@ class RunContents:
     record: tuple[Place, bytes] | None
     last: Place | None
     damages: int
+    private: Private | None = None
 
     @property
     def has_pictures(self) -> bool:

@@ -2,16 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 
+import numpy as np
 from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.util import tensor_util
 
 from tb_featuremap_plugin.export.parts import Classifier, Part, parse
 from tb_featuremap_plugin.format.values import blob_value, summary
 from tb_featuremap_plugin.reading.event_records import read_records
 from tb_featuremap_plugin.reading.stored_files import StoredFile
 from tb_featuremap_plugin.schema import tags
+from tb_featuremap_plugin.schema.network import RunRecord, before_weights
+
+_OF_PROBE = ("@inputs", "@targets")
+"""Rows of the table of layers that describe the probe batch itself."""
+
+
+@dataclass(frozen=True)
+class Private:
+    """What says something of the inputs and targets themselves.
+
+    Attributes:
+        maps: tags of maps that show the inputs.
+        rows: places of the rows of the probe batch in the packed table of layers.
+    """
+
+    maps: Set[str]
+    rows: Sequence[int]
+
+    @classmethod
+    def of(cls, record: RunRecord | None) -> Private:
+        """What the run record says is private."""
+        layers, rows = (record.layers, record.layer_rows) if record else ((), ())
+        maps = {tags.picture_tag("maps", name) for name in before_weights(layers)}
+        return cls(maps, [place for place, name in enumerate(rows) if name.partition(":")[0] in _OF_PROBE])
+
+    def hides(self, part: Part, tag: str) -> bool:
+        """Whether a value is left out."""
+        row = tag.removeprefix(f"{tags.LAYERS_TAG}/")
+        return part in (Part.INPUTS, Part.OTHERS) or tags.series_tag(tag) in self.maps or (row != tag and row in _OF_PROBE)
+
+    def blank(self, value: Summary.Value) -> bool:
+        """Takes the rows of the probe batch out of a packed table; False where it has none."""
+        if value.tag != tags.LAYERS_TAG or not self.rows or not value.HasField("tensor"):
+            return False
+        try:
+            table = np.array(tensor_util.make_ndarray(value.tensor))
+        except (TypeError, ValueError):
+            return False
+        table[[row for row in self.rows if row < len(table)]] = np.nan
+        value.tensor.CopyFrom(tensor_util.make_tensor_proto(table))
+        return True
 
 
 @dataclass(frozen=True)
@@ -23,15 +67,19 @@ class Kept:
         inputs: steps whose probe inputs are.
         singles: maps and filters of other steps that are, each by its step and its series' tag.
         others: whether what other plugins drew is.
+        private: what is taken out of what is kept; None where nothing is.
     """
 
     pictures: Set[int]
     inputs: Set[int]
     singles: Set[tuple[int, str]]
     others: bool
+    private: Private | None = None
 
     def keeps(self, part: Part, step: int, tag: str) -> bool:
         """Whether a value of this part, step and tag is kept."""
+        if self.private is not None and self.private.hides(part, tag):
+            return False
         if part is Part.PICTURES:
             return step in self.pictures or (step, tags.series_tag(tag)) in self.singles
         if part is Part.INPUTS:
@@ -74,7 +122,8 @@ def record_event(record: bytes, step: int, wall_time: float) -> bytes:
 
 def _left(event: Event, payload: bytes, kept: Kept, classifier: Classifier) -> bytes | None:
     keeps = [kept.keeps(part, event.step, tag) for part, _, tag in classifier.parts(event)]
-    if all(keeps):
+    blanked = kept.private is not None and sum(map(kept.private.blank, event.summary.value)) > 0
+    if all(keeps) and not blanked:
         return payload
     if not any(keeps):
         return None

@@ -10,9 +10,9 @@ from pathlib import Path, PurePosixPath
 from tb_featuremap_plugin.export import filter_events
 from tb_featuremap_plugin.export.archive import Archive
 from tb_featuremap_plugin.export.contents import Place, RunContents, contents_of_run
-from tb_featuremap_plugin.export.filter_events import Kept
+from tb_featuremap_plugin.export.filter_events import Kept, Private
 from tb_featuremap_plugin.export.parts import Classifier
-from tb_featuremap_plugin.export.plan import Plan, describe_pictures, everything, plan, total
+from tb_featuremap_plugin.export.plan import Plan, Weights, describe_pictures, everything, plan, total
 from tb_featuremap_plugin.export.replacing import replaced
 from tb_featuremap_plugin.export.step_selection import choices, merged
 from tb_featuremap_plugin.format import eventfile, run_record
@@ -58,7 +58,7 @@ class Packed:
     notes: Notes
 
 
-def pack(logdir: Where, output: Path, max_bytes: int, key_steps: KeySteps) -> Packed:
+def pack(logdir: Where, output: Path, max_bytes: int, key_steps: KeySteps, *, private: bool = False) -> Packed:
     """Writes `logdir` into the zip `output`, in at most `max_bytes`.
 
     If everything fits, everything is kept, byte for byte. If not, what other plugins drew is left out, and maps and filters are kept
@@ -70,6 +70,8 @@ def pack(logdir: Where, output: Path, max_bytes: int, key_steps: KeySteps) -> Pa
         output: is replaced once the new one is complete.
         max_bytes: bytes that the zip may have.
         key_steps: by run, steps at which something begins.
+        private: leaves out the probe's inputs and targets: their pictures, their rows in tables, maps that show them, and what other
+            plugins drew, which may.
 
     Raises:
         FileNotFoundError: there is nothing of that name, or no event file in it.
@@ -80,7 +82,7 @@ def pack(logdir: Where, output: Path, max_bytes: int, key_steps: KeySteps) -> Pa
     if not runs:
         raise FileNotFoundError(f"{logdir} has no event files below it")
     with replaced(output) as partial:
-        notes = _write_within(partial, runs, max_bytes, key_steps)
+        notes = _write_within(partial, [_without_inputs(run) for run in runs] if private else runs, max_bytes, key_steps)
     return Packed(output.stat().st_size, notes)
 
 
@@ -100,15 +102,30 @@ def _write_within(path: Path, runs: Sequence[RunContents], max_bytes: int, key_s
             return notes
 
 
+def _without_inputs(contents: RunContents) -> RunContents:
+    """A run whose inputs are left out."""
+    private = Private.of(_decoded(contents.record))
+    ends = {step: {tag: size for tag, size in sizes.items() if tag not in private.maps} for step, sizes in contents.weights.ends.items()}
+    return replace(contents, weights=Weights(contents.weights.pictures, {}, ends), private=private)
+
+
+def _decoded(record: tuple[Place, bytes] | None) -> RunRecord | None:
+    try:
+        return None if record is None else run_record.decode(record[1])
+    except FormatError:
+        return None
+
+
 def _choose(runs: Sequence[RunContents], max_bytes: int, key_steps: KeySteps) -> tuple[Plan, bool]:
     weights = {contents.name: contents.weights for contents in runs}
     fixed = sum(contents.numbers + _ZIP_BYTES_PER_FILE * (1 + len(contents.files)) for contents in runs)
     budget = int(max_bytes * (1 - _ROOM)) - fixed
     if budget < 0:
         needed = fixed / (1 - _ROOM) / MEGABYTE
-        raise TooSmallError(f"the numbers, which are kept whole, take {needed:.1f} MB; {max_bytes / MEGABYTE:.1f} MB are allowed")
-    if total(weights.values()) + sum(contents.others for contents in runs) <= budget:
-        return everything(weights), True
+        raise TooSmallError(f"the numbers, which are kept whole, take {needed:.3g} MB; {max_bytes / MEGABYTE:.3g} MB are allowed")
+    others = all(contents.private is None for contents in runs)
+    if total(weights.values()) + others * sum(contents.others for contents in runs) <= budget:
+        return everything(weights), others
     wanted = merged(choices(contents.name, contents.weights.pictures, key_steps.get(contents.name, ())) for contents in runs)
     return plan(weights, wanted, budget), False
 
@@ -120,6 +137,8 @@ def _notes(contents: RunContents, chosen: Plan, others: bool) -> list[str]:
         notes.append(f"Thinned for sending: {left_out} were kept. Numbers are whole.")
     if contents.others and not others:
         notes.append("Thinned for sending: images, histograms and graphs of other plugins were left out.")
+    if contents.private is not None:
+        notes.append("Packed without the probe's inputs and targets, and without maps that show them.")
     if contents.damages:
         notes.append(f"Thinned for sending: {contents.damages} damaged places of the event files were left out.")
     return notes
@@ -130,7 +149,7 @@ def _write(path: Path, runs: Sequence[RunContents], chosen: Plan, others: bool, 
         archive = Archive(file)
         for contents in runs:
             singles = chosen.singles.get(contents.name, frozenset())
-            kept = Kept(chosen.pictures[contents.name], chosen.inputs[contents.name], singles, others)
+            kept = Kept(chosen.pictures[contents.name], chosen.inputs[contents.name], singles, others, contents.private)
             _write_run(archive, contents, kept, notes[contents.name])
         archive.write([NOTE_NAME], [_note_text(notes).encode()])
 
@@ -159,12 +178,11 @@ def _record_with(contents: RunContents, notes: Sequence[str]) -> _Note | None:
     if contents.record is None:
         assert contents.last is not None, "a run with pictures has a last event"
         return _Note(contents.last, run_record.encode(RunRecord(notes=tuple(notes))), replaces=False)
-    place, blob = contents.record
-    try:
-        known = run_record.decode(blob)
-    except FormatError:
+    known = _decoded(contents.record)
+    if known is None:
         return None
-    return _Note(place, run_record.encode(replace(known, notes=(*known.notes, *notes))), replaces=True)
+    noted = replace(known, notes=(*known.notes, *notes), inputs_private=known.inputs_private or contents.private is not None)
+    return _Note(contents.record[0], run_record.encode(noted), replaces=True)
 
 
 def _with_note(events: Iterable[tuple[int, bytes]], file: int, note: _Note | None) -> Iterator[bytes]:

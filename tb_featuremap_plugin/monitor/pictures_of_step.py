@@ -29,6 +29,7 @@ from tb_featuremap_plugin.monitor.snapshots import Known, Taken
 from tb_featuremap_plugin.monitor.step_data import StepData
 from tb_featuremap_plugin.schema.columns import LAYER_COLUMNS, VARIABLE_COLUMNS
 from tb_featuremap_plugin.schema.log_sizes import KERNEL_SHARE
+from tb_featuremap_plugin.schema.network import before_weights
 
 Array = npt.NDArray[Any]
 Float32 = npt.NDArray[np.float32]
@@ -56,6 +57,8 @@ class Picture:
 
 
 _UNKNOWN = "no picture, because it is not certain which of its axes are samples and channels; layouts={name: layout} says it"
+
+_PRIVATE = "no picture, because it shows the inputs, which record_inputs=False keeps out of the logdir"
 
 
 class StepPictures:
@@ -126,8 +129,11 @@ class StepPictures:
                 yield from self._prepared("inputs", name, partial(self._tiled, data, "inputs", name, array, None))
 
     def _maps_and_filters(self, data: StepData, statistics: dict[str, Measured]) -> Iterator[Picture]:
+        private = frozenset() if self._options.record_inputs else before_weights(data.network.layers)
         for name, array in data.activations.items():
-            if self._layouts.is_unknown(name, data.network.layer(name)):
+            if name in private:
+                self._left_out.note(f"maps/{name}", _PRIVATE)
+            elif self._layouts.is_unknown(name, data.network.layer(name)):
                 self._left_out.note(f"maps/{name}", _UNKNOWN)
             else:
                 yield from self._prepared("maps", name, partial(self._tiled, data, "maps", name, array, statistics.get(name)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, cast
 
@@ -233,3 +233,21 @@ class RunRecord:
     def to_dict(self) -> RunRecordAnswer:
         """The record as plain JSON values."""
         return cast("RunRecordAnswer", asdict(self))
+
+
+def before_weights(layers: Sequence[Layer]) -> frozenset[str]:
+    """Names of the layers that nothing with weights comes before: what they put out is the inputs, at most scaled, moved or cut.
+
+    Args:
+        layers: in order of depth. One whose inputs are not known receives what the layers before it put out; of one whose kind is not
+            known either, nothing is.
+    """
+    found: set[str] = set()
+    known = {layer.name for layer in layers}
+    begun = False
+    for layer in layers:
+        begun = begun or bool(layer.weights)
+        receives_inputs = found.issuperset(known.intersection(layer.inputs)) if layer.inputs else layer.kind is not None and not begun
+        if receives_inputs and not layer.weights:
+            found.add(layer.name)
+    return frozenset(found)
