@@ -83,11 +83,11 @@ def train(training: Training, logdir: Path) -> float:
 
 
 def _optimizer(training: Training, model: nn.Module) -> torch.optim.Optimizer:
-    slow = training.network in ("vit", "lstm")
+    plain = {"vit": 0.3, "lstm": 0.3, "unet": 0.5}.get(training.network, 0.1)
     parameters = model.parameters()
     made: dict[str, Callable[[], torch.optim.Optimizer]] = {
-        "SGD": lambda: torch.optim.SGD(parameters, 0.3 if slow else 0.1),
-        "momentum": lambda: torch.optim.SGD(parameters, 0.05 if slow else 0.02, momentum=0.9),
+        "SGD": lambda: torch.optim.SGD(parameters, plain),
+        "momentum": lambda: torch.optim.SGD(parameters, plain / 5 if training.network != "vit" else 0.02, momentum=0.9),
         "Adam": lambda: torch.optim.Adam(parameters, 2e-3),
         "AdamW": lambda: torch.optim.AdamW(parameters, 3e-3, weight_decay=0.05),
         "RMSprop": lambda: torch.optim.RMSprop(parameters, 1e-3),

@@ -334,6 +334,12 @@ class RunView:
         kernels = ((layer.name, layer_kinds.kernel_of(layer, shapes)) for layer in self.record.layers)
         return {layer: views[kernel] for layer, kernel in kernels if kernel in views}
 
+    def feeding_kernel(self, layer: LayerView) -> VariableView | None:
+        """The kernel whose sums a layer gets: its own, or for an activation by itself that of the layer before it."""
+        own = self.kernel_of(layer)
+        source = self._source(layer, {other.name: other for other in self.chain}) if own is None else None
+        return own if source is None else self.kernel_of(source)
+
     def before(self, layer: LayerView) -> Row:
         """What a layer gets: the layer before it, or the probe inputs."""
         known = {other.name: other for other in self.chain}

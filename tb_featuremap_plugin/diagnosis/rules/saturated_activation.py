@@ -18,6 +18,9 @@ MOST = 0.5
 
 ALMOST_ALL = 0.9
 
+FLAT = 0.75
+"""The same where the weights start far too large: then the cause is certain, and what a run learns it learns behind that layer."""
+
 
 def check(view: RunView) -> Iterable[Finding]:
     """Reports the first hidden layer that is saturated over most of the run."""
@@ -33,6 +36,8 @@ def _share(layer: LayerView) -> float:
 
 def _severity(view: RunView, layer: LayerView) -> Severity:
     gate = learning(view)
+    if gate.level != LEARNED and _share(layer) > FLAT and starts_large(view.feeding_kernel(layer)):
+        return WARNING if not gate.is_poor else ERROR
     if gate.level == LEARNED or gate.beats_chance:
         return INFO
     if gate.is_poor and _share(layer) > ALMOST_ALL:
@@ -41,7 +46,7 @@ def _severity(view: RunView, layer: LayerView) -> Severity:
 
 
 def _finding(view: RunView, layer: LayerView) -> Finding:
-    share, kernel = _share(layer), view.kernel_of(layer)
+    share, kernel = _share(layer), view.feeding_kernel(layer)
     at = stays(layer.row("saturated") > MOST, layer.row.logged("saturated"))
     first = int(layer.row.steps[at]) if at is not None else view.steps[0]
     cause = f" {sentence(kernel)}" if starts_large(kernel) else ""

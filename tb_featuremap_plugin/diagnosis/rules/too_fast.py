@@ -200,7 +200,10 @@ def _killed(view: RunView, effect: str, layer: str, kernel: VariableView, ratio:
             "A step that large throws units to where no input reaches them, and from where no gradient brings them back."
         ),
         evidence={"largest_update_ratio": ratio, "healthy_max": STUCK_RATIO, "killed_layer": layer},
-        advice=("Divide the learning rate by 10", "Raise the learning rate slowly over the first steps, or clip gradients to a norm of 1"),
+        advice=(
+            f"Divide the learning rate by {_divisor(view, _speed(view))}",
+            "Raise the learning rate slowly over the first steps, or clip gradients to a norm of 1",
+        ),
         chart=chart("variables", kernel.name, "update_ratio"),
     )
 
@@ -229,7 +232,7 @@ def _finding(view: RunView, speed: _Speed, *, jumps: bool) -> Finding:
         message=f"{_seen(speed, jumps=jumps)} Steps of that size overshoot: the loss goes up and down instead of falling, and units die.",
         evidence={"update_ratio": speed.ratio, "largest_update_ratio": speed.largest, "loss_jump": speed.jump, "healthy_max": STUCK_RATIO},
         advice=(
-            f"Divide the learning rate by {_divisor(speed)}",
+            f"Divide the learning rate by {_divisor(view, speed)}",
             "Raise the learning rate slowly over the first steps, or clip gradients to a norm of 1",
         ),
         chart=chart("variables", target, "update_ratio") if kernel else chart("losses", "", "loss", log=True),
@@ -254,13 +257,24 @@ def _usual() -> str:
     return f"{usual_share('variables', 'update_ratio')} is usual"
 
 
-def _divisor(speed: _Speed) -> str:
-    """A power of ten that brings the median ratio to about 1 % and a single leap to the weights' size; 10 where only a jump was seen."""
-    excess = max(speed.ratio / _TARGET_RATIO if speed.ratio > _TARGET_RATIO * 10 else 10.0, speed.largest)
-    return number(10.0 ** min(_MOST_POWERS, math.ceil(math.log10(excess)))) if math.isfinite(excess) else "10"
+def _divisor(view: RunView, speed: _Speed) -> str:
+    """A power of ten that brings the first update to about 3 % of the weights' size; 10 where it was not logged.
+
+    Later steps say less: weights that have blown up, or units that are dead, make them larger or smaller than the rate does.
+    """
+    usual = min(speed.ratio, WHOLE) if math.isfinite(speed.ratio) else 0.0
+    excess = max(_first_ratio(view), usual) / _TARGET_RATIO
+    return number(10.0 ** min(_MOST_POWERS, max(1, round(math.log10(excess))))) if excess > 1 else "10"
 
 
-_TARGET_RATIO = 0.01
+def _first_ratio(view: RunView) -> float:
+    """The largest share of its size by which a kernel changed in the first update; 0 if unknown."""
+    found = [curve[kernel.row.steps == 1] for kernel in view.kernels for curve in (_ratios(kernel),)]
+    known = [float(value) for values in found for value in values if math.isfinite(value)]
+    return max(known, default=0.0)
+
+
+_TARGET_RATIO = 0.03
 _MOST_POWERS = 4
 
 

@@ -196,6 +196,14 @@ def _several_labels(view: RunView, output: LayerView) -> Iterator[Finding]:
         )
 
 
+def _against_negative(view: RunView, output: LayerView) -> tuple[str, ...]:
+    """What to try first: a loss on logarithms gets probabilities, or a sign or labels are wrong."""
+    general = ("Check the sign of the loss", "Check that labels are 0 or 1, or one-hot")
+    if not view.loss.takes_log_probabilities or not output.answers.probabilities:
+        return general
+    return ("Use log_softmax in place of softmax: this loss takes logarithms", "Or no softmax, and CrossEntropyLoss", *general)
+
+
 def _negative_loss(view: RunView, output: LayerView) -> Iterator[Finding]:
     lowest = _lowest_loss(view)
     low, high = view.targets.last("min"), view.targets.last("max")
@@ -209,7 +217,7 @@ def _negative_loss(view: RunView, output: LayerView) -> Iterator[Finding]:
             f"The loss fell to {number(lowest)}. A comparison of probabilities with labels cannot be below 0, so its sign is wrong or "
             "the labels are not between 0 and 1; "
             "minimising it drives the answers away from the labels.",
-            ("Check the sign of the loss", "Check that labels are 0 or 1, or one-hot"),
+            _against_negative(view, output),
             lowest_loss=lowest,
         )
 
