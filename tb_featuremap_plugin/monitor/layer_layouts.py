@@ -70,7 +70,7 @@ class LayerLayouts:
     def kernel(self, name: str, ndim: int, layer: Layer | None) -> str | None:
         """The layout of a variable that is a kernel; None for biases, scales and what is neither dense nor a convolution."""
         if name in self._named:
-            return self._named[name]
+            return self._named[name] if self._named[name] != UNKNOWN_LAYOUT else None
         kind = layer.kind if layer is not None else None
         family = family_of(kind)
         if not 2 <= ndim <= _MOST_AXES or (ndim > 2 and _is_no_picture(kind, family, ndim)):
@@ -88,16 +88,26 @@ def _is_no_picture(kind: str | None, family: str, ndim: int) -> bool:
 
 
 def ungrouped(kernel: Array, layout: str, layer: Layer | None) -> tuple[Array, str]:
-    """A grouped transposed kernel [inputs, filters / groups, *space] with all its filters, [filters, inputs / groups, *space].
+    """A kernel with one axis for all its filters and one for their inputs, and its layout.
 
-    Other kernels are returned as they are.
+    A grouped transposed kernel [inputs, filters / groups, *space] becomes [filters, inputs / groups, *space], and one whose filters or
+    inputs lie on several axes, such as [inputs, heads, filters of a head] ("IOO"), is put together. Others are returned as they are.
     """
+    if len(set(layout)) < len(layout):
+        return _put_together(kernel, layout)
     groups = (layer.groups or 1) if layer is not None else 1
     if groups == 1 or not layout.startswith("IO") or kernel.shape[0] % groups:
         return kernel, layout
     inputs, filters, *space = kernel.shape
     split = kernel.reshape(groups, inputs // groups, filters, *space)
     return np.moveaxis(split, 1, 2).reshape(groups * filters, inputs // groups, *space), layout.translate(_SWAPPED)
+
+
+def _put_together(kernel: Array, layout: str) -> tuple[Array, str]:
+    letters = "".join(dict.fromkeys(layout))
+    axes = [[at for at, other in enumerate(layout) if other == letter] for letter in letters]
+    shape = [math.prod(kernel.shape[at] for at in own) for own in axes]
+    return kernel.transpose([at for own in axes for at in own]).reshape(shape), letters
 
 
 Arrays = Mapping[str, npt.NDArray[Any]]

@@ -42,10 +42,13 @@ def arrangement(labels: Labels, origins: Origins) -> Arrangement | None:
         origins: what was learnt of its axes.
     """
     samples = _samples(labels, origins)
+    heads = _spread_channel(labels, origins) if samples else ()
+    if samples and heads:
+        return _taken_apart(labels, heads, samples, origins)
     channel = _channel_axis(labels, origins) if samples else None
     if samples is None or channel is None:
         return None
-    return _as_it_is(labels, channel, origins) or _taken_apart(labels, channel, samples, origins)
+    return _as_it_is(labels, channel, origins) or _taken_apart(labels, [channel], samples, origins)
 
 
 def _samples(labels: Labels, origins: Origins) -> list[Factor] | None:
@@ -54,6 +57,14 @@ def _samples(labels: Labels, origins: Origins) -> list[Factor] | None:
     ordered = sorted(found, key=lambda factor: -factor.stride)
     whole = merged(ordered)
     return ordered if origins.sample is not None and len(whole) == 1 and whole[0].size == origins.sample.size else None
+
+
+def _spread_channel(labels: Labels, origins: Origins) -> list[int]:
+    """The axes that together are the channels, one after the other, as heads and the units of a head are; [] where one axis holds them."""
+    found = [at for at, axis in enumerate(labels.axes) if any(factor.origin in labels.channel for factor in axis)]
+    factors = [factor for at in found for factor in labels.axes[at]]
+    whole = len({factor.origin for factor in factors}) == 1 and len(merged(factors)) == 1
+    return found if len(found) > 1 and whole and not any(map(origins.is_sample, factors)) else []
 
 
 def _channel_axis(labels: Labels, origins: Origins) -> int | None:
@@ -125,14 +136,14 @@ def _hides_channel(axis: Axis, labels: Labels) -> bool:
     return bool(own) and size_of(own) == 1 < size_of(axis)
 
 
-def _taken_apart(labels: Labels, channel: int, samples: Sequence[Factor], origins: Origins) -> Arrangement:
+def _taken_apart(labels: Labels, channel: Sequence[int], samples: Sequence[Factor], origins: Origins) -> Arrangement:
     factors = [(at, factor) for at, axis in enumerate(labels.axes) for factor in axis]
     own = {at for at, factor in factors if factor in samples}
-    hidden = _hides_channel(labels.axes[channel], labels)
+    hidden = any(_hides_channel(labels.axes[at], labels) for at in channel)
     channels = [
         index
         for index, (at, factor) in enumerate(factors)
-        if at == channel and factor not in samples and (factor.origin in labels.channel or not (hidden or channel in own))
+        if at in channel and factor not in samples and (factor.origin in labels.channel or not (hidden or at in own))
     ]
     first = [next(index for index, (_, factor) in enumerate(factors) if factor == sample) for sample in samples]
     groups = _groups(factors, {*first, *channels})
@@ -143,7 +154,7 @@ def _taken_apart(labels: Labels, channel: int, samples: Sequence[Factor], origin
         return size_of(factors[index][1] for index in indices)
 
     space = tuple(size(group) for group in groups)
-    last = channel == len(labels.axes) - 1 and channel > 0
+    last = channel[-1] == len(labels.axes) - 1 and channel[0] > 0
     order = (*first, *rest, *channels) if last else (*first, *channels, *rest)
     joined = (size(first), *space, size(channels)) if last else (size(first), size(channels), *space)
     letters = _SPACE[len(groups)]

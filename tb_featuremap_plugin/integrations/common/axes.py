@@ -29,12 +29,16 @@ def unknown(shape: Shape, origins: Origins, *, aside: bool = False) -> Labels:
 
 
 def reshape(labels: Labels, shape: Shape, origins: Origins) -> Labels:
-    """After a reshape in row-major order: the digits stay in order, and are grouped anew."""
-    waiting = [factor for axis in labels.axes for factor in axis][::-1]
-    axes = [_take(waiting, size, origins) for size in shape]
+    """After a reshape in row-major order: the digits stay in order, and are grouped anew; last axes of the same sizes are left alone."""
+    same = 0
+    while same < min(len(shape), len(labels.axes)) and size_of(labels.axes[-1 - same]) == shape[len(shape) - 1 - same]:
+        same += 1
+    changed, kept = labels.axes[: len(labels.axes) - same], labels.axes[len(labels.axes) - same :]
+    waiting = [factor for axis in changed for factor in axis][::-1]
+    axes = [_take(waiting, size, origins) for size in shape[: len(shape) - same]]
     if any(factor.size > 1 for factor in waiting):  # cannot happen where the sizes are those of the same array
         return unknown(shape, origins)
-    return replace(labels, axes=tuple(axes))
+    return replace(labels, axes=(*axes, *kept))
 
 
 def _take(waiting: list[Factor], size: int, origins: Origins) -> Axis:

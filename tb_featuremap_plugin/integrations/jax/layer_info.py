@@ -49,11 +49,21 @@ def describe(
     layers = []
     for site in sites:
         owner = site.name.partition(":")[0] if site.kind in (None, "conv", "dense") else None
-        own = [] if owner is None else [name for name in left if name == owner or name.startswith(f"{owner}/")]
+        holders = [] if owner is None else [owner, *_inside(site.call, calls)]
+        own = [name for name in left if any(name == holder or name.startswith(f"{holder}/") for holder in holders)]
         for name in own:
             del left[name]
         layers.append(_layer(site, calls, own, parts, "output" if site.name in last else "hidden"))
     return (*layers, *_rest(left, parts))
+
+
+def _inside(number: int | None, calls: Calls) -> list[str]:
+    """Names of the modules that a module calls, such as the cell of a recurrent layer, which may be held by another one."""
+    found = [] if number is None else [number]
+    for other, call in enumerate(calls.all):
+        if call.parent in found:
+            found.append(other)
+    return list(dict.fromkeys(calls.all[other].name for other in found[1:]))
 
 
 def _layer(site: Site, calls: Calls, variables: Iterable[str], parts: Parts, role: str) -> Layer:

@@ -62,6 +62,7 @@ class Meanings:
         containers: names by number of the calls that only hold others; the model itself is "".
         sites: what was found, in the order of the pass.
         kernels: layouts, such as "HWIO", of parameters that data is multiplied with.
+        tables: names of parameters whose rows are looked up.
         origins: of axes.
         parameter_axes: the parameter and the number of its axis, by origin.
     """
@@ -72,6 +73,7 @@ class Meanings:
     parameter_axes: dict[int, tuple[str, int]] = field(default_factory=dict)
     sites: list[Site] = field(default_factory=list)
     kernels: dict[str, str] = field(default_factory=dict)
+    tables: set[str] = field(default_factory=set)
     _names: dict[str, int] = field(default_factory=dict)
     _in_parts: tuple[int, str] = (-1, "")
 
@@ -116,6 +118,8 @@ class Meanings:
         kernel = kernel_layout(equation, [one.labels for one in operands], _weight(operands), self.parameter_axes)
         if kernel is not None:
             self.kernels.setdefault(*kernel)
+        if equation.primitive.name == "gather":
+            self.tables |= operands[0].parameters
         marked = marked_call(equation.params["name"]) if equation.primitive.name == "name" else None
         if marked is not None and marked in self.units:
             self._note(Site(number, self._fresh(self.units[marked]), marked, None, outputs[0], outputs[0].sources), outputs)

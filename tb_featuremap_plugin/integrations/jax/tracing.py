@@ -33,6 +33,7 @@ class Traced:
         outputs_of: the outputs of layers, in order of their layouts, by their names.
         arrangements: how they are put into that order; None where it is not known.
         variable_axes: how many each variable has.
+        tables: names of parameters whose rows are looked up.
     """
 
     layers: tuple[Layer, ...]
@@ -41,14 +42,14 @@ class Traced:
     outputs_of: Callable[[tuple[str, ...]], Callable[[Any], dict[str, Any]]]
     arrangements: Mapping[str, Arrangement | None]
     variable_axes: Mapping[str, int]
+    tables: frozenset[str]
 
     def layouts(self) -> dict[str, str]:
-        """Layouts of the layers' outputs, as `outputs_of` gives them, and of kernels."""
+        """Layouts of the layers' outputs, as `outputs_of` gives them, and of variables: what multiplies no data is no kernel."""
         found = {name: UNKNOWN_LAYOUT if one is None else one.layout for name, one in self.arrangements.items()}
-        shaped = {
-            name: layout for name, layout in self.kernels.items() if len(layout) == self.variable_axes.get(name) and _is_plain(layout)
-        }
-        return {**shaped, **found}
+        several = {name: self.kernels.get(name, "") for name, axes in self.variable_axes.items() if axes > 1 and name not in self.tables}
+        fits = {name: len(layout) == self.variable_axes[name] and {"I", "O"} <= set(layout) for name, layout in several.items()}
+        return {**{name: layout if fits[name] else UNKNOWN_LAYOUT for name, layout in several.items()}, **found}
 
 
 @dataclass(frozen=True)
@@ -107,12 +108,7 @@ def trace(model: Model, parts: Parts, inputs: Any) -> Traced:
         return lambda arrays: compute(arrays, probe.arrays)
 
     variable_axes = {name: array.ndim for name, array in parts.variables().items()}
-    return Traced(layers, sites, meanings.kernels, outputs_of, arrangements, variable_axes)
-
-
-def _is_plain(layout: str) -> bool:
-    """Whether every axis has a letter of its own; the kernels of attention, such as "IOO", have not."""
-    return len(set(layout)) == len(layout) and {"I", "O"} <= set(layout)
+    return Traced(layers, sites, meanings.kernels, outputs_of, arrangements, variable_axes, frozenset(meanings.tables))
 
 
 def _computed(closed: Any, sites: Mapping[str, Site], wanted: Mapping[str, Arrangement | None], given: Any) -> dict[str, Any]:
