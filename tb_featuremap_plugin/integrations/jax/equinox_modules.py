@@ -47,8 +47,12 @@ class EquinoxModel:
         def one(args: Any, kwargs: Any) -> Any:
             return model(*args, **kwargs, **words) if state is None else model(*args, state, **kwargs, **words)[0]
 
-        with noted_calls(names, [module for _, module in modules], calls):
+        with noted_calls(names, [module for _, module in modules], calls, _is_state):
             return jax.vmap(one, axis_name="batch")(positional, samples)
+
+
+def _is_state(value: Any) -> bool:
+    return isinstance(value, equinox.nn.State)
 
 
 def _key_if_needed(kind: type[Any]) -> dict[str, Any]:

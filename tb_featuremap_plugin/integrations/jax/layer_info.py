@@ -50,7 +50,7 @@ def describe(
     for site in sites:
         owner = site.name.partition(":")[0] if site.kind in (None, "conv", "dense") else None
         holders = [] if owner is None else [owner, *_inside(site.call, calls)]
-        own = [name for name in left if any(name == holder or name.startswith(f"{holder}/") for holder in holders)]
+        own = [name for name in left if name in site.parameters or any(name == one or name.startswith(f"{one}/") for one in holders)]
         for name in own:
             del left[name]
         layers.append(_layer(site, calls, own, parts, "output" if site.name in last else "hidden"))
@@ -63,7 +63,7 @@ def _inside(number: int | None, calls: Calls) -> list[str]:
     for other, call in enumerate(calls.all):
         if call.parent in found:
             found.append(other)
-    return list(dict.fromkeys(calls.all[other].name for other in found[1:]))
+    return list(dict.fromkeys(name for name in (calls.all[other].name for other in found[1:]) if name is not None))
 
 
 def _layer(site: Site, calls: Calls, variables: Iterable[str], parts: Parts, role: str) -> Layer:

@@ -6,15 +6,17 @@ Marks survive `jit`, `scan`, `remat` and `vmap` inside a model, where Python's o
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any
 
 import jax
 from jax.ad_checkpoint import checkpoint_name
 
 _MARK = "tb_featuremap:"
+_BESIDE = "+"
 _SCOPE = re.compile(r"tb_featuremap_(\d+)_")
 
 
@@ -23,13 +25,13 @@ class Call:
     """One call of a module, while Python runs the model.
 
     Attributes:
-        name: the module's; "" for the whole model.
+        name: the module's; "" for the whole model, None of a copy that a transform of the library made.
         module: the module.
         parent: number of the call inside which it happened; None for the outermost.
         has_parts: whether other modules were called inside.
     """
 
-    name: str
+    name: str | None
     module: Any
     parent: int | None
     has_parts: bool = False
@@ -43,7 +45,7 @@ class Calls:
     _open: list[int] = field(default_factory=list)
 
     @contextmanager
-    def during(self, name: str, module: Any) -> Iterator[int]:
+    def during(self, name: str | None, module: Any) -> Iterator[int]:
         """Notes a call that lasts as long as the block; gives its number."""
         number = len(self.all)
         parent = self._open[-1] if self._open else None
@@ -57,23 +59,61 @@ class Calls:
         finally:
             self._open.pop()
 
-    def call(self, name: str, module: Any, function: Callable[[], Any]) -> Any:
-        """Runs a module's call and marks what it puts out."""
+    def call(self, name: str | None, module: Any, function: Callable[[], Any], is_state: Callable[[Any], bool] = lambda _: False) -> Any:
+        """Runs a module's call and marks what it puts out: as its output the first array of the most axes, and what lies beside it.
+
+        Args:
+            name: of the module.
+            module: that is called.
+            function: calls it.
+            is_state: whether a part of what it puts out is its state.
+        """
         with self.during(name, module) as number:
             output = function()
-        return jax.tree.map(lambda leaf: _marked(leaf, number), output)
+        leaves, tree = jax.tree.flatten(output, is_leaf=is_state)
+        arrays = [index for index, leaf in enumerate(leaves) if isinstance(leaf, jax.Array)]
+        main = max(arrays, key=lambda index: leaves[index].ndim, default=None)
+        for index in arrays:
+            leaves[index] = checkpoint_name(leaves[index], f"{_MARK}{number}{'' if index == main else _BESIDE}")
+        return jax.tree.unflatten(tree, leaves)
 
 
-def _marked(leaf: Any, number: int) -> Any:
-    return checkpoint_name(leaf, f"{_MARK}{number}") if isinstance(leaf, jax.Array) else leaf
+def marked_call(name: str) -> tuple[int, bool] | None:
+    """The number of the call whose output an equation with this name marks, and whether it is what is logged of that call.
 
-
-def marked_call(name: str) -> int | None:
-    """The number of the call whose output an equation with this name marks; None for users' own names."""
-    return int(name[len(_MARK) :]) if name.startswith(_MARK) else None
+    None for users' own names.
+    """
+    number = name.removeprefix(_MARK)
+    return (int(number.removesuffix(_BESIDE)), not number.endswith(_BESIDE)) if name.startswith(_MARK) else None
 
 
 def innermost_call(name_stack: str) -> int | None:
     """The number of the innermost call that an operation stands in, by its name stack."""
     found = _SCOPE.findall(name_stack)
     return int(found[-1]) if found else None
+
+
+def name_by_parameters(calls: Calls, used: Mapping[int, Iterable[str]]) -> None:
+    """Names the calls of modules that a transform made copies of, by the parameters that were used in them.
+
+    A module without parameters bears the name of what it was called in, and its class.
+
+    Args:
+        calls: of a pass.
+        used: names of parameters, by the number of the call.
+    """
+    found = {number: set(used.get(number, ())) for number in range(len(calls.all))}
+    for number in reversed(range(len(calls.all))):
+        parent = calls.all[number].parent
+        if parent is not None:
+            found[parent] |= found[number]
+    for number, call in enumerate(calls.all):
+        if call.name is None:
+            above = calls.all[call.parent].name if call.parent is not None else ""
+            call.name = _common(found[number]) or "/".join(filter(None, (above, type(call.module).__name__.lower())))
+
+
+def _common(names: Iterable[str]) -> str:
+    """The longest way that all these parameters share, without their own last parts."""
+    ways = [name.split("/")[:-1] for name in names]
+    return "/".join(parts[0] for parts in takewhile(lambda parts: len(set(parts)) == 1, zip(*ways, strict=False))) if ways else ""

@@ -43,6 +43,7 @@ class Site:
         kind: the function, "conv" or "dense"; None for a module.
         meaning: of the value.
         inputs: names of the layers before it.
+        parameters: of a product, what it multiplies with and what is added to it.
     """
 
     number: int
@@ -51,6 +52,7 @@ class Site:
     kind: str | None
     meaning: Meaning
     inputs: tuple[str, ...]
+    parameters: tuple[str, ...] = ()
 
 
 @dataclass
@@ -63,6 +65,7 @@ class Meanings:
         sites: what was found, in the order of the pass.
         kernels: layouts, such as "HWIO", of parameters that data is multiplied with.
         tables: names of parameters whose rows are looked up.
+        used: names of the parameters that equations of a call were given.
         origins: of axes.
         parameter_axes: the parameter and the number of its axis, by origin.
     """
@@ -74,7 +77,9 @@ class Meanings:
     sites: list[Site] = field(default_factory=list)
     kernels: dict[str, str] = field(default_factory=dict)
     tables: set[str] = field(default_factory=set)
+    used: dict[int, set[str]] = field(default_factory=dict)
     _names: dict[str, int] = field(default_factory=dict)
+    _outputs: dict[int, tuple[str, ...]] = field(default_factory=dict)
     _in_parts: tuple[int, str] = (-1, "")
 
     def literal(self, value: Any) -> Meaning:
@@ -120,17 +125,33 @@ class Meanings:
             self.kernels.setdefault(*kernel)
         if equation.primitive.name == "gather":
             self.tables |= operands[0].parameters
+        if call is not None:
+            self.used.setdefault(call, set()).update(*(one.parameters for one in operands))
         marked = marked_call(equation.params["name"]) if equation.primitive.name == "name" else None
-        if marked is not None and marked in self.units:
-            self._note(Site(number, self._fresh(self.units[marked]), marked, None, outputs[0], outputs[0].sources), outputs)
+        if marked is not None and marked[0] in self.units:
+            self._mark(number, *marked, outputs)
         elif call is not None and call not in self.containers:
             return
         elif kernel is not None:
             kind = "conv" if equation.primitive.name == "conv_general_dilated" else "dense"
             name = self._owner(kernel[0], "" if call is None else self.containers[call], kind)
-            self._note(Site(number, self._fresh(name), None, kind, outputs[0], outputs[0].sources), outputs)
+            self._note(Site(number, self._fresh(name), None, kind, outputs[0], outputs[0].sources, (kernel[0],)), outputs)
         elif not self._is_bias(number, equation, operands, outputs):
             self._note_function(number, equation, outputs, "" if call is None else self.containers[call])
+
+    def _mark(self, number: int, call: int, is_output: bool, outputs: list[Meaning]) -> None:
+        """Notes the output of a module; a parameter that it hands out as it is is no output of a layer."""
+        if self._is_parameter(outputs[0]):
+            return
+        if is_output:
+            self._note(Site(number, self._fresh(self.units[call]), call, None, outputs[0], outputs[0].sources), outputs)
+            self._outputs[call] = outputs[0].sources
+        elif outputs[0].sources:
+            outputs[0] = replace(outputs[0], sources=self._outputs.get(call, outputs[0].sources))
+
+    def _is_parameter(self, meaning: Meaning) -> bool:
+        factors = [factor for axis in meaning.labels.axes for factor in axis]
+        return bool(meaning.parameters) and all(factor.origin in self.parameter_axes for factor in factors)
 
     def _note(self, site: Site, outputs: list[Meaning]) -> None:
         self.sites.append(site)
@@ -152,7 +173,9 @@ class Meanings:
             return False
         adds = any(one.parameters for one in operands) and any(one.sources == (last.name,) for one in operands)
         if adds:
-            self.sites[-1] = replace(last, number=number, meaning=Meaning(outputs[0].labels, last.meaning.sources))
+            added = tuple(name for one in operands for name in one.parameters)
+            meaning = Meaning(outputs[0].labels, last.meaning.sources)
+            self.sites[-1] = replace(last, number=number, meaning=meaning, parameters=(*last.parameters, *added))
         return adds
 
     def _note_function(self, number: int, equation: Any, outputs: list[Meaning], container: str) -> None:

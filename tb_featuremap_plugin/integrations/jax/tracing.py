@@ -15,7 +15,7 @@ from tb_featuremap_plugin.integrations.common.axis_labels import Origins
 from tb_featuremap_plugin.integrations.jax.graph import Arrays, Walk
 from tb_featuremap_plugin.integrations.jax.layer_info import describe, kind_of
 from tb_featuremap_plugin.integrations.jax.models import Model, Parts
-from tb_featuremap_plugin.integrations.jax.module_calls import Calls
+from tb_featuremap_plugin.integrations.jax.module_calls import Calls, name_by_parameters
 from tb_featuremap_plugin.integrations.jax.operations import input_labels
 from tb_featuremap_plugin.integrations.jax.sites import Meaning, Meanings, Site
 from tb_featuremap_plugin.schema.layer_kinds import ATTENTION, RECURRENT, family_of
@@ -91,14 +91,10 @@ def trace(model: Model, parts: Parts, inputs: Any) -> Traced:
     closed = jax.make_jaxpr(lambda arrays, given: model.run(arrays, parts.structure, probe.filled(given), calls))(
         parts.arrays, probe.arrays
     )
-    units = _units(calls)
-    inside = {number for number, _ in enumerate(calls.all) if any(above in units for above in _above(calls, number))}
-    containers = {number: call.name for number, call in enumerate(calls.all) if number not in units and number not in inside}
-    meanings = Meanings(units, containers)
-    samples = len(probe.arrays[0])
-    arguments = [*_of_parameters(parts, meanings), *_of_inputs(probe.arrays, model.data_format, samples, meanings.origins)]
-    constants = [meanings.literal(value) for value in closed.consts]
-    outputs = Walk(meanings).run(closed.jaxpr, constants, arguments)
+    meanings, outputs = _followed(closed, calls, parts, probe, model.data_format)
+    if any(call.name is None for call in calls.all):
+        name_by_parameters(calls, meanings.used)
+        meanings, outputs = _followed(closed, calls, parts, probe, model.data_format)
     sites = {site.name: site for site in meanings.sites}
     arrangements = {name: arrangement(site.meaning.labels, meanings.origins) for name, site in sites.items()}
     layers = describe(meanings.sites, calls, [one.sources for one in outputs], parts, set(meanings.kernels))
@@ -109,6 +105,17 @@ def trace(model: Model, parts: Parts, inputs: Any) -> Traced:
 
     variable_axes = {name: array.ndim for name, array in parts.variables().items()}
     return Traced(layers, sites, meanings.kernels, outputs_of, arrangements, variable_axes, frozenset(meanings.tables))
+
+
+def _followed(closed: Any, calls: Calls, parts: Parts, probe: Probe, data_format: str) -> tuple[Meanings, list[Meaning]]:
+    """What is known of the sites and the outputs of a pass."""
+    units = _units(calls)
+    inside = {number for number, _ in enumerate(calls.all) if any(above in units for above in _above(calls, number))}
+    containers = {number: call.name or "" for number, call in enumerate(calls.all) if number not in units and number not in inside}
+    meanings = Meanings(units, containers)
+    arguments = [*_of_parameters(parts, meanings), *_of_inputs(probe.arrays, data_format, len(probe.arrays[0]), meanings.origins)]
+    constants = [meanings.literal(value) for value in closed.consts]
+    return meanings, Walk(meanings).run(closed.jaxpr, constants, arguments)
 
 
 def _computed(closed: Any, sites: Mapping[str, Site], wanted: Mapping[str, Arrangement | None], given: Any) -> dict[str, Any]:
