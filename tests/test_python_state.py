@@ -186,3 +186,14 @@ def test_a_forward_that_leaves_them_alone_in_evaluation_mode_is_not_blamed(tmp_p
         warnings.simplefilter("error")
         with fm.torch.watch(Careful(number for number in range(9)), tmp_path, probe=PROBE, every=1) as watcher:
             watcher.step()
+
+
+def test_a_model_that_keeps_a_nested_tensor_is_logged(tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # nested tensors are a prototype, says torch
+        kept = torch.nested.nested_tensor([torch.ones(2), torch.ones(3)])
+    model = nn.Sequential(nn.Linear(6, 6), nn.ReLU())
+    model.kept = kept
+    with fm.torch.watch(model, tmp_path, probe=PROBE, every=1, strict=True) as watcher:
+        watcher.step()
+    assert model.kept is kept

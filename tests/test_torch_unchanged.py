@@ -87,7 +87,7 @@ def _memory() -> Any:
 
 
 def outcome(model, losses):
-    weights = {name: tensor.detach().numpy().tobytes() for name, tensor in [*model.named_parameters(), *model.named_buffers()]}
+    weights = {name: _bytes(tensor) for name, tensor in [*model.named_parameters(), *model.named_buffers()]}
     drawn = (random.random(), np.random.rand(), float(torch.rand(())))
     outside = (
         torch_zoo.SEEN,
@@ -97,6 +97,10 @@ def outcome(model, losses):
         torch_zoo.kept_state.ClassCounter.log,
     )
     return Outcome(weights, tuple(losses), repr(drawn), shown([model, *outside, _memory()]))
+
+
+def _bytes(tensor):
+    return tensor.detach().resolve_conj().numpy().tobytes()
 
 
 def shown(thing, known=None):
@@ -110,7 +114,7 @@ def shown(thing, known=None):
     if isinstance(thing, torch.Tensor):
         kind = f"{type(thing).__name__} {tuple(thing.shape)} {thing.dtype} {thing.requires_grad} {thing._version if thing.is_leaf else ''}"
         gradient = shown(thing.grad, known) if thing.is_leaf else ""
-        return f"{kind} {thing.detach().numpy().tobytes().hex()} {gradient}"
+        return f"{kind} {_bytes(thing).hex()} {gradient}"
     if isinstance(thing, np.ndarray):
         return f"{thing.dtype} {thing.tobytes().hex()}"
     if isinstance(thing, torch.Generator):

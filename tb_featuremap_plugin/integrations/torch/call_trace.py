@@ -225,7 +225,7 @@ def _range(arguments: Any) -> tuple[float, float] | None:
     first = next(iter(tensors(arguments)), None)
     if first is None or not first.is_floating_point() or first.numel() == 0:
         return None
-    low, high = float(first.min()), float(first.max())
+    low, high = float(first.detach().min()), float(first.detach().max())
     return (low, high) if math.isfinite(low) and math.isfinite(high) else None
 
 

@@ -14,7 +14,7 @@ from torch import nn
 
 from tb_featuremap_plugin.integrations.common.progress import progress
 from tb_featuremap_plugin.integrations.common.python_state import PythonState
-from tb_featuremap_plugin.integrations.torch.tensor_state import TensorState, WriteGuard
+from tb_featuremap_plugin.integrations.torch.tensor_state import TensorState, WriteGuard, bits_of
 
 MOST_COPIED_BYTES = 256 << 20
 """Of tensors that are copied for the check, and so can be put back; of larger models sums are compared, which only tell."""
@@ -89,7 +89,6 @@ def _sum(tensor: torch.Tensor) -> Any:
     """A number that other values would hardly have."""
     if tensor.layout != torch.strided or tensor.is_quantized or tensor.device.type == "meta":
         return None
-    plain = torch.view_as_real(tensor.detach()) if tensor.is_complex() else tensor.detach()
-    bits = plain.reshape(-1).view(torch.uint8)
+    bits = bits_of(tensor)
     wide = bits.view(torch.int32) if bits.numel() % 4 == 0 and bits.numel() else bits
     return int(wide.sum(dtype=torch.int64))

@@ -63,7 +63,9 @@ class TensorState:
         self._saved: list[_Saved] = []
 
     def add(self, tensor: torch.Tensor) -> None:
-        """Remembers a tensor."""
+        """Remembers a tensor; nested ones, which have no sizes, are left alone."""
+        if tensor.is_nested:
+            return
         with torch._C.DisableTorchFunctionSubclass():
             self._saved.append(_Saved.of(tensor))
 
@@ -144,7 +146,8 @@ class WriteGuard(TorchDispatchMode):  # type: ignore[misc]  # its module has no 
         """Copies a tensor's values, whoever will write over them."""
         key = (_memory(tensor), tensor.shape, tensor.dtype, *_geometry(tensor))
         if key not in self._kept:
-            self._kept[key] = _Kept(tensor, tensor.detach(), tensor.clone(), _version(tensor))
+            alias = _of_its_own(tensor.detach())
+            self._kept[key] = _Kept(tensor, alias, alias.clone(), _version(tensor))
 
     def unseen(self) -> list[torch.Tensor]:
         """Tensors that were kept, have other values now, and were not seen to be written."""
@@ -211,8 +214,13 @@ def same_bits(one: torch.Tensor, other: torch.Tensor) -> bool:
     if one.layout != torch.strided or one.is_quantized or one.device.type == "meta":
         return True
     with torch.no_grad():
-        bits = [(torch.view_as_real(part) if part.is_complex() else part).reshape(-1).view(torch.uint8) for part in (one, other)]
-        return bool(torch.equal(*bits))
+        return bool(torch.equal(bits_of(one), bits_of(other)))
+
+
+def bits_of(tensor: torch.Tensor) -> torch.Tensor:
+    """The bytes of a dense tensor's values, in one row."""
+    real = torch.view_as_real(tensor.detach().resolve_conj()) if tensor.is_complex() else tensor.detach()
+    return real.contiguous().reshape(-1).view(torch.uint8)
 
 
 def plain(tensor: torch.Tensor) -> torch.Tensor:
@@ -222,6 +230,14 @@ def plain(tensor: torch.Tensor) -> torch.Tensor:
         return tensor
     with torch._C.DisableTorchFunctionSubclass():
         return tensor.as_subclass(torch.Tensor)
+
+
+def _of_its_own(tensor: torch.Tensor) -> torch.Tensor:
+    """A tensor, or the memory of one whose entries lie in the same place, as of `expand`, which cannot be written through it."""
+    if tensor.layout != torch.strided or torch._debug_has_internal_overlap(tensor) != 1:
+        return tensor
+    reach = sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
+    return tensor.as_strided((reach + 1,), (1,), tensor.storage_offset())
 
 
 def _tensors(output: Any) -> Iterable[torch.Tensor]:

@@ -48,6 +48,24 @@ class InnerLoop(Body):
 
 
 @case()
+class UnusualMemory(Body):
+    """Buffers whose entries lie in the same place, and conjugated ones."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("expanded", torch.ones(1).expand(WIDTH))
+        self.register_buffer("windows", torch.arange(8.0).as_strided((4, 3), (1, 1)))
+        self.register_buffer("phases", torch.ones(WIDTH, dtype=torch.cfloat).conj())
+        self.one = self.expanded[:1]
+
+    def middle(self, x: Any) -> Any:
+        self.one *= 1.01
+        self.windows[0] += 1
+        self.phases *= 1j
+        return x * self.expanded * (1 + 0.01 * self.windows.sum()) + self.phases.real
+
+
+@case()
 class LearnsWhileUsed(Body):
     """Test-time training: a part with an optimizer of its own, which steps in the forward."""
 
