@@ -275,6 +275,28 @@ def test_links_out_of_the_logdir_carry_no_other_files_along(tmp_path):
         assert len(file.namelist()) == 3
 
 
+@pytest.mark.parametrize("command", ["pack", "export"])
+def test_runs_that_links_lead_to_outside_of_the_logdir_are_sent_only_where_that_is_asked_for(tmp_path, capsys, command):
+    logdirs.write_monitored(tmp_path / "mine" / "private" / "featuremaps", [0, 1], layers=["private_layer"])
+    logdirs.write_monitored(tmp_path / "logs" / "theirs" / "featuremaps", [0, 1])
+    (tmp_path / "logs" / "folder").symlink_to(tmp_path / "mine")
+    (tmp_path / "logs" / "file").mkdir()
+    (private,) = (tmp_path / "mine").rglob("*tfevents*")
+    (tmp_path / "logs" / "file" / private.name).symlink_to(private)
+    (tmp_path / "logs" / "inside").symlink_to(tmp_path / "logs" / "theirs")
+    written = tmp_path / "written"
+    assert main([command, str(tmp_path / "logs"), "-o", str(written)]) == 0
+    said = capsys.readouterr()
+    assert "1 run" in said.out
+    assert f"folder leads out of {tmp_path / 'logs'}" in said.err
+    assert f"file/{private.name} leads out" in said.err
+    assert "inside" not in said.err
+    assert main([command, str(tmp_path / "logs"), "-o", str(written), "--follow-links"]) == 0
+    said = capsys.readouterr()
+    assert "3 runs" in said.out
+    assert "leads out" not in said.err
+
+
 steps = st.sets(st.integers(-(10**6), 10**6), min_size=1, max_size=60)
 
 

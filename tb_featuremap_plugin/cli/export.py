@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from tb_featuremap_plugin.cli.logdirs import add_logdir, output
+from tb_featuremap_plugin.cli.logdirs import add_logdir, output, place_to_send
 from tb_featuremap_plugin.cli.sizes import megabytes, print_notes, reason, summary
 
 
@@ -17,7 +17,7 @@ def add_parser(subparsers: Any) -> None:
         description="Writes the dashboard into one self-contained page, which opens from disk with no server and no network. "
         "Numbers are kept whole; pictures are those of the steps asked for, or of an even spread of as many as fit.",
     )
-    add_logdir(parser)
+    add_logdir(parser, sent=True)
     parser.add_argument("-o", "--output", type=output, required=True, metavar="HTML", help="the file to write")
     parser.add_argument("--run", action="append", default=[], help="only this run; may be repeated (default: all)")
     parser.add_argument("--step", type=int, action="append", default=[], help="only pictures of this step; may be repeated")
@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
     from tb_featuremap_plugin.reading.events import EventSource
 
     try:
-        source = EventSource(arguments.logdir)
+        source = EventSource(place_to_send(arguments))
         exported = export(source, arguments.output, runs=arguments.run, steps=arguments.step, max_bytes=arguments.max_mb)
     except (OSError, NothingToExportError) as error:
         raise UsageError(reason(error, arguments.logdir)) from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from tb_featuremap_plugin.cli.logdirs import add_logdir, output
+from tb_featuremap_plugin.cli.logdirs import add_logdir, output, place_to_send
 from tb_featuremap_plugin.cli.sizes import megabytes, print_notes, reason, summary
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def add_parser(subparsers: Any) -> None:
         description="Writes a logdir into a zip of a bounded size. Numbers are kept whole; of maps and filters, the first and the last "
         "step, the steps where findings begin, and an even spread between. What was left out is said in the runs and in PACKED.txt.",
     )
-    add_logdir(parser)
+    add_logdir(parser, sent=True)
     parser.add_argument("-o", "--output", type=output, required=True, metavar="ZIP", help="the file to write")
     parser.add_argument("--max-mb", type=megabytes, default=megabytes("25"), metavar="MB", help="size of the zip at most (default: 25)")
     parser.add_argument(
@@ -34,10 +34,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Packs; the exit status is 0."""
     from tb_featuremap_plugin.cli.main import UsageError
     from tb_featuremap_plugin.export.pack import TooSmallError, pack
-    from tb_featuremap_plugin.reading.places import open_place
 
     try:
-        logdir = open_place(arguments.logdir)
+        logdir = place_to_send(arguments)
         packed = pack(logdir, arguments.output, arguments.max_mb, _key_steps(logdir), private=arguments.private)
     except (OSError, TooSmallError) as error:
         raise UsageError(reason(error, arguments.logdir)) from error

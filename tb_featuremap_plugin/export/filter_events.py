@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
-from tensorboard.util import tensor_util
 
 from tb_featuremap_plugin.export.parts import Classifier, Part, parse
 from tb_featuremap_plugin.format.values import blob_value, summary
 from tb_featuremap_plugin.reading.event_records import read_records
+from tb_featuremap_plugin.reading.event_values import content
 from tb_featuremap_plugin.reading.stored_files import StoredFile
 from tb_featuremap_plugin.schema import tags
 from tb_featuremap_plugin.schema.network import RunRecord, before_weights
@@ -50,11 +50,12 @@ class Private:
         if value.tag != tags.LAYERS_TAG or not self.rows or not value.HasField("tensor"):
             return False
         try:
-            table = np.array(tensor_util.make_ndarray(value.tensor))
+            table = np.array(content(tags.STATS_PLUGIN_NAME, value), np.float32)
         except (TypeError, ValueError):
-            return False
+            return False  # no table that anybody can read
         table[[row for row in self.rows if row < len(table)]] = np.nan
-        value.tensor.CopyFrom(tensor_util.make_tensor_proto(table))
+        del value.tensor.float_val[:]
+        value.tensor.tensor_content = table.astype("<f4").tobytes()
         return True
 
 

@@ -57,8 +57,12 @@ def as_text(logdir: object) -> str:
     return text
 
 
-def open_place(where: Where) -> Place:
+def open_place(where: Where, *, follow_links: bool = True) -> Place:
     """The place that a path or a URL means.
+
+    Args:
+        where: a path, a URL, or a place that is open already.
+        follow_links: whether links of a folder lead to what lies outside of it.
 
     Raises:
         OSError: it is a URL at which nothing can be found; `strerror` says why.
@@ -68,7 +72,7 @@ def open_place(where: Where) -> Place:
     if not isinstance(where, str | Path):
         return where
     path = Path(where)
-    return _zip(LocalFile(path)) if path.is_file() else LocalFolder(path)
+    return _zip(LocalFile(path)) if path.is_file() else LocalFolder(path, follow_links)
 
 
 def find_runs(where: Where) -> list[RunFiles]:
@@ -97,9 +101,15 @@ def _event_files(folder: Path, names: Iterable[str]) -> list[LocalFile]:
 
 @dataclass(frozen=True)
 class LocalFolder:
-    """A folder of this machine, as it is whenever it is asked."""
+    """A folder of this machine, as it is whenever it is asked.
+
+    Attributes:
+        path: of the folder.
+        follow_links: whether links lead to what lies outside of it.
+    """
 
     path: Path
+    follow_links: bool = True
 
     def runs(self) -> list[RunFiles]:
         """Every folder with event files; each folder once, even if links lead to it in circles.
@@ -113,15 +123,27 @@ class LocalFolder:
         visited: set[Path] = set()
         for folder, below, files in os.walk(self.path, followlinks=True):
             real = Path(folder).resolve()
-            if real in visited:
+            if real in visited or not self._is_read(real):
                 below.clear()
                 continue
             visited.add(real)
             below.sort()
-            found = _event_files(Path(folder), files)
+            found = [file for file in _event_files(Path(folder), files) if self._is_read(file.path)]
             if found:
                 runs.append(RunFiles(run_name(Path(folder).relative_to(self.path).as_posix()), found))
         return runs
+
+    def links_outside(self) -> list[str]:
+        """Names, below the folder, of links that lead out of it."""
+        root = self.path.resolve()
+        found = []
+        for folder, below, files in os.walk(self.path):
+            links = [path for name in (*below, *files) if (path := Path(folder) / name).is_symlink()]
+            found += [link.relative_to(self.path).as_posix() for link in links if not link.resolve().is_relative_to(root)]
+        return sorted(found)
+
+    def _is_read(self, path: Path) -> bool:
+        return self.follow_links or path.resolve().is_relative_to(self.path.resolve())
 
     def files_of(self, run: str) -> list[LocalFile]:
         """The event files of one run; none where no folder of this one has its name.
