@@ -26,6 +26,9 @@ MOST = 0.8
 """Up to this share, units are blamed only if GREW of them died in training, or MANY were dead at the start. Behind inputs that differ
 little, such as pooled maps, about half of all units say nothing at the start, and wake up later."""
 
+SETTLED = 40
+"""Updates before which a share up to MOST is no reason for anything: units of narrow layers go and come back."""
+
 ALMOST_ALL = 0.95
 """Share beyond which nothing passes the layer."""
 
@@ -59,7 +62,7 @@ def _severity(view: RunView, layer: LayerView, share: float, *, on_path: bool) -
     if share > ALMOST_ALL:
         return WARNING if gate.level == EARLY else ERROR
     start = float(np.nan_to_num(layer.row.first("dead_units")))
-    sleeps = start < MANY and share < min(start + GREW, MOST)
+    sleeps = share < MOST and (gate.updates < SETTLED or (start < MANY and share < start + GREW))
     return WARNING if gate.is_poor and share > MANY and not sleeps else INFO
 
 

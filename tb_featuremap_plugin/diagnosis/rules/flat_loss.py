@@ -13,6 +13,7 @@ from tb_featuremap_plugin.diagnosis.phrases import number, percent, times
 from tb_featuremap_plugin.diagnosis.reference_ranges import chart
 from tb_featuremap_plugin.diagnosis.rule import Doc, Rule
 from tb_featuremap_plugin.diagnosis.run_view import RunView, VariableView, median
+from tb_featuremap_plugin.schema.losses import CATEGORICAL, REGRESSION, SPARSE
 
 FLAT = 0.98
 """What is left of the first losses, at least, for a loss to be called flat."""
@@ -41,6 +42,8 @@ def check(view: RunView) -> Iterable[Finding]:
         return
     if gate.level == LEARNED and gate.end <= RISEN * gate.start:  # before this logdir began
         return
+    if not view.targets.logged("mean").any() and view.loss.family not in _FALLS and gate.end <= RISEN * gate.start:
+        return  # a critic, a policy, two views of one picture: such losses need not fall
     yield Finding(
         rule="flat_loss",
         severity=INFO,
@@ -59,6 +62,10 @@ def check(view: RunView) -> Iterable[Finding]:
         ),
         chart=chart("losses", "", "loss", healthy=(None, FLAT * gate.start)),
     )
+
+
+_FALLS = (CATEGORICAL, SPARSE, *REGRESSION)
+"""Losses that fall in a training that works, whoever it is that gives the targets."""
 
 
 def _stays_near_chance(gate: Learning) -> bool:
