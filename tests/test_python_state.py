@@ -176,6 +176,23 @@ def test_what_cannot_be_put_back_is_said_once_with_the_modules_name(kind, tmp_pa
         assert [str(one.message).partition(" keeps")[0] for one in caught] == [f"a pass of the probe changes what 0 ({kind.__name__})"]
 
 
+def test_what_is_moved_on_later_is_said_then(tmp_path):
+    class Late(Generates):
+        calls = 0
+
+        def use(self):
+            if self.calls > 2:
+                super().use()
+
+    model = Late(number for number in range(9))
+    with fm.torch.watch(model, tmp_path, probe=PROBE, every=1) as watcher:
+        watcher.step()
+        model.calls = 3
+        with pytest.warns(RuntimeWarning, match="changes what the model .Late. keeps"):
+            watcher.step()
+        watcher.step()
+
+
 def test_a_forward_that_leaves_them_alone_in_evaluation_mode_is_not_blamed(tmp_path):
     class Careful(Generates):
         def use(self):

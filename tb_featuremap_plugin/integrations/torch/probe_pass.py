@@ -15,8 +15,8 @@ from torch.utils.data.dataloader import _BaseDataLoaderIter
 from tb_featuremap_plugin.integrations.common.process_state import process_as_before
 from tb_featuremap_plugin.integrations.common.python_state import PythonState
 from tb_featuremap_plugin.integrations.common.random_state import random_numbers_as_before
-from tb_featuremap_plugin.integrations.torch.first_check import FirstCheck
 from tb_featuremap_plugin.integrations.torch.modes import evaluation_flags, overrides_modes
+from tb_featuremap_plugin.integrations.torch.pass_check import PassCheck
 from tb_featuremap_plugin.integrations.torch.tensor_state import TensorState, WriteGuard
 from tb_featuremap_plugin.integrations.torch.together import PassError
 from tb_featuremap_plugin.integrations.torch.user_hooks import hook_tables, onlookers_silent, saving_as_usual
@@ -54,8 +54,7 @@ class ProbePass:
     def __init__(self, model: nn.Module) -> None:
         self._model = model
         self._way = Way()
-        self._check: FirstCheck | None = FirstCheck(model)
-        self._watched: tuple[torch.Tensor, ...] = ()
+        self._check = PassCheck(model)
 
     def run(self, action: Callable[[], T]) -> T:
         """What an action returns that runs the probe.
@@ -87,11 +86,8 @@ class ProbePass:
             action()
 
     def _once(self, action: Callable[[], T], way: Way) -> T:
-        with undisturbed(self._model, way, check=self._check, watched=self._watched):
-            result = action()
-        if self._check is not None:
-            self._watched, self._check = self._check.unseen, None
-        return result
+        with undisturbed(self._model, way, check=self._check):
+            return action()
 
     def _ways(self) -> list[Way]:
         ways = [self._way, Way(gradients=True), Way(gradients=True, all_hooks=True)]
@@ -101,20 +97,17 @@ class ProbePass:
 
 
 @contextmanager
-def undisturbed(
-    model: nn.Module, way: Way = Way(), *, check: FirstCheck | None = None, watched: Iterable[torch.Tensor] = ()
-) -> Iterator[None]:
+def undisturbed(model: nn.Module, way: Way = Way(), *, check: PassCheck | None = None) -> Iterator[None]:
     """Evaluation mode, eager and without gradients; at the end all is as it was, also if the block raises.
 
     Args:
         model: the user's own module.
         way: what is different.
-        check: told what the pass wrote that was not seen.
-        watched: tensors that are known to be written unseen.
+        check: looks for what the pass writes that is not seen, and knows what earlier passes wrote so.
     """
     with random_numbers_as_before(), process_as_before(), _flags_as_before(), ExitStack() as stack:
-        state = _ModuleState(model, watched)
-        stack.callback(state.put_back)
+        state = _ModuleState(model, check.unseen if check is not None else ())
+        stack.callback(lambda: _put_back(state, check))
         if check is not None:
             stack.enter_context(check.over(state.tensors, state.python, state.guard))
         if not way.all_hooks:
@@ -156,6 +149,12 @@ def _outside_of_the_loop(gradients: bool) -> Iterator[None]:
         yield
 
 
+def _put_back(state: _ModuleState, check: PassCheck | None) -> None:
+    problems = state.put_back()
+    if check is not None:
+        check.tell(problems)
+
+
 class _ModuleState:
     """All that a pass through a module may change.
 
@@ -176,15 +175,14 @@ class _ModuleState:
         for tensor in watched:
             self.guard.keep(tensor)
 
-    def put_back(self) -> None:
+    def put_back(self) -> list[Exception]:
         for module, kind in self._kinds:
             if type(module) is not kind:  # a lazy module that became what it was to be
                 module.__class__ = kind
-        self.python.put_back()
-        self.guard.put_back()
-        self.tensors.put_back()
+        problems = [*self.python.put_back(), *self.guard.put_back(), *self.tensors.put_back()]
         for generator, state in self._generators:
             generator.set_state(state)
+        return problems
 
     def _claim(self, thing: Any) -> Iterable[Any] | None:
         if isinstance(thing, torch.Tensor):

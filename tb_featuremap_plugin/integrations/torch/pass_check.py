@@ -1,4 +1,4 @@
-"""The check of a first pass: is really everything as before?"""
+"""The check of passes: is really everything as before?"""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import gc
 import types
 import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -23,39 +24,62 @@ _DEEPEST = 6
 """Steps from a module's attributes to what it keeps."""
 
 
-class FirstCheck:
-    """Looks for what a pass changed without being seen, and warns of what could not be put back.
+class PassCheck:
+    """Looks for what passes changed without being seen, and warns of what could not be put back.
+
+    The first pass is looked at in full, the later ones for what moves on, such as generators and files.
 
     Args:
-        model: whose names the warning tells.
+        model: whose names the warnings tell.
+
+    Attributes:
+        unseen: tensors that the first pass wrote without being seen: those that follow must keep them.
     """
 
     def __init__(self, model: nn.Module) -> None:
         self._model = model
+        self._is_first = True
+        self._told: set[str] = set()
         self.unseen: tuple[torch.Tensor, ...] = ()
 
     @contextmanager
     def over(self, tensors: TensorState, python: PythonState, guard: WriteGuard) -> Iterator[None]:
         """Around a pass, before anything is put back."""
+        moving = [(thing, progress(thing)) for thing in python.unguarded if self._is_first or not isinstance(thing, np.ndarray)]
+        lost: list[Any] = []
+        with self._all_tensors(tensors, guard, lost) if self._is_first else nullcontext():
+            yield
+        lost += [thing for thing, before in moving if before != progress(thing)]
+        self._is_first = False
+        self._warn(lost)
+
+    def tell(self, problems: Iterable[Exception]) -> None:
+        """Warns of what was raised by things that did not let themselves be put back."""
+        for problem in problems:
+            text = f"{type(problem).__name__}: {problem}"
+            if text not in self._told:
+                self._told.add(text)
+                warnings.warn(f"something that a pass of the probe changed cannot be put back: {text:.500}", RuntimeWarning, stacklevel=8)
+
+    @contextmanager
+    def _all_tensors(self, tensors: TensorState, guard: WriteGuard, lost: list[Any]) -> Iterator[None]:
         known = [tensor for tensor in tensors.tensors() if not nn.parameter.is_lazy(tensor)]
         copied = sum(tensor.nbytes for tensor in known if tensor.layout == torch.strided) <= MOST_COPIED_BYTES
         for tensor in known if copied else ():
             guard.keep(tensor)
         before = {} if copied else {id(tensor): _sum(tensor) for tensor in known}
-        others = [(thing, progress(thing)) for thing in python.unguarded]
         yield
         self.unseen = tuple(guard.unseen())
-        lost = [tensor for tensor in known if id(tensor) in before and not guard.saw(tensor) and before[id(tensor)] != _sum(tensor)]
-        lost += [thing for thing, state in others if state != progress(thing)]
-        self._warn(lost)
+        lost += [tensor for tensor in known if id(tensor) in before and not guard.saw(tensor) and before[id(tensor)] != _sum(tensor)]
 
     def _warn(self, lost: Iterable[Any]) -> None:
-        names = sorted({self._owner(thing) for thing in lost})
+        names = sorted({self._owner(thing) for thing in lost} - self._told)
         if names:
+            self._told.update(names)
             warnings.warn(
-                f"a pass of the probe changes what {', '.join(names)} keeps, and that cannot be put back: training is not what it would be "
-                "unwatched; keep such state in tensors, arrays of at most 64 MB, lists, dictionaries or numbers, or leave it alone while "
-                "`module.training` is False",
+                f"a pass of the probe changes what {', '.join(names)} keeps, and that cannot be put back: training, or what it writes, is "
+                "not what it would be unwatched; keep such state in tensors, arrays of at most 64 MB, lists, dictionaries or numbers, or "
+                "leave it alone while `module.training` is False",
                 RuntimeWarning,
                 stacklevel=8,
             )
