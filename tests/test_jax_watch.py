@@ -278,3 +278,23 @@ def test_what_is_no_model_is_named(tmp_path):
         fm.jax.watch(Mapped(jax.random.key(0)), tmp_path, probe="images")
     with pytest.raises(ValueError, match="layers holds 'convs', which fits none of"):
         fm.jax.watch(plain, tmp_path, probe=IMAGES, parameters=plain_parameters(), layers="convs")
+
+
+@pytest.mark.parametrize("scale", [255.0, 1.0])
+def test_the_first_kernel_layer_says_what_it_receives_and_not_what_the_probe_holds(tmp_path, scale):
+    class Pixels(linen.Module):
+        @linen.compact
+        def __call__(self, x):
+            x = linen.relu(linen.Conv(4, (3, 3), name="stem")((x - 10.0) / scale))
+            return linen.Dense(3, name="head")(x.mean((1, 2)))
+
+    images = jnp.asarray(np.random.default_rng(0).integers(10, 266, (8, 6, 6, 1)), jnp.float32)
+    model = Pixels()
+    variables = model.init(jax.random.key(0), images)
+    with fm.jax.watch(model, str(tmp_path), probe=images, parameters=variables):
+        pass
+    run = only_run(tmp_path)
+    received = {layer.name: layer.receives for layer in run.record.layers}
+    expected = (float(images.min() - 10) / scale, float(images.max() - 10) / scale)
+    assert received["stem"] == pytest.approx(expected, rel=1e-6)
+    assert received["head"] is None

@@ -145,10 +145,11 @@ def activation_around(equation: Any) -> str | None:
 
 @dataclass
 class Arrays:
-    """The domain of arrays: computes, and keeps what is wanted by the number of its equation."""
+    """The domain of arrays: computes, and keeps what is wanted by the number of its equation: its output, or one of its operands."""
 
     wanted: Mapping[int, str]
     kept: dict[str, Any] = field(default_factory=dict)
+    operand: int | None = None
 
     def literal(self, value: Any) -> Any:
         """The constant itself."""
@@ -172,4 +173,4 @@ class Arrays:
     def saw(self, number: int, equation: Any, operands: Sequence[Any], outputs: list[Any], call: int | None) -> None:
         """Keeps what is wanted."""
         if number in self.wanted:
-            self.kept[self.wanted[number]] = outputs[0]
+            self.kept[self.wanted[number]] = outputs[0] if self.operand is None else operands[self.operand]

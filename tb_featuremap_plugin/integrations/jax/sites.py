@@ -65,6 +65,7 @@ class Meanings:
         sites: what was found, in the order of the pass.
         kernels: layouts, such as "HWIO", of parameters that data is multiplied with.
         tables: names of parameters whose rows are looked up.
+        first_product: the number of the first equation that multiplies data with a kernel, the operand that is the data, and the kernel.
         used: names of the parameters that equations of a call were given.
         origins: of axes.
         parameter_axes: the parameter and the number of its axis, by origin.
@@ -77,6 +78,7 @@ class Meanings:
     sites: list[Site] = field(default_factory=list)
     kernels: dict[str, str] = field(default_factory=dict)
     tables: set[str] = field(default_factory=set)
+    first_product: tuple[int, int, str] | None = None
     used: dict[int, set[str]] = field(default_factory=dict)
     _names: dict[str, int] = field(default_factory=dict)
     _outputs: dict[int, tuple[str, ...]] = field(default_factory=dict)
@@ -123,6 +125,8 @@ class Meanings:
         kernel = kernel_layout(equation, [one.labels for one in operands], _weight(operands), self.parameter_axes)
         if kernel is not None:
             self.kernels.setdefault(*kernel)
+            if self.first_product is None and len(operands) == 2:
+                self.first_product = (number, int(not _weight(operands)), kernel[0])
         if equation.primitive.name == "gather":
             self.tables |= operands[0].parameters
         if call is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -34,6 +34,7 @@ class Traced:
         arrangements: how they are put into that order; None where it is not known.
         variable_axes: how many each variable has.
         tables: names of parameters whose rows are looked up.
+        described: the layers with what the first kernel receives, for the arrays of a model.
     """
 
     layers: tuple[Layer, ...]
@@ -43,6 +44,7 @@ class Traced:
     arrangements: Mapping[str, Arrangement | None]
     variable_axes: Mapping[str, int]
     tables: frozenset[str]
+    described: Callable[[Any], tuple[Layer, ...]]
 
     def layouts(self) -> dict[str, str]:
         """Layouts of the layers' outputs, as `outputs_of` gives them, and of variables: what multiplies no data is no kernel."""
@@ -103,8 +105,11 @@ def trace(model: Model, parts: Parts, inputs: Any) -> Traced:
         compute = jax.jit(lambda arrays, given: _computed(closed, sites, {name: arrangements[name] for name in wanted}, (arrays, given)))
         return lambda arrays: compute(arrays, probe.arrays)
 
+    def described(arrays: Any) -> tuple[Layer, ...]:
+        return _with_received(layers, closed, meanings.first_product, (arrays, probe.arrays))
+
     variable_axes = {name: array.ndim for name, array in parts.variables().items()}
-    return Traced(layers, sites, meanings.kernels, outputs_of, arrangements, variable_axes, frozenset(meanings.tables))
+    return Traced(layers, sites, meanings.kernels, outputs_of, arrangements, variable_axes, frozenset(meanings.tables), described)
 
 
 def _followed(closed: Any, calls: Calls, parts: Parts, probe: Probe, data_format: str) -> tuple[Meanings, list[Meaning]]:
@@ -122,6 +127,23 @@ def _computed(closed: Any, sites: Mapping[str, Site], wanted: Mapping[str, Arran
     kept = Arrays({sites[name].number: name for name in wanted})
     Walk(kept).run(closed.jaxpr, closed.consts, jax.tree.leaves(given))
     return {name: _arranged(kept.kept[name], how) for name, how in wanted.items()}
+
+
+def _with_received(layers: tuple[Layer, ...], closed: Any, product: tuple[int, int, str] | None, given: Any) -> tuple[Layer, ...]:
+    """The layers, of which that with the first kernel says what it gets; as they are where that is no finite floating-point data."""
+    if product is None:
+        return layers
+    number, operand, kernel = product
+
+    def span(arrays: Any) -> tuple[Any, Any]:
+        kept = Arrays({number: ""}, operand=operand)
+        Walk(kept).run(closed.jaxpr, closed.consts, jax.tree.leaves(arrays))
+        return kept.kept[""].min(), kept.kept[""].max()
+
+    low, high = jax.jit(span)(given)
+    if not jnp.issubdtype(low.dtype, jnp.floating) or not jnp.isfinite(low) or not jnp.isfinite(high):
+        return layers
+    return tuple(replace(layer, receives=(float(low), float(high))) if kernel in layer.weights else layer for layer in layers)
 
 
 def _arranged(value: Any, how: Arrangement | None) -> Any:

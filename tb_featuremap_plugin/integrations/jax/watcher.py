@@ -159,7 +159,7 @@ class Watcher:
         if found is not self._described:
             self._described = found
             self._layouts.update(found.traced.layouts())  # the monitor asks this very mapping
-            self.monitor.describe(layers=found.traced.layers)
+            self.monitor.describe(layers=found.traced.described(parts.arrays))
         return found.outputs(parts.arrays)
 
     def _gradients(self, parts: Parts) -> dict[str, Any]:
