@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import re
 import zipfile
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,7 @@ from tb_featuremap_plugin.schema.columns import LAYER_COLUMNS
 from tb_featuremap_plugin.server import api
 from tests.support import logdirs
 from tests.support.frames import read_frame
+from tests.support.known import layers_of
 from tests.support.providers import LOADERS, loaded
 
 
@@ -32,6 +35,25 @@ def test_runs_have_their_names_in_the_tab(tmp_path) -> None:
     assert [run["title"] for run in api.runs(EventSource(tmp_path))["runs"]] == list(logs)
     with pytest.raises(KeyError, match="there is no run 'b3'; there are 'a', 'b2', 'b10'"):
         logs["b3"]
+
+
+def last_mean(run: fm.Run) -> tuple[str, float]:
+    """What a worker is asked for: it is found by its name there."""
+    return run.name, float(run.table("layers")["mean", "conv1"][-1])
+
+
+def test_a_function_of_every_run_gives_the_same_wherever_it_runs(tmp_path) -> None:
+    for start, name in enumerate(("b10/featuremaps", "b2/featuremaps", "a")):
+        logdirs.write_monitored(tmp_path / name, [0, 5], start=logdirs.START_TIME + start)
+    logs = fm.open(tmp_path)
+    expected = {
+        name: (run.name, float(layers_of(EventSource(tmp_path).run(run.name)).column("conv1", "mean")[-1])) for name, run in logs.items()
+    }
+    assert list(logs.map(last_mean).items()) == list(expected.items())
+    processes = ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn"))
+    for pool in (ThreadPoolExecutor(2), processes):
+        with pool as executor:
+            assert list(logs.map(last_mean, executor=executor).items()) == list(expected.items())
 
 
 def test_two_runs_of_one_title_are_told_apart(tmp_path) -> None:
