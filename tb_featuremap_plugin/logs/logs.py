@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor
 from functools import partial
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from tb_featuremap_plugin.logs.asking import missing
 from tb_featuremap_plugin.logs.run import Run
@@ -16,6 +15,9 @@ from tb_featuremap_plugin.reading.lazy_reader import MOST_RUNS
 from tb_featuremap_plugin.reading.run import Source
 from tb_featuremap_plugin.reading.run_names import title
 from tb_featuremap_plugin.schema.one_line import counted, described, quoted, quoted_path
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 T = TypeVar("T")
 
