@@ -14,6 +14,7 @@ from tests.support.faulty_runs import (
     frozen_at_random,
     lagging,
     large_targets,
+    overfitted,
     regression,
     tied,
     uneven_classes,
@@ -130,6 +131,26 @@ class TestLoop:
         half = edit_record(run, variable_dtypes={"conv1/kernel": "float16"})
         assert headline_of(half).rule == "non_finite"
         assert "65,504" in headline_of(half).message
+
+
+class TestOverfitting:
+    def test_validation_that_rises_while_training_falls(self):
+        finding = headline_of(overfitted())
+        assert (finding.rule, finding.target_kind, finding.first_step) == ("overfitting", "run", 40)
+        assert "step 40" in finding.message
+        assert "step 40" in finding.advice[0]
+
+    @pytest.mark.parametrize(
+        ("end", "loss"),
+        [(0.54, 0.02), (0.5, 0.02), (0.2, 0.02), (0.9, 1.9)],
+        ids=["hardly higher", "level", "falling", "training learns as little"],
+    )
+    def test_is_silent_otherwise(self, end, loss):
+        assert found(overfitted(end, loss), "overfitting") == []
+
+    def test_one_bad_validation_at_the_end_is_chance(self):
+        curve = np.where(STEPS == 200, 3.0, np.interp(STEPS, [1, 200], [2.3, 0.5]))
+        assert found(edit(overfitted(0.2), "progress", "run", validation_loss=curve), "overfitting") == []
 
 
 class TestNetworks:

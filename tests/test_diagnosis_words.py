@@ -44,6 +44,7 @@ EXAMPLES = {
     "frozen_random": today.frozen_at_random,
     "gradient_clipped": today.clipped,
     "loss_rises": lambda: healthy_run(losses=losses(np.concatenate([np.geomspace(2.3, 0.8, 100), np.geomspace(0.8, 2.2, 100)]))),
+    "overfitting": lambda: today.overfitted(),
     "mode_collapse": today.collapsed,
     "batchnorm_lag": today.lagging,
     "constant_output": lambda: edit(stuck(), "layers", "out", input_share=1e-6),

@@ -46,6 +46,7 @@ ORDER = (
     "batchnorm_lag",
     "constant_output",
     "loss_rises",
+    "overfitting",
     "too_slow",
     "wrong_output: squared classes",  # a loss that learns slowly is no mistake by itself
     "thrashing_weights",

@@ -124,6 +124,15 @@ class Monitor:
             self._report(error)
         self._tell()
 
+    def validate(self, loss: Any) -> None:
+        """Takes note of a loss on data that are not trained on, computed after the latest step; goes into the next record.
+
+        Args:
+            loss: the mean over the validation data, a number or a tensor.
+        """
+        self._left_out.attempt("validation", partial(self._recorder.validation.add, self._last_step or 0, loss))
+        self._tell()
+
     @property
     def last_step(self) -> int | None:
         """The latest step that was given to `log`; None before the first."""

@@ -46,6 +46,10 @@ class Progress:
     step_logged_bytes: float = NAN
     stretch: float = 1.0
     first_step: float = NAN
+    validation_loss: float = NAN
+    validation_step: float = NAN
+    lowest_validation_loss: float = NAN
+    lowest_validation_step: float = NAN
 
     def row(self) -> npt.NDArray[np.float32]:
         """Float32 [1, columns]."""
@@ -105,10 +109,10 @@ def _apart(loss: Any) -> Any:
     return loss
 
 
-def _loss_number(loss: Any) -> float:
+def loss_number(loss: Any) -> float:
     """The mean of all entries, or of what replicas hold each."""
     parts = replicas(loss)
-    return sum(map(_loss_number, parts)) / len(parts) if parts else one_number(loss, "loss")
+    return sum(map(loss_number, parts)) / len(parts) if parts else one_number(loss, "loss")
 
 
 def rate_of(given: Any, step: int) -> float:
@@ -214,7 +218,7 @@ class Losses:
     def _convert(self, count: int) -> None:
         ready, self._pending = self._pending[:count], self._pending[count:]
         for step, loss in ready:
-            number = self._left_out.attempt("loss", partial(_loss_number, loss))
+            number = self._left_out.attempt("loss", partial(loss_number, loss))
             if number is not None:
                 self.summary.add(step, number)
                 self._numbers.append((step, number))

@@ -23,6 +23,7 @@ from tb_featuremap_plugin.monitor.sharded_weights import JoinedVariable, LocalVa
 from tb_featuremap_plugin.monitor.step_arguments import StepArguments, Tree
 from tb_featuremap_plugin.monitor.step_data import ProbeLog, StepData, digest_of
 from tb_featuremap_plugin.monitor.taking import Batch, Taker
+from tb_featuremap_plugin.monitor.validation import ValidationLosses
 from tb_featuremap_plugin.monitor.variable_table import VariableTable
 from tb_featuremap_plugin.monitor.weight_reader import WeightReader, WeightsOfStep
 from tb_featuremap_plugin.monitor.workers import Stand, Team, words
@@ -93,6 +94,7 @@ class Recorder:
         self._probe = ProbeLog()
         self._logged_steps = 0
         self._first_step: int | None = None
+        self.validation = ValidationLosses(self.left_out)
 
     def describe(self, layers: Sequence[Layer] | None, replaced: Iterable[str], training: Mapping[str, Any]) -> None:
         """Replaces what is known of the layers, where given, and of the training; and takes the names of variables that are others now."""
@@ -290,6 +292,7 @@ class Recorder:
             stretch=self._budget.stretch(),
             first_step=self._first_step,
             **loss_columns(losses.summary),
+            **self.validation.columns(),
         )
 
     def _warn_of_probe(self, step: int, changed: bool) -> None:

@@ -14,7 +14,11 @@ from tb_featuremap_plugin.reading.run import Float32, Table
 
 _SUMS = ("logged_steps", "seen_steps", "log_seconds", "train_seconds", "logged_bytes", "dropped_records")
 _EARLIEST = ("first_loss", "first_nonfinite_loss_step")
-_EXTREMES = (("lowest_loss", "lowest_loss_step", np.less_equal), ("largest_jump", "largest_jump_step", np.greater_equal))
+_EXTREMES = (
+    ("lowest_loss", "lowest_loss_step", np.less_equal),
+    ("largest_jump", "largest_jump_step", np.greater_equal),
+    ("lowest_validation_loss", "lowest_validation_step", np.less_equal),
+)
 
 
 def last_of_each(steps: Sequence[int], starts: Sequence[int]) -> list[tuple[int, int]]:
@@ -66,6 +70,8 @@ def _carry_over(curves: Float32, before: Float32, places: dict[str, int]) -> Non
         if not np.isnan(before[places[name]]):
             curves[places[name]] = before[places[name]]
     for name, step, beats in _EXTREMES:
+        if name not in places:  # of a version that did not log it
+            continue
         curve, known = curves[places[name]], before[places[name]]
         kept = beats(known, curve) | (np.isnan(curve) & ~np.isnan(known))
         curve[kept] = known

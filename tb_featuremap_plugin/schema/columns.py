@@ -255,6 +255,10 @@ PROGRESS: tuple[Column, ...] = (
     Column("step_logged_bytes", "bytes written for this step", "bytes"),
     Column("stretch", "factor by which the time budget stretches the interval; 1 is none"),
     Column("first_step", "first record of what was counted: where a resumed run began to count anew, which readers add up", "step"),
+    Column("validation_loss", "the latest loss on data that are not trained on"),
+    Column("validation_step", "the step after which it was computed", "step"),
+    Column("lowest_validation_loss", "the lowest of these so far"),
+    Column("lowest_validation_step", "the step after which that was computed", "step"),
 )
 """One row a logged step, of the run as a whole."""
 

@@ -83,6 +83,17 @@ def lagging(steps: int = 200) -> Run:
     return edit_record(run, layers=(first, normalised, *rest))
 
 
+def overfitted(end: float = 0.9, loss: float = 0.02) -> Run:
+    """The validation loss is lowest, 0.5, after step 40, and has risen to `end` after step 200; the training loss ends at `loss`."""
+    curve = np.interp(STEPS, [1, 40, 200], [2.3, 0.5, end])
+    known = np.where(STEPS >= 1, curve, np.nan)
+    lowest = np.fmin.accumulate(known)
+    at = np.where(STEPS >= 40, 40, STEPS) if end > 0.5 else STEPS
+    steps = np.where(STEPS >= 1, STEPS, np.nan)
+    numbers = {"validation_loss": known, "validation_step": steps, "lowest_validation_loss": lowest, "lowest_validation_step": at}
+    return edit(healthy_run(losses=falling_losses(loss)), "progress", "run", **numbers)
+
+
 def tied(**head: npt.ArrayLike) -> Run:
     """The run with an embedding that starts with the numbers of the output's kernel."""
     words = Layer("words", kind="embedding", weights=("words/embeddings",))

@@ -118,6 +118,14 @@ class Watcher:
         self._step += 1
         self._log(model_or_parameters, loss)
 
+    def validate(self, loss: Any) -> None:
+        """Takes note of a loss on data that are not trained on, of the model as it is now; goes into the next record.
+
+        Args:
+            loss: the mean over the validation data, an array or a number.
+        """
+        self.monitor.validate(loss)
+
     def close(self) -> None:
         """Records the last step, if it was not due, and closes the files."""
         self.monitor.close()

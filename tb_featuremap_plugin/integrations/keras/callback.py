@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import keras
 
 from tb_featuremap_plugin.integrations.keras import training
+from tb_featuremap_plugin.integrations.keras.batch_losses import as_number
 from tb_featuremap_plugin.integrations.keras.last_weights import LastWeights
 from tb_featuremap_plugin.integrations.keras.layer_selection import Choices
 from tb_featuremap_plugin.integrations.keras.observed_model import ObservedModel
@@ -104,8 +106,10 @@ class FeatureMapCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Ker
         self.monitor.guard(lambda: self._after_batch(batch, logs))
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Keeps the weights of the last update, which may be changed before `fit` ends."""
+        """Takes note of the validation loss, and keeps the weights of the last update, which may be changed before `fit` ends."""
         self._steps_an_epoch = self._batches
+        if isinstance(logs, Mapping) and as_number(logs.get("val_loss")) is not None:
+            self.monitor.validate(as_number(logs["val_loss"]))
         if self._updates is not None and not self._last.of(self._step):
             self.monitor.guard(self._keep_weights)
 

@@ -130,6 +130,14 @@ class Watcher:
         """
         self.monitor.guard(lambda: self._take_note(loss))
 
+    def validate(self, loss: Any) -> None:
+        """Takes note of a loss on data that are not trained on, of the model as it is now; goes into the next record.
+
+        Args:
+            loss: the mean over the validation data, a tensor or a number.
+        """
+        self.monitor.validate(loss)
+
     def close(self) -> None:
         """Records the last step, if it was not due, and closes the files.
 

@@ -32,6 +32,9 @@ class WatcherCopy:
                 stacklevel=2,
             )
 
+    def validate(self, loss: Any) -> None:
+        """Does nothing: `step` says so."""
+
     def close(self) -> None:
         """Does nothing."""
 
