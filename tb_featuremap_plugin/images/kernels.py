@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from tb_featuremap_plugin.arrays.scratch_buffers import scratch_buffer
+from tb_featuremap_plugin.arrays.scratch_buffers import ones, scratch_buffer
 from tb_featuremap_plugin.schema.columns import FILTER_COLUMNS
 
 Array = npt.NDArray[Any]
@@ -21,7 +20,8 @@ LARGEST_EXACT_BYTES = 1_000_000
 LARGEST_NORM_SIDE = 512
 """Above this many filters or inputs the picture of norms is reduced by blocks."""
 
-_BLOCK = 1 << 16
+_BLOCK = 1 << 15
+"""Entries of a block of squares: 256 KB of float64."""
 
 _NORMS_AT_ONCE = 1 << 18
 """Entries of the picture of norms that are computed before they are reduced: of a large dense kernel it is as large as the kernel."""
@@ -38,19 +38,9 @@ def filter_stats(kernel: Array) -> Float32:
     Args:
         kernel: [filters, inputs, *space].
     """
-    table = np.empty((len(FILTER_COLUMNS), len(kernel)), np.float32)
-    size = math.prod(kernel.shape[1:])
-    step = max(1, _STATS_BLOCK // max(1, size))
-    with np.errstate(all="ignore"):
-        for start in range(0, len(kernel), step):
-            chosen = kernel[start : start + step]
-            shape = len(chosen), size
-            rows = scratch_buffer("filters", np.float64, shape) if chosen.size <= _STATS_BLOCK else np.empty(shape)
-            np.copyto(rows.reshape(chosen.shape), chosen, casting="unsafe")
-            squares = np.einsum("fi,fi->f", rows, rows)
-            finite = size > 0 and bool(np.isfinite(squares).all())
-            table[:, start : start + step] = _finite_stats(rows, squares) if finite else _any_stats(rows)
-    return table
+    matrix = _filters_last(kernel)
+    table = None if matrix is None else _stats_of_columns(matrix)
+    return _stats_of_rows(kernel) if table is None else table
 
 
 def is_large(shape: tuple[int, ...]) -> bool:
@@ -65,16 +55,8 @@ def norms(kernel: Array, minus: Array | None = None) -> Float32:
         kernel: [filters, inputs, *space].
         minus: of the same shape.
     """
-    squares = np.zeros(kernel.shape[:2])
-    wide = kernel.dtype.itemsize > 4 or kernel.dtype.kind in "iu"
     with np.errstate(all="ignore"):
-        for block in _blocks(kernel):
-            for place in np.ndindex(*kernel.shape[2:]):
-                at = (*block, *place)
-                values = kernel[at].astype(np.float64 if wide else np.float32, copy=False)
-                difference = values if minus is None else values - minus[at]
-                squares[block] += np.square(difference, dtype=np.float64)
-        result: Float32 = np.sqrt(squares).astype(np.float32)
+        result: Float32 = np.sqrt(_squares(kernel, minus)).astype(np.float32)
     return result
 
 
@@ -125,15 +107,92 @@ def strongest_inputs(picture: Float32) -> npt.NDArray[np.int32]:
     return result
 
 
-def _blocks(kernel: Array) -> Iterator[tuple[slice, slice]]:
-    """Filters and inputs of a block, cut where memory is cut."""
+def _squares(kernel: Array, minus: Array | None) -> Array:
+    """Sums of squares over space, [filters, inputs] of float64; memory is read, and written, in the order in which the kernel lies."""
     filters, inputs = kernel.shape[:2]
+    if not kernel.size:
+        return np.zeros((filters, inputs))
     if kernel.strides[0] < kernel.strides[1]:
-        step = max(1, _BLOCK // max(1, filters))
-        yield from ((slice(None), slice(start, start + step)) for start in range(0, inputs, step))
-    else:
-        step = max(1, _BLOCK // max(1, inputs))
-        yield from ((slice(start, start + step), slice(None)) for start in range(0, filters, step))
+        swapped = _squares(kernel.swapaxes(0, 1), None if minus is None else minus.swapaxes(0, 1))
+        return swapped.T
+    squares = np.zeros((filters, inputs))
+    size = math.prod(kernel.shape[2:])
+    together = size > 1 and kernel.flags.c_contiguous
+    places = [()] if together else list(np.ndindex(*kernel.shape[2:]))
+    step = max(1, _BLOCK // (inputs * size if together else inputs))
+    for start in range(0, filters, step):
+        block = slice(start, start + step)
+        for place in places:
+            at = (block, ..., *place)
+            found = _squared(kernel[at], None if minus is None else minus[at])
+            if together:
+                squares[block] = np.dot(found.reshape(-1, size), ones(size, "d")).reshape(-1, inputs)
+            else:
+                squares[block] += found
+    return squares
+
+
+def _squared(values: Array, minus: Array | None) -> Array:
+    """Squares in float64 of values or of their difference, good until the next call; the difference is taken in float32 where it can be."""
+    shape = values.shape
+    exact = values.dtype.itemsize > 4 or values.dtype.kind in "iu"
+    if minus is not None:
+        work = np.float64 if exact else np.float32
+        values = np.subtract(values, minus, out=scratch_buffer("filter differences", work, shape), casting="unsafe", dtype=work)
+    squares = scratch_buffer("filter squares", np.float64, shape)
+    np.copyto(squares, values, casting="unsafe")
+    return np.multiply(squares, squares, out=squares)
+
+
+def _filters_last(kernel: Array) -> Array | None:
+    """A kernel as a matrix [weights, filters] of its own memory; None where its filters do not lie side by side."""
+    order = sorted(range(kernel.ndim), key=lambda axis: -kernel.strides[axis])
+    memory = kernel.transpose(order)
+    if order[-1] != 0 or kernel.ndim < 2 or not memory.flags.c_contiguous or kernel.size < _STATS_BLOCK:
+        return None
+    matrix: Array = memory.reshape(-1, len(kernel))
+    return matrix
+
+
+def _stats_of_columns(matrix: Array) -> Float32 | None:
+    """Statistics of the columns, row by row; None where something is not finite or its spread would lose digits."""
+    size, filters = matrix.shape
+    sums, squares = np.zeros(filters), np.zeros(filters)
+    low, high = np.full(filters, np.inf), np.full(filters, -np.inf)
+    step = max(1, _STATS_BLOCK // filters)
+    with np.errstate(all="ignore"):
+        for start in range(0, size, step):
+            block = matrix[start : start + step]
+            rows = scratch_buffer("filters", np.float64, block.shape)
+            np.copyto(rows, block, casting="unsafe")
+            weights = ones(len(block), "d")
+            sums += np.dot(weights, rows)
+            np.minimum(low, np.minimum.reduce(rows, axis=0), out=low)
+            np.maximum(high, np.maximum.reduce(rows, axis=0), out=high)
+            squares += np.dot(weights, np.multiply(rows, rows, out=rows))
+        mean = sums / size
+        m2 = squares - sums * mean
+    if not np.isfinite(squares).all() or np.count_nonzero(m2 < _LEAST_SPREAD * squares):
+        return None
+    table = np.zeros((len(FILTER_COLUMNS), filters), np.float32)
+    table[:5] = low, high, mean, np.sqrt(m2 / size), np.sqrt(squares)
+    return table
+
+
+def _stats_of_rows(kernel: Array) -> Float32:
+    table = np.empty((len(FILTER_COLUMNS), len(kernel)), np.float32)
+    size = math.prod(kernel.shape[1:])
+    step = max(1, _STATS_BLOCK // max(1, size))
+    with np.errstate(all="ignore"):
+        for start in range(0, len(kernel), step):
+            chosen = kernel[start : start + step]
+            shape = len(chosen), size
+            rows = scratch_buffer("filters", np.float64, shape) if chosen.size <= _STATS_BLOCK else np.empty(shape)
+            np.copyto(rows.reshape(chosen.shape), chosen, casting="unsafe")
+            squares = np.einsum("fi,fi->f", rows, rows)
+            finite = size > 0 and bool(np.isfinite(squares).all())
+            table[:, start : start + step] = _finite_stats(rows, squares) if finite else _any_stats(rows)
+    return table
 
 
 def _finite_stats(rows: Array, squares: Array) -> Array:

@@ -272,9 +272,11 @@ def _compare_units(kernel: Array, layout: str) -> dict[str, float]:
 
 
 def _sample(kernel: Array) -> Array:
-    matrix = kernel.reshape(len(kernel), -1)
-    rows, columns = -(-matrix.shape[0] // COMPARED_UNITS), -(-matrix.shape[1] // COMPARED_WEIGHTS)
-    return matrix[::rows, ::columns].astype(np.float32, order="C")
+    """Evenly spread units and weights, [units, weights] in float32, read by index: the kernel as a matrix may be a copy of all of it."""
+    size = math.prod(kernel.shape[1:])
+    step, stride = -(-len(kernel) // COMPARED_UNITS), -(-size // COMPARED_WEIGHTS)
+    weights = np.unravel_index(np.arange(0, size, stride), kernel.shape[1:]) if kernel.ndim > 1 else (None,)
+    return np.ascontiguousarray(kernel[(slice(None, None, step), *weights)], np.float32)
 
 
 def _duplicates(units: Array) -> float:
