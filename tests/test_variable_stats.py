@@ -15,6 +15,7 @@ from tb_featuremap_plugin.arrays.short_rows import FEW
 from tb_featuremap_plugin.measures.weights import accumulator as running_sums
 from tb_featuremap_plugin.measures.weights import few_entries
 from tb_featuremap_plugin.measures.weights import variable as variables
+from tb_featuremap_plugin.measures.weights.accumulator import InitialSums
 from tb_featuremap_plugin.measures.weights.variable import Change, variable_row
 from tb_featuremap_plugin.schema.columns import VARIABLE_COLUMNS
 from tests.support import oracles
@@ -237,3 +238,17 @@ def test_any_scale_and_offset(seed, size, magnitude, offset):
     shift = np.float32(10**offset)
     value, others["previous"], others["initial"] = value + shift, others["previous"] + shift, others["initial"] + shift
     assert_matches_oracle(value, rtol=1e-5, **others)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-14, 1e20])
+def test_sums_over_the_first_value_are_taken_once_and_stay_true(scale):
+    rng = np.random.default_rng(11)
+    initial = (rng.normal(3, 1, (90, 100)) * scale).astype(np.float32)
+    sums = InitialSums()
+    for step in range(1, 4):
+        value = (initial * (1 + 0.01 * step)).astype(np.float32)
+        kept = variable_row(value, Change(initial=initial, initial_step=0, initial_sums=sums))
+        np.testing.assert_array_equal(kept, variable_row(value, Change(initial=initial, initial_step=0)))
+        truth = initial.astype(np.float64)
+        assert kept[VARIABLE_COLUMNS.index("initial_norm")] == pytest.approx(np.sqrt((truth**2).sum()), rel=1e-5)
+        assert kept[VARIABLE_COLUMNS.index("initial_std")] == pytest.approx(truth.std(), rel=1e-5)

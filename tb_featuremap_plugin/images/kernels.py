@@ -48,16 +48,38 @@ def is_large(shape: tuple[int, ...]) -> bool:
     return math.prod(shape) * 4 > LARGEST_EXACT_BYTES
 
 
-def norms(kernel: Array, minus: Array | None = None) -> Float32:
-    """Root of the sum of squares over space, [filters, inputs]: of a kernel, or of its difference to another one.
+def squared_norms(kernel: Array, minus: Array | None = None) -> Array:
+    """Sums of squares over space, [filters, inputs] in float64: of a kernel, or of its difference to another one.
+
+    Memory is read, and written, in the order in which the kernel lies.
 
     Args:
         kernel: [filters, inputs, *space].
         minus: of the same shape.
     """
-    with np.errstate(all="ignore"):
-        result: Float32 = np.sqrt(_squares(kernel, minus)).astype(np.float32)
-    return result
+    filters, inputs = kernel.shape[:2]
+    if not kernel.size:
+        return np.zeros((filters, inputs))
+    if kernel.strides[0] < kernel.strides[1]:
+        swapped: Array = squared_norms(kernel.swapaxes(0, 1), None if minus is None else minus.swapaxes(0, 1)).T
+        return swapped
+    squares = np.zeros((filters, inputs))
+    size = math.prod(kernel.shape[2:])
+    together = size > 1 and kernel.flags.c_contiguous
+    places = [()] if together else list(np.ndindex(*kernel.shape[2:]))
+    step = max(1, _BLOCK // (inputs * size if together else inputs))
+    for start in range(0, filters, step):
+        block = slice(start, start + step)
+        for number, place in enumerate(places):
+            at = (block, ..., *place)
+            own, other = kernel[at], None if minus is None else minus[at]
+            memory = squares[block] if not (together or number) else scratch_buffer("filter squares", np.float64, own.shape)
+            found = _squared(own, other, memory)
+            if together:
+                squares[block] = np.dot(found.reshape(-1, size), ones(size, "d")).reshape(-1, inputs)
+            elif number:
+                squares[block] += found
+    return squares
 
 
 def large_kernel(kernel: Array, others: dict[str, Array], side: int = LARGEST_NORM_SIDE) -> tuple[tuple[int, int], dict[str, Array]]:
@@ -73,13 +95,13 @@ def large_kernel(kernel: Array, others: dict[str, Array], side: int = LARGEST_NO
     parts: dict[str, list[Array]] = {name: [] for name in ("norms", "slices", "slice_inputs", *others)}
     for start in range(0, len(kernel), step):
         part = kernel[start : start + step]
-        picture = norms(part)
-        strongest = strongest_inputs(picture)
-        parts["norms"].append(reduce_norms(picture, blocks))
+        squares = squared_norms(part)
+        strongest = strongest_inputs(squares)
+        parts["norms"].append(reduced_norms(squares, blocks))
         parts["slices"].append(np.ascontiguousarray(part[np.arange(len(part)), strongest], np.float32))
         parts["slice_inputs"].append(strongest)
         for name, other in others.items():
-            parts[name].append(reduce_norms(norms(part, minus=other[start : start + step]), blocks))
+            parts[name].append(reduced_norms(squared_norms(part, other[start : start + step]), blocks))
     return blocks, {name: np.concatenate(found) for name, found in parts.items()}
 
 
@@ -88,67 +110,60 @@ def norm_blocks(shape: tuple[int, int], side: int = LARGEST_NORM_SIDE) -> tuple[
     return -(-shape[0] // side), -(-shape[1] // side)
 
 
-def reduce_norms(picture: Float32, blocks: tuple[int, int]) -> Float32:
-    """Root mean square over blocks of [filters, inputs]; at the far edges over what is there."""
-    if blocks == (1, 1):
-        return picture
-    squares = picture.astype(np.float64) ** 2
-    for axis, side in enumerate(blocks):
-        starts = np.arange(0, squares.shape[axis], side)
-        sizes = np.diff(np.append(starts, squares.shape[axis])).reshape((-1, 1) if axis == 0 else (1, -1))
-        squares = np.add.reduceat(squares, starts, axis=axis) / sizes
-    result: Float32 = np.sqrt(squares).astype(np.float32)
+def reduced_norms(squares: Array, blocks: tuple[int, int]) -> Float32:
+    """Root mean square over blocks of [filters, inputs], from squares in float64; at the far edges over what is there."""
+    if squares.strides[0] < squares.strides[1]:
+        swapped: Float32 = reduced_norms(squares.T, (blocks[1], blocks[0])).T
+        return swapped
+    means = _block_means(_block_means(squares, blocks[0]).T, blocks[1]).T
+    with np.errstate(all="ignore"):
+        return np.sqrt(means).astype(np.float32)
+
+
+def strongest_inputs(picture: Array) -> npt.NDArray[np.int32]:
+    """Of each filter the input with the largest norm or square of it, [filters]; NaN counts as none."""
+    broken = np.isnan(picture)
+    known = np.where(broken, -1, picture) if broken.any() else picture
+    result: npt.NDArray[np.int32] = np.argmax(known, axis=1).astype(np.int32)
     return result
 
 
-def strongest_inputs(picture: Float32) -> npt.NDArray[np.int32]:
-    """Of each filter the input with the largest norm, [filters]; NaN counts as none."""
-    result: npt.NDArray[np.int32] = np.argmax(np.where(np.isnan(picture), -1, picture), axis=1).astype(np.int32)
-    return result
+def _block_means(squares: Array, side: int) -> Array:
+    """Means of `side` successive rows each, and of those that are left at the end."""
+    if side == 1:
+        return squares
+    whole = len(squares) // side
+    means = np.empty((-(-len(squares) // side), squares.shape[1]))
+    sums, steps = means[:whole], squares[: whole * side]
+    np.copyto(sums, steps[::side])
+    for place in range(1, side):
+        sums += steps[place::side]
+    sums /= side
+    if len(means) > whole:
+        means[whole] = squares[whole * side :].mean(axis=0)
+    return means
 
 
-def _squares(kernel: Array, minus: Array | None) -> Array:
-    """Sums of squares over space, [filters, inputs] of float64; memory is read, and written, in the order in which the kernel lies."""
-    filters, inputs = kernel.shape[:2]
-    if not kernel.size:
-        return np.zeros((filters, inputs))
-    if kernel.strides[0] < kernel.strides[1]:
-        swapped = _squares(kernel.swapaxes(0, 1), None if minus is None else minus.swapaxes(0, 1))
-        return swapped.T
-    squares = np.zeros((filters, inputs))
-    size = math.prod(kernel.shape[2:])
-    together = size > 1 and kernel.flags.c_contiguous
-    places = [()] if together else list(np.ndindex(*kernel.shape[2:]))
-    step = max(1, _BLOCK // (inputs * size if together else inputs))
-    for start in range(0, filters, step):
-        block = slice(start, start + step)
-        for place in places:
-            at = (block, ..., *place)
-            found = _squared(kernel[at], None if minus is None else minus[at])
-            if together:
-                squares[block] = np.dot(found.reshape(-1, size), ones(size, "d")).reshape(-1, inputs)
-            else:
-                squares[block] += found
-    return squares
-
-
-def _squared(values: Array, minus: Array | None) -> Array:
-    """Squares in float64 of values or of their difference, good until the next call; the difference is taken in float32 where it can be."""
+def _squared(values: Array, minus: Array | None, squares: Array) -> Array:
+    """Squares in float64 of values or of their difference, which is taken in float32 where it can be; written to `squares`."""
     shape = values.shape
     exact = values.dtype.itemsize > 4 or values.dtype.kind in "iu"
     if minus is not None:
         work = np.float64 if exact else np.float32
         values = np.subtract(values, minus, out=scratch_buffer("filter differences", work, shape), casting="unsafe", dtype=work)
-    squares = scratch_buffer("filter squares", np.float64, shape)
     np.copyto(squares, values, casting="unsafe")
     return np.multiply(squares, squares, out=squares)
 
 
 def _filters_last(kernel: Array) -> Array | None:
-    """A kernel as a matrix [weights, filters] of its own memory; None where its filters do not lie side by side."""
+    """A kernel as a matrix [weights, filters] in its own memory; None where its filters do not lie side by side."""
+    if kernel.ndim < 2 or kernel.size < _STATS_BLOCK:
+        return None
     order = sorted(range(kernel.ndim), key=lambda axis: -kernel.strides[axis])
     memory = kernel.transpose(order)
-    if order[-1] != 0 or kernel.ndim < 2 or not memory.flags.c_contiguous or kernel.size < _STATS_BLOCK:
+    inner = range(kernel.ndim - 2)
+    even = all(memory.strides[axis] == memory.strides[axis + 1] * memory.shape[axis + 1] for axis in inner)
+    if order[-1] != 0 or kernel.strides[0] != kernel.itemsize or not even:
         return None
     matrix: Array = memory.reshape(-1, len(kernel))
     return matrix

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from tb_featuremap_plugin.measures.weights.accumulator import InitialSums
 from tb_featuremap_plugin.measures.weights.variable import Change
 
 Array = npt.NDArray[Any]
@@ -17,11 +18,18 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class Taken:
-    """The value of a variable after `step` updates, in memory that nobody changes; `ours` if it was copied into it here."""
+    """The value of a variable after `step` updates, in memory that nobody changes.
+
+    Attributes:
+        step, value: as it was.
+        ours: whether it was copied into this memory here.
+        sums: over the value, as a first one; filled when it is first compared with another.
+    """
 
     step: int
     value: Array
     ours: bool = False
+    sums: InitialSums = field(default_factory=InitialSums, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -90,6 +98,7 @@ def change_of(known: Known, gradient: Array | None) -> Change:
         gradient=gradient if gradient is not None and _fits(gradient, value) else None,
         initial=None if initial is None else initial.value,
         initial_step=math.nan if initial is None else initial.step,
+        initial_sums=None if initial is None or initial is known.now else initial.sums,
     )
     if not known.before:
         return change

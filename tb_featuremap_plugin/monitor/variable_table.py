@@ -104,7 +104,7 @@ class VariableTable:
         change = _comparable(change_of(subject.known, subject.gradient), value)
         if layout is not None:
             arrange = partial(_arranged, layout=layout, layer=layer)
-            change = _of_each(change, arrange)
+            change = replace(_of_each(change, arrange), initial_sums=change.initial_sums)
             value, layout = ungrouped(value, layout, layer)
         return Variable(value, change, network.trainable(name), layout, subject.dtype)
 
@@ -159,10 +159,10 @@ def _as_real_as(value: Array, array: Array) -> Array | None:
 
 
 def _of_each(change: Change, make: Callable[[Array], Array | None]) -> Change:
-    """A change with each of its arrays made anew."""
+    """A change with each of its arrays made anew; nothing is known of the sums over them."""
     names: Sequence[str] = ("previous", "initial", "before_previous", "previous_update", "gradient")
     made: dict[str, Any] = {name: None if getattr(change, name) is None else make(getattr(change, name)) for name in names}
-    return replace(change, **made)
+    return replace(change, **made, initial_sums=None)
 
 
 def _arranged(array: Array, *, layout: str, layer: Layer | None) -> Array:

@@ -104,6 +104,24 @@ class Sums:
         return numbers
 
 
+class InitialSums:
+    """The sums over a first value, which never change: taken once in each dtype that blocks are in."""
+
+    def __init__(self) -> None:
+        self._known: dict[type[np.floating[Any]], tuple[Number, ...]] = {}
+
+    def put_into(self, sums: Sums, work: type[np.floating[Any]]) -> bool:
+        """Whether they are known; if so, they are put among those of a variable."""
+        known = self._known.get(work)
+        if known is not None:
+            sums.initial_squares, sums.initial_shift, sums.initial_shifted_total, sums.initial_shifted_squares = known
+        return known is not None
+
+    def keep(self, sums: Sums, work: type[np.floating[Any]]) -> None:
+        """Keeps those that were added up."""
+        self._known[work] = (sums.initial_squares, sums.initial_shift, sums.initial_shifted_total, sums.initial_shifted_squares)
+
+
 class Scratch:
     """Memory for the intermediate results of a block, used again for each of them."""
 
@@ -135,10 +153,8 @@ class Scratch:
         return int(np.count_nonzero(np.greater(zeros, both, out=both)))
 
 
-def add_value(sums: Sums, value: Array, initial: Array | None, scratch: Scratch, squares: float) -> None:
-    """Adds a block of the value itself, and of its distance from the first value; `squares` is their sum, NaN where it is not known."""
-    if initial is not None:
-        _add_initial(sums, value, initial, scratch)
+def add_value(sums: Sums, value: Array, scratch: Scratch, squares: float) -> None:
+    """Adds a block of the value itself; `squares` is their sum, NaN where it is not known."""
     low, high = float(np.minimum.reduce(value)), float(np.maximum.reduce(value))
     if not (low > -math.inf and high < math.inf):
         value = _add_non_finite(sums, value)
@@ -207,9 +223,14 @@ def add_gradient(sums: Sums, gradient: Array, update: Array | None, scratch: Scr
     sums.gradient_squares += squares
 
 
-def _add_initial(sums: Sums, value: Array, initial: Array, scratch: Scratch) -> None:
+def add_distance(sums: Sums, value: Array, initial: Array, scratch: Scratch) -> None:
+    """Adds a block of the value's distance from the first value."""
     distance = scratch.subtract(value, initial)
     sums.displacement_squares += _dot(distance, distance)
+
+
+def add_initial(sums: Sums, initial: Array, scratch: Scratch) -> None:
+    """Adds a block of the first value itself."""
     sums.initial_squares += _dot(initial, initial)
     if sums.initial_shift is None:
         sums.initial_shift = float(initial[0])

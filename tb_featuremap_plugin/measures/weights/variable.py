@@ -17,7 +17,16 @@ import numpy.typing as npt
 
 from tb_featuremap_plugin.arrays.layouts import canonical_kernel, fans
 from tb_featuremap_plugin.arrays.scratch_buffers import scratch_buffer
-from tb_featuremap_plugin.measures.weights.accumulator import Scratch, Sums, add_change, add_gradient, add_value
+from tb_featuremap_plugin.measures.weights.accumulator import (
+    InitialSums,
+    Scratch,
+    Sums,
+    add_change,
+    add_distance,
+    add_gradient,
+    add_initial,
+    add_value,
+)
 from tb_featuremap_plugin.measures.weights.few_entries import add_few, entries
 from tb_featuremap_plugin.schema.columns import DUPLICATE_COSINE, VARIABLE_COLUMNS, VARIABLE_PERCENTILES
 
@@ -26,8 +35,8 @@ Float32 = npt.NDArray[np.float32]
 
 SAMPLED_VALUES = 4096
 
-_BLOCK = 1 << 18
-"""Entries of a block: 1 MB of float32. Value and difference stay near the core, and NumPy's calls cost little beside their work."""
+_BLOCK = 1 << 16
+"""Entries of a block: 256 KB of float32. Its arrays stay near the core, and NumPy's calls cost little beside their work."""
 
 _VALUES_FOR_SHIFT = 32
 
@@ -50,6 +59,7 @@ class Change:
         gap: training steps from `previous` to the value.
         initial: the first value.
         initial_step: training steps that were done when that was taken.
+        initial_sums: what is known of `initial` alone, kept from one record to the next.
         previous_update: the change by the step before, for the direction of successive updates.
         before_previous: the value before `previous`, in place of `previous_update`: it is subtracted block by block, so that no array of
             the variable's size is made.
@@ -60,6 +70,7 @@ class Change:
     gap: float = math.nan
     initial: Array | None = None
     initial_step: float = math.nan
+    initial_sums: InitialSums | None = None
     previous_update: Array | None = None
     before_previous: Array | None = None
     gradient: Array | None = None
@@ -115,7 +126,7 @@ class Variable(NamedTuple):
         with np.errstate(all="ignore"):
             numbers = self.described()
             if self.value.size:
-                numbers |= _of_entries(self.value, self.change.compared(), percentiles)
+                numbers |= _of_entries(self.value, self.change, percentiles)
             return np.array(list(map(numbers.get, VARIABLE_COLUMNS, _UNKNOWN)), np.float32)
 
     def described(self) -> dict[str, float]:
@@ -130,12 +141,13 @@ class Variable(NamedTuple):
         return numbers
 
 
-def _of_entries(value: Array, others: dict[str, Array], percentiles: bool) -> dict[str, float]:
+def _of_entries(value: Array, change: Change, percentiles: bool) -> dict[str, float]:
+    others = change.compared()
     few = entries(value, others)
     if few is not None:
         return add_few(few).numbers() | (_at_ranks(sorted(few["value"])) if percentiles else {})
     flat = _Flat(value, others, SAMPLED_VALUES if percentiles else 0)
-    return _measure(flat).numbers() | (percentiles_of(flat.sample) if percentiles else {})
+    return _measure(flat, change.initial_sums).numbers() | (percentiles_of(flat.sample) if percentiles else {})
 
 
 class _Flat:
@@ -197,24 +209,31 @@ def _difference(value: Array, previous: Array) -> Array:
     return result
 
 
-def _measure(flat: _Flat) -> Sums:
-    sums = _add_up(flat, np.float64 if flat.is_wide else np.float32)
+def _measure(flat: _Flat, initial_sums: InitialSums | None) -> Sums:
+    sums = _add_up(flat, np.float64 if flat.is_wide else np.float32, initial_sums)
     if flat.is_wide or not _loses_squares(sums):
         return sums
-    return _add_up(flat, np.float64)
+    return _add_up(flat, np.float64, initial_sums)
 
 
-def _add_up(flat: _Flat, work: type[np.floating[Any]]) -> Sums:
+def _add_up(flat: _Flat, work: type[np.floating[Any]], initial_sums: InitialSums | None = None) -> Sums:
     known = {"previous_update" if name == _BEFORE else name for name in flat.others}
     sums = Sums(len(flat.value), float(work(flat.shift())), known)
     scratch = Scratch(min(len(flat.value), _BLOCK), work)
+    is_initial_known = initial_sums is not None and initial_sums.put_into(sums, work)
     for value, others in flat.blocks(work):
         update, squares = None, math.nan
         if "previous" in others:
             update, squares = add_change(sums, value, others, scratch)
         if "gradient" in others:
             add_gradient(sums, others["gradient"], update, scratch)
-        add_value(sums, value, others.get("initial"), scratch, squares)
+        if "initial" in others:
+            add_distance(sums, value, others["initial"], scratch)
+            if not is_initial_known:
+                add_initial(sums, others["initial"], scratch)
+        add_value(sums, value, scratch, squares)
+    if initial_sums is not None and "initial" in flat.others:
+        initial_sums.keep(sums, work)
     return sums
 
 
