@@ -117,7 +117,8 @@ def reduced_norms(squares: Array, blocks: tuple[int, int]) -> Float32:
         return swapped
     means = _block_means(_block_means(squares, blocks[0]).T, blocks[1]).T
     with np.errstate(all="ignore"):
-        return np.sqrt(means).astype(np.float32)
+        result: Float32 = np.sqrt(means).astype(np.float32)
+    return result
 
 
 def strongest_inputs(picture: Array) -> npt.NDArray[np.int32]:

@@ -15,7 +15,7 @@ Undo = Callable[[], object]
 WRITES = (
     *("Assign", "ResourceScatter", "ResourceApply", "ResourceSparseApply", "ResourceStridedSliceAssign"),
     *("RngReadAndSkip", "RngSkip", "StatefulUniform", "StatefulStandardNormal", "StatefulTruncatedNormal", "NonDeterministicInts"),
-    *("StatefulRandomBinomial"),
+    "StatefulRandomBinomial",
 )
 """How the names of operations begin that write to variables."""
 

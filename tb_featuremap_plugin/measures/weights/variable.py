@@ -294,8 +294,11 @@ def _sample(kernel: Array) -> Array:
     """Evenly spread units and weights, [units, weights] in float32, read by index: the kernel as a matrix may be a copy of all of it."""
     size = math.prod(kernel.shape[1:])
     step, stride = -(-len(kernel) // COMPARED_UNITS), -(-size // COMPARED_WEIGHTS)
-    weights = np.unravel_index(np.arange(0, size, stride), kernel.shape[1:]) if kernel.ndim > 1 else (None,)
-    return np.ascontiguousarray(kernel[(slice(None, None, step), *weights)], np.float32)
+    if kernel.ndim == 1:
+        return kernel[::step, None].astype(np.float32)
+    weights = np.unravel_index(np.arange(0, size, stride), kernel.shape[1:])
+    chosen: tuple[Any, ...] = (slice(None, None, step), *weights)
+    return np.ascontiguousarray(kernel[chosen], np.float32)
 
 
 def _duplicates(units: Array) -> float:
