@@ -11,6 +11,7 @@ import logging
 import math
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -43,7 +44,7 @@ def run(raw: RawRun, scalars: Mapping[str, Points] | None = None) -> Run:
     return Run(
         name=raw.name,
         title=title(raw.name),
-        record=record,
+        record=_with_earlier_changes(record, records),
         layers=_table(usable, tags.LAYERS_TAG, records, problems),
         variables=_table(usable, tags.VARIABLES_TAG, records, problems),
         losses=_losses(usable, problems),
@@ -52,6 +53,13 @@ def run(raw: RawRun, scalars: Mapping[str, Points] | None = None) -> Run:
         problems=problems.all(),
         scalars=scalars or {},
     )
+
+
+def _with_earlier_changes(record: RunRecord | None, records: Sequence[_Record]) -> RunRecord | None:
+    """The last session's record, with the changes of the network in the sessions before it."""
+    sessions = [(until, one.changes) for until, one in records if one is not None and until is not None]
+    earlier = tuple(change for until, changes in sessions for change in changes if change.step <= until)
+    return record if record is None or not earlier else replace(record, changes=(*earlier, *record.changes))
 
 
 def outline(raw: RawRun) -> Outline:
