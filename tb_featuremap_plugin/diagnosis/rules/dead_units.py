@@ -126,7 +126,8 @@ RULE = Rule(
     check,
     Doc(
         says="ReLU units that are zero for every probe input",
-        condition="over 60 % in a run that hardly learns, over 95 % in any that has not learned; a note from 50 %",
+        condition="over 60 % in a run that hardly learns, of which 20 % died in training, or over 80 % (over 60 % at the start); over 95 % "
+        "in any that has not learned; a note from 50 %",
         usual="below 48 %, up to 88 %",
     ),
 )

@@ -123,7 +123,8 @@ RULE = Rule(
     check,
     Doc(
         says="the signal grows from layer to layer, or out of bounds during training",
-        condition="at the start, a layer's standard deviation over 30 times the input's (or 30); later, values over 1e4 and grown"
+        condition="at the start, a layer's standard deviation over 30 times the input's (or 30), not behind BatchNorm; later, values "
+        "over 1e4 and grown"
         " 100 times",
         usual="at most 1.7; below 100",
     ),

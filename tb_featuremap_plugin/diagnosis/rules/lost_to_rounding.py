@@ -82,7 +82,7 @@ RULE = Rule(
     Doc(
         says="updates too small for the variable's dtype to hold",
         condition="over half of the entries with a gradient stay bitwise as they were, in float16 or bfloat16, or in float32 "
-        "while others change",
+        "where steps are below 1,000 times its spacing, while others change",
         usual="below 1 %",
     ),
 )

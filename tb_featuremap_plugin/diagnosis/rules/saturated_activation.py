@@ -76,7 +76,8 @@ RULE = Rule(
     check,
     Doc(
         says="a hidden sigmoid or tanh layer sits at its limits",
-        condition="over half of its values within 2.5 % of the limits, median over the run",
+        condition="over half of its values within 2.5 % of the limits, median over the run; a warning also above three quarters where "
+        "the weights start over 4 times too large",
         usual="below 39 %, one in a hundred 64 %",
     ),
 )

@@ -284,7 +284,7 @@ RULE = Rule(
     Doc(
         says="steps are too large",
         condition="median update ratio of the fastest kernel above 0.1 (stuck: 0.065); a single step above 1; a loss 50 times the"
-        " first (stuck: 8 times); a layer killed after a step above 0.2 in a run that is stuck",
+        " first (stuck: 8 times); a layer killed, or one answer for every input, after a step above 0.2 in a run that is stuck",
         usual="below 0.065; loss below 3.2 times",
     ),
 )

@@ -157,7 +157,8 @@ RULE = Rule(
     Doc(
         says="steps are too small",
         condition="median update ratio of the fastest kernel below 3e-4; below 1e-3 (hardly learns: 2.5e-3, after 200 losses "
-        "5e-3) while the loss falls in a straight line; below 2.5e-3 while over 100 steps it does not fall at all",
+        "5e-3) while the loss falls in a straight line; below 2.5e-3 while over 100 steps it does not fall at all; "
+        "not after the rate was lowered to a seventh",
         usual="above 1.9e-3",
     ),
 )

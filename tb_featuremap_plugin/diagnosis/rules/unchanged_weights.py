@@ -159,7 +159,7 @@ RULE = Rule(
     check,
     Doc(
         says="a trainable kernel does not move",
-        condition="median update ratio below 1e-7",
+        condition="median update ratio below 1e-7; a note where other kernels of the same layer move and no gradient comes",
         usual="above 4.9e-4",
     ),
 )

@@ -130,7 +130,7 @@ RULE = Rule(
     check,
     Doc(
         says="what the first kernel layer receives is far outside -1..1",
-        condition="largest absolute value above 20, or below 0.01",
+        condition="largest absolute value above 20, or below 0.01; a note where a normalisation follows at once",
         usual="0.5 to 12",
     ),
     is_consequence=False,

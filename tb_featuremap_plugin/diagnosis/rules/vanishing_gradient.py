@@ -159,7 +159,7 @@ RULE = Rule(
     Doc(
         says="the gradient fades on its way to the first layers",
         condition="the first kernel's norm below 1e-3 of the largest; below 0.05 behind two squashing layers in a run that hardly"
-        " learns; below 0.02 if the first kernel moves by less than 1e-5",
+        " learns; below 0.02 if the first kernel moves by less than 1e-5; where nothing at all comes, see `unchanged_weights`",
         usual="above 0.15, lowest 0.012",
     ),
 )
