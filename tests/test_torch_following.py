@@ -129,10 +129,11 @@ def test_a_resumed_run_knows_the_changes_of_all_its_sessions(tmp_path):
         watcher.step()
         wrap_first(model)
         watcher.step()
-    with fm.torch.watch(model, tmp_path, probe=PROBE, every=1, strict=True, first_step=2) as watcher:
+        watcher.step()
+    with fm.torch.watch(model, tmp_path, probe=PROBE, every=1, strict=True, first_step=3) as watcher:
         call_again(model)
         watcher.step()
-    assert [(change.after, change.step) for change in record_of(read_run(tmp_path)).changes] == [(1, 2), (2, 3)]
+    assert [(change.after, change.step) for change in record_of(read_run(tmp_path)).changes] == [(1, 2), (3, 4)]
 
 
 def test_freezing_is_dated_and_what_happens_in_turns_is_not_repeated_for_ever(tmp_path):

@@ -58,7 +58,7 @@ def run(raw: RawRun, scalars: Mapping[str, Points] | None = None) -> Run:
 def _with_earlier_changes(record: RunRecord | None, records: Sequence[_Record]) -> RunRecord | None:
     """The last session's record, with the changes of the network in the sessions before it."""
     sessions = [(until, one.changes) for until, one in records if one is not None and until is not None]
-    earlier = tuple(change for until, changes in sessions for change in changes if change.step <= until)
+    earlier = tuple(change for until, changes in sessions for change in changes if change.step < until)
     return record if record is None or not earlier else replace(record, changes=(*earlier, *record.changes))
 
 
