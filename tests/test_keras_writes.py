@@ -36,7 +36,6 @@ def test_a_network_in_inference_writes_to_nothing(network):
         lambda variable, generator: variable.scatter_nd_add([[0]], [2.0]),
         lambda variable, generator: variable[0].assign(3.0),
         lambda variable, generator: generator.normal([2]),
-        lambda variable, generator: generator.binomial([2], [5.0, 5.0], [0.5, 0.5]),
         lambda variable, generator: tf.cond(tf.constant(True), lambda: variable.assign([0.0, 0.0]), lambda: variable.read_value()),
     ],
 )
