@@ -33,6 +33,10 @@ def dense_form(tensor: Any) -> Array | None:
     return np.asarray(tensor.todense()) if hasattr(kind, "todense") else None
 
 
+OURS_ALONE = "_featuremaps_ours_alone"
+"""Attribute of a torch tensor that was copied for the record, and that nobody else has: it need not be copied again."""
+
+
 def from_torch(tensor: Any) -> tuple[Array, bool]:
     """A torch tensor's values, and whether they lie in memory of their own.
 
@@ -49,7 +53,7 @@ def from_torch(tensor: Any) -> tuple[Array, bool]:
         return _masked(values.copy(), ~mask), True
     host = plain.cpu()
     dense = _dense_torch(host)
-    if dense is host and plain.device.type == "cpu":
+    if dense is host and plain.device.type == "cpu" and not getattr(tensor, OURS_ALONE, False):
         dense = dense.clone()  # a tensor that NumPy has looked into can never change its size again, as sharding does
     try:
         return np.asarray(dense.numpy()), True

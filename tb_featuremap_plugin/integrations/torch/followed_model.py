@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from tb_featuremap_plugin.arrays.dense import OURS_ALONE
 from tb_featuremap_plugin.integrations.torch.call_trace import Trace, trace
 from tb_featuremap_plugin.integrations.torch.capture import capturing
 from tb_featuremap_plugin.integrations.torch.layer_info import describe
@@ -168,7 +169,8 @@ class FollowedModel:
         captured: dict[str, torch.Tensor] = {}
 
         def take(name: str, tensor: torch.Tensor) -> None:
-            captured[name] = plain(tensor).detach().clone()
+            captured[name] = copy = plain(tensor).detach().clone()
+            setattr(copy, OURS_ALONE, True)
 
         with capturing(self.model, self.trace, self.names, take, self._as_given) as changed:
             self._called(self.reading)
