@@ -44,6 +44,7 @@ EXAMPLES = {
     "frozen_random": today.frozen_at_random,
     "gradient_clipped": today.clipped,
     "loss_rises": lambda: healthy_run(losses=losses(np.concatenate([np.geomspace(2.3, 0.8, 100), np.geomspace(0.8, 2.2, 100)]))),
+    "unregistered_layers": lambda: edit_record(healthy_run(), unregistered=("blocks[0]", "blocks[1]")),
     "overfitting": lambda: today.overfitted(),
     "mode_collapse": today.collapsed,
     "batchnorm_lag": today.lagging,

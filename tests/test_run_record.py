@@ -72,6 +72,7 @@ records = st.builds(
     loss_facts=st.none() | loss_facts,
     loop_facts=st.none() | st.builds(LoopFacts, *[st.integers(0, 2**40)] * 4),
     not_optimized=name_lists,
+    unregistered=name_lists,
     probes=st.lists(st.builds(Probe, st.integers(0, 2**40), names, st.dictionaries(names, sizes, max_size=2)), max_size=2).map(tuple),
     inputs_private=st.booleans(),
     every=st.none() | names,
@@ -106,7 +107,7 @@ def test_every_field_is_read_back():
         progress_columns=("loss",), variable_shapes={"a/k": (3, 3, 1, 4)}, variable_dtypes={"a/k": "float32"}, loss="mse", from_logits=True,
         optimizer="adam", weight_decay=0.5, probes=(Probe(3, "0f", {"x": (1, 2)}),), inputs_private=True, every="every step",
         versions={"numpy": "2"}, notes=("note",), left_out={"weights/c": "no numbers"}, loss_facts=facts,
-        loop_facts=LoopFacts(1, 1, 1, 1), not_optimized=("a/k",), changes=(change,),
+        loop_facts=LoopFacts(1, 1, 1, 1), not_optimized=("a/k",), unregistered=("b[0]",), changes=(change,),
     )  # fmt: skip
     for filled, defaults in ((layer, Layer("a")), (run, RunRecord()), (facts, LossFacts()), (change, NetworkChange(0, 0))):
         assert [field.name for field in fields(filled) if getattr(filled, field.name) == getattr(defaults, field.name)] in ([], ["name"])

@@ -19,7 +19,7 @@ from tb_featuremap_plugin.diagnosis import Diagnosis, Finding, diagnose
 from tb_featuremap_plugin.reading.events import EventSource
 
 MODULES = (
-    "torch_vision", "torch_text", "torch_others", "torch_gans", "torch_examples", "torch_tutorials", "torch_networks",
+    "torch_vision", "torch_text", "torch_others", "torch_gans", "torch_examples", "torch_tutorials", "torch_networks", "torch_held_out",
     "keras_examples", "keras_tutorials", "jax_examples", "torch_faults", "torch_mistakes", "keras_mistakes", "jax_mistakes",
 )  # fmt: skip
 GOALS = {"false alarms": 0.02, "found": 0.9, "right headline": 0.85, "right place": 0.8}

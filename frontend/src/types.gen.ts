@@ -98,6 +98,7 @@ export interface RunRecord {
   readonly loss_facts: LossFacts | null;
   readonly loop_facts: LoopFacts | null;
   readonly not_optimized: readonly string[];
+  readonly unregistered: readonly string[];
   readonly probes: readonly Probe[];
   readonly inputs_private: boolean;
   readonly every: string | null;

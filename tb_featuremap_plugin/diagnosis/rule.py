@@ -20,6 +20,7 @@ ORDER = (
     "wrong_output",
     "gradient_accumulates",
     "eval_mode_training",
+    "unregistered_layers",
     "tying_broken",
     "unscaled_targets",
     "gradient_clipped",

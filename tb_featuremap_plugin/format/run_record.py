@@ -21,7 +21,7 @@ KIND = "run"
 _LATER_FIELDS = frozenset(
     {
         *("frozen", "layout", "calls", "kernels", "receives"),
-        *("output_function", "output_axis", "loss_facts", "loop_facts", "not_optimized", "left_out", "changes"),
+        *("output_function", "output_axis", "loss_facts", "loop_facts", "not_optimized", "unregistered", "left_out", "changes"),
     }
 )
 """Fields of layers and records that came after 0.1.0: left out where they are empty, so that a record without them stays as it was."""

@@ -45,6 +45,7 @@ class Training:
     loss_facts: LossFacts | None = None
     loop_facts: LoopFacts | None = None
     not_optimized: tuple[str, ...] = ()
+    unregistered: tuple[str, ...] = ()
 
 
 class Recorder:
@@ -269,6 +270,7 @@ class Recorder:
             loss_facts=training.loss_facts,
             loop_facts=training.loop_facts,
             not_optimized=training.not_optimized,
+            unregistered=training.unregistered,
             probes=self._probe.entries,
             inputs_private=not self._options.record_inputs,
             every=training.every,

@@ -124,6 +124,7 @@ class RunRecordAnswer(TypedDict):
     loss_facts: LossFactsAnswer | None
     loop_facts: LoopFactsAnswer | None
     not_optimized: Sequence[str]
+    unregistered: Sequence[str]
     probes: Sequence[ProbeAnswer]
     inputs_private: bool
     every: str | None

@@ -192,6 +192,7 @@ class RunRecord:
         loss_facts: what else is known of the loss; None if nothing is.
         loop_facts: what was seen of the training loop; None if nothing was.
         not_optimized: trainable variables that the optimizer does not have.
+        unregistered: layers of torch that get gradients, and that a plain list or dictionary hides from `parameters()`.
         probes: one entry each time the probe inputs changed.
         inputs_private: True if the probe inputs were left out on purpose.
         every: the schedule in words: "every 100 steps".
@@ -217,6 +218,7 @@ class RunRecord:
     loss_facts: LossFacts | None = None
     loop_facts: LoopFacts | None = None
     not_optimized: tuple[str, ...] = ()
+    unregistered: tuple[str, ...] = ()
     probes: tuple[Probe, ...] = ()
     inputs_private: bool = False
     every: str | None = None

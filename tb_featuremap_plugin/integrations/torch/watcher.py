@@ -18,6 +18,7 @@ from tb_featuremap_plugin.integrations.torch.loop_habits import MOST_UPDATES, Lo
 from tb_featuremap_plugin.integrations.torch.modes import unwrapped
 from tb_featuremap_plugin.integrations.torch.optimizer_steps import Interval, OptimizerSteps, unwrapped_optimizers
 from tb_featuremap_plugin.integrations.torch.together import Passes, is_sharded
+from tb_featuremap_plugin.integrations.torch.unregistered_layers import UnregisteredLayers
 from tb_featuremap_plugin.integrations.torch.update_count import UpdateCount, whole_number
 from tb_featuremap_plugin.integrations.torch.watcher_copy import WatcherCopy
 from tb_featuremap_plugin.integrations.torch.workers import TorchWorkers, is_distributed, say_alone, workers_of
@@ -112,6 +113,7 @@ class Watcher:
         self._counting = UpdateCount(bool(given))
         self._asks_ahead = team is None or _is_fixed(monitor_options)
         self._last = LastWeights(self._model)
+        self._unregistered = UnregisteredLayers(own)
         self._interval = Interval()
         self._described: Any = None
         self._without_update = 0
@@ -227,7 +229,8 @@ class Watcher:
         model, trained = self._model, self._interval.trained
         trainable = tuple(parameter.requires_grad or name in trained for name, parameter in model.parameters().items())
         loop = self._loop_facts()
-        now = (model.trace, trainable, tuple(map(id, self._steps.optimizers)), loop)
+        unregistered = () if model.is_sharded else self._unregistered.names(self._steps.optimizers, self._steps.ever)
+        now = (model.trace, trainable, tuple(map(id, self._steps.optimizers)), loop, unregistered)
         if self._described is None or self._described[0] is not now[0] or self._described[1:] != now[1:]:
             self._described = now
             self._steps.forget_strangers()
@@ -237,6 +240,7 @@ class Watcher:
                 replaced=model.replaced(),
                 loss_facts=training.loss_details(self._loss_fn, self._targets, model.trace.shape),
                 loop_facts=loop,
+                unregistered=unregistered,
                 not_optimized=training.not_optimized(model.model, self._steps.optimizers),
             )
 
