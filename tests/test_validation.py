@@ -58,6 +58,16 @@ def test_keras_gives_its_own(tmp_path):
     np.testing.assert_allclose(found["validation_loss"][-1], history.history["val_loss"][1], rtol=1e-6)
 
 
+@pytest.mark.filterwarnings("error")
+def test_keras_without_validation_trains_as_ever(tmp_path):
+    keras = pytest.importorskip("keras")
+    x = np.ones((8, 4), np.float32)
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    model.fit(x, x[:, :1], epochs=2, verbose=0, callbacks=[fm.keras.FeatureMapCallback(str(tmp_path), x[:4], every=1)])
+    assert all(map(math.isnan, columns(read_run(tmp_path))["validation_loss"]))
+
+
 def test_a_torch_loop_that_learns_by_heart_is_told(tmp_path):
     torch = pytest.importorskip("torch")
     torch.manual_seed(0)

@@ -54,14 +54,14 @@ def _few_digits(logdir: Path) -> Any:
     return _validated(model, train, held_out, nn.CrossEntropyLoss(), torch.optim.Adam(model.parameters(), 1e-3), logdir)
 
 
-@faulty("thirty rows of a table for a wide regression", "data", {"overfitting"})
+@faulty("ninety rows of a noisy table for a wide regression", "data", {"overfitting"})
 def _few_rows(logdir: Path) -> Any:
     torch.manual_seed(302)
     values, z = table()
     x, y = tensors(values, z + np.random.default_rng(302).normal(size=z.shape).astype(np.float32))
-    train, held_out = _halves(x, y, 30)
+    train, held_out = _halves(x, y, 90)
     model = dense(10, 256, 256, 1)
-    return _validated(model, train, held_out, nn.MSELoss(), torch.optim.Adam(model.parameters(), 3e-3), logdir, steps=300)
+    return _validated(model, train, held_out, nn.MSELoss(), torch.optim.Adam(model.parameters(), 1e-3), logdir, steps=300)
 
 
 @healthy("digits with a validation loss", "data")
@@ -84,7 +84,8 @@ def _dropout_digits(logdir: Path) -> Any:
 def _noisy_validation(logdir: Path) -> Any:
     torch.manual_seed(305)
     values, z = table()
-    train, (x, y) = _halves(*tensors(values, z), 800)
+    inputs, targets = tensors(values, z)
+    train, (x, y) = _halves(inputs, targets, 500)
     model = dense(10, 32, 1)
     return _validated(model, train, (x[:25], y[:25]), nn.MSELoss(), torch.optim.Adam(model.parameters(), 3e-3), logdir)
 

@@ -108,8 +108,7 @@ class FeatureMapCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Ker
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Takes note of the validation loss, and keeps the weights of the last update, which may be changed before `fit` ends."""
         self._steps_an_epoch = self._batches
-        if isinstance(logs, Mapping) and as_number(logs.get("val_loss")) is not None:
-            self.monitor.validate(as_number(logs["val_loss"]))
+        self.monitor.guard(lambda: self._validate(logs))
         if self._updates is not None and not self._last.of(self._step):
             self.monitor.guard(self._keep_weights)
 
@@ -175,6 +174,11 @@ class FeatureMapCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Ker
     def _keep_weights(self, updates: int = 0) -> None:
         if self._observed is not None and self._updates is not None:
             self._last.keep(self._step + updates, self._observed, self._updates.readings)
+
+    def _validate(self, logs: Any) -> None:
+        loss = as_number(logs["val_loss"]) if isinstance(logs, Mapping) and "val_loss" in logs else None
+        if loss is not None:
+            self.monitor.validate(loss)
 
     def _after_batch(self, batch: int, logs: Any) -> None:
         if self._updates is None:
