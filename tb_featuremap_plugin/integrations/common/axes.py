@@ -323,9 +323,15 @@ def contract(
     return Labels((*batch, *rest[0], *rest[1]))
 
 
+def holds_channels(labels: Labels, factors: Iterable[Factor]) -> bool:
+    """Whether these factors of an array are its channels, or it is not known of others that they are."""
+    present = {factor.origin for axis in labels.axes for factor in axis} & labels.channel
+    return not present or any(factor.origin in present for factor in factors)
+
+
 def _projected(labels: Labels, summed: Sequence[Factor], sizes: Sequence[int], origins: Origins) -> tuple[tuple[Axis, ...], frozenset[int]]:
     """The axes that a weight makes of `summed`, and the channels: new channels, or new positions where `summed` held positions."""
-    is_channel = not labels.channel or any(factor.origin in labels.channel for factor in summed)
+    is_channel = holds_channels(labels, summed)
     new = origins.new(math.prod(sizes), Role.CHANNEL if is_channel else Role.POSITION, Trust.DENSE)
     made = reshape(Labels(((new,),)), sizes, origins)
     return made.axes, frozenset({new.origin}) if is_channel else labels.channel

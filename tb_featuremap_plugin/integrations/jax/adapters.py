@@ -7,7 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tb_featuremap_plugin.integrations.jax.models import Model, Parts, arguments, named_leaves
+import jax
+
+from tb_featuremap_plugin.integrations.jax.models import Model, Parts, arguments, is_array, named_leaves, without_keys
 from tb_featuremap_plugin.integrations.jax.module_calls import Calls
 from tb_featuremap_plugin.monitor.layer_layouts import CHANNELS_LAST
 
@@ -38,13 +40,19 @@ class FunctionModel:
     holds_parameters: bool = False
 
     def parts(self, given: Any) -> Parts:
-        """Every array of the pytree."""
-        return Parts(given, None, named_leaves(given), frozenset())
+        """Every array of the pytree; numbers and words beside them are what the function takes them for."""
+        leaves, tree = jax.tree.flatten(given)
+        arrays = [leaf if is_array(leaf) else None for leaf in leaves]
+        others = tuple(None if is_array(leaf) else leaf for leaf in leaves)
+        names = tuple(name for name, leaf in zip(named_leaves(given), leaves, strict=True) if is_array(leaf))
+        return Parts(arrays, (tree, others), without_keys(names, arrays), frozenset())
 
     def run(self, arrays: Any, structure: Any, inputs: Any, calls: Calls) -> Any:
         """Calls the function."""
         positional, named = arguments(inputs, self.function, skipped=1)
-        return self.function(arrays, *positional, **named)
+        tree, others = structure
+        leaves = [other if array is None else array for array, other in zip(arrays, others, strict=True)]
+        return self.function(jax.tree.unflatten(tree, leaves), *positional, **named)
 
 
 def _linen(apply: Any) -> Model:

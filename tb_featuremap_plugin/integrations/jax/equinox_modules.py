@@ -11,7 +11,7 @@ from typing import Any
 import equinox
 import jax
 
-from tb_featuremap_plugin.integrations.jax.models import Parts, arguments, named_leaves
+from tb_featuremap_plugin.integrations.jax.models import Parts, arguments, named_leaves, without_keys
 from tb_featuremap_plugin.integrations.jax.module_calls import Calls
 from tb_featuremap_plugin.integrations.jax.patched_calls import noted_calls
 from tb_featuremap_plugin.monitor.layer_layouts import CHANNELS_FIRST
@@ -32,7 +32,7 @@ class EquinoxModel:
         arrays, structure = equinox.partition((model, state), equinox.is_array)
         named = named_leaves(equinox.filter(model, equinox.is_array))
         hidden = len(jax.tree.leaves(arrays)) - len(named)
-        return Parts(arrays, structure, (*named, *(None,) * hidden), frozenset())
+        return Parts(arrays, structure, (*without_keys(named, equinox.filter(model, equinox.is_array)), *(None,) * hidden), frozenset())
 
     def run(self, arrays: Any, structure: Any, inputs: Any, calls: Calls) -> Any:
         """Maps the module, in evaluation mode, over the samples."""

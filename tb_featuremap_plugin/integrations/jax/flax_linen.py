@@ -10,7 +10,7 @@ import jax
 from flax import linen
 from flax.core import DenyList
 
-from tb_featuremap_plugin.integrations.jax.models import Parts, arguments, named_leaves
+from tb_featuremap_plugin.integrations.jax.models import Parts, arguments, named_leaves, without_keys
 from tb_featuremap_plugin.integrations.jax.module_calls import Calls
 from tb_featuremap_plugin.monitor.layer_layouts import CHANNELS_LAST
 
@@ -35,7 +35,7 @@ class LinenModel:
         parameters = {name for collection, name in names if collection == _PARAMETERS}
         full = tuple(f"{of}/{name}" if of != _PARAMETERS and name in parameters else name for of, name in names)
         state = frozenset(name for name, (of, _) in zip(full, names, strict=True) if of != _PARAMETERS)
-        return Parts(variables, None, full, state)
+        return Parts(variables, None, without_keys(full, variables), state)
 
     def run(self, arrays: Any, structure: Any, inputs: Any, calls: Calls) -> Any:
         """Applies the module; what it would change of its state is thrown away."""

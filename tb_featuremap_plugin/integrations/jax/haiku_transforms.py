@@ -9,7 +9,7 @@ from typing import Any
 import haiku
 import jax
 
-from tb_featuremap_plugin.integrations.jax.models import Parts, arguments, named_leaves
+from tb_featuremap_plugin.integrations.jax.models import Parts, arguments, named_leaves, without_keys
 from tb_featuremap_plugin.integrations.jax.module_calls import Calls
 from tb_featuremap_plugin.monitor.layer_layouts import CHANNELS_LAST
 
@@ -28,7 +28,7 @@ class HaikuModel:
         parameters, state = given if pair else (given, {})
         named, kept = named_leaves(parameters), named_leaves(state)
         full = tuple(f"state/{name}" if name in named else name for name in kept)
-        return Parts((parameters, state), None, (*named, *full), frozenset(full))
+        return Parts((parameters, state), None, without_keys((*named, *full), (parameters, state)), frozenset(full))
 
     def run(self, arrays: Any, structure: Any, inputs: Any, calls: Calls) -> Any:
         """Applies the transform with fixed random numbers."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from tb_featuremap_plugin.integrations.jax.models import Parts
 from tb_featuremap_plugin.integrations.jax.module_calls import Calls
@@ -12,13 +10,6 @@ from tb_featuremap_plugin.integrations.jax.sites import Site
 from tb_featuremap_plugin.schema import activations
 from tb_featuremap_plugin.schema.layer_kinds import ACTIVATION, ATTENTION, CONVOLUTIONS, DENSE, NORMALISATION, family_of
 from tb_featuremap_plugin.schema.network import Layer
-
-_WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z][a-z])|(?<=[a-z])(?=[A-Z])")
-
-
-def kind_of(module: Any) -> str:
-    """A module's class in words: "batch_norm" of BatchNorm."""
-    return _WORD_START.sub("_", type(module).__name__).lower().lstrip("_")
 
 
 def is_worth_a_picture(kind: str | None) -> bool:
@@ -29,7 +20,7 @@ def is_worth_a_picture(kind: str | None) -> bool:
 
 def site_kind(site: Site, calls: Calls) -> str:
     """The kind of the layer at a site."""
-    return site.kind or (kind_of(calls.all[site.call].module) if site.call is not None else "")
+    return site.kind or (calls.all[site.call].module.kind if site.call is not None else "")
 
 
 def describe(
@@ -79,9 +70,9 @@ def _layer(site: Site, calls: Calls, variables: Iterable[str], parts: Parts, rol
         state=tuple(name for name in variables if name in parts.state),
         role=role,
         inputs=tuple(name for name in site.inputs if name),
-        kernel_size=_sizes(module, "kernel_size", "kernel_shape"),
-        strides=_sizes(module, "strides", "stride"),
-        groups=_groups(module),
+        kernel_size=module.kernel_size if module is not None else None,
+        strides=module.strides if module is not None else None,
+        groups=module.groups if module is not None else None,
     )
 
 
@@ -98,18 +89,3 @@ def _rest(left: Iterable[str], parts: Parts) -> list[Layer]:
         )
         for holder, names in holders.items()
     ]
-
-
-def _sizes(module: Any, *attributes: str) -> tuple[int, ...] | None:
-    for attribute in attributes:
-        value = getattr(module, attribute, None)
-        if isinstance(value, int) and not isinstance(value, bool):
-            return (value,)
-        if isinstance(value, Sequence) and value and all(isinstance(number, int) for number in value):
-            return tuple(value)
-    return None
-
-
-def _groups(module: Any) -> int | None:
-    value = getattr(module, "feature_group_count", getattr(module, "groups", None))
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None

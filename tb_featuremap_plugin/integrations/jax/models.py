@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import jax
+import jax.numpy as jnp
 
 from tb_featuremap_plugin.integrations.jax.module_calls import Calls
 
@@ -61,6 +62,17 @@ def named_leaves(tree: Any) -> tuple[str, ...]:
     """Names of a pytree's leaves: keys, fields and indices of the way to them, with slashes between."""
     leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
     return tuple("/".join(key_name(key) for key in path) for path, _ in leaves)
+
+
+def is_array(leaf: Any) -> bool:
+    """Whether a leaf is an array, and no number or word of Python."""
+    return hasattr(leaf, "shape") and hasattr(leaf, "dtype")
+
+
+def without_keys(names: Iterable[str], arrays: Any) -> tuple[str | None, ...]:
+    """Names of arrays, with None for keys of random numbers, which have no values to log."""
+    leaves = jax.tree.leaves(arrays)
+    return tuple(None if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else name for name, leaf in zip(names, leaves, strict=True))
 
 
 def key_name(key: Any) -> str:

@@ -6,7 +6,7 @@ Marks survive `jit`, `scan`, `remat` and `vmap` inside a model, where Python's o
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import takewhile
@@ -20,19 +20,61 @@ _BESIDE = "+"
 _SCOPE = re.compile(r"tb_featuremap_(\d+)_")
 
 
+_WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z][a-z])|(?<=[a-z])(?=[A-Z])")
+
+
+@dataclass(frozen=True)
+class Module:
+    """What is known of a module; the module itself may hold values of a trace, which must not outlive it.
+
+    Attributes:
+        kind: its class in words: "batch_norm" of BatchNorm.
+        class_name: of it.
+        kernel_size, strides, groups: of a convolution.
+    """
+
+    kind: str
+    class_name: str
+    kernel_size: tuple[int, ...] | None
+    strides: tuple[int, ...] | None
+    groups: int | None
+
+    @staticmethod
+    def of(module: Any) -> Module:
+        """What a module's attributes say."""
+        kind = _WORD_START.sub("_", type(module).__name__).lower().lstrip("_")
+        kernel_size, strides = _sizes(module, "kernel_size", "kernel_shape"), _sizes(module, "strides", "stride")
+        return Module(kind, type(module).__name__, kernel_size, strides, _groups(module))
+
+
+def _sizes(module: Any, *attributes: str) -> tuple[int, ...] | None:
+    for attribute in attributes:
+        value = getattr(module, attribute, None)
+        if isinstance(value, int) and not isinstance(value, bool):
+            return (value,)
+        if isinstance(value, Sequence) and value and all(isinstance(number, int) for number in value):
+            return tuple(value)
+    return None
+
+
+def _groups(module: Any) -> int | None:
+    value = getattr(module, "feature_group_count", getattr(module, "groups", None))
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
+
+
 @dataclass
 class Call:
     """One call of a module, while Python runs the model.
 
     Attributes:
         name: the module's; "" for the whole model, None of a copy that a transform of the library made.
-        module: the module.
+        module: what is known of it.
         parent: number of the call inside which it happened; None for the outermost.
         has_parts: whether other modules were called inside.
     """
 
     name: str | None
-    module: Any
+    module: Module
     parent: int | None
     has_parts: bool = False
 
@@ -49,7 +91,7 @@ class Calls:
         """Notes a call that lasts as long as the block; gives its number."""
         number = len(self.all)
         parent = self._open[-1] if self._open else None
-        self.all.append(Call(name, module, parent))
+        self.all.append(Call(name, Module.of(module), parent))
         if parent is not None:
             self.all[parent].has_parts = True
         self._open.append(number)
@@ -110,7 +152,7 @@ def name_by_parameters(calls: Calls, used: Mapping[int, Iterable[str]]) -> None:
     for number, call in enumerate(calls.all):
         if call.name is None:
             above = calls.all[call.parent].name if call.parent is not None else ""
-            call.name = _common(found[number]) or "/".join(filter(None, (above, type(call.module).__name__.lower())))
+            call.name = _common(found[number]) or "/".join(filter(None, (above, call.module.class_name.lower())))
 
 
 def _common(names: Iterable[str]) -> str:

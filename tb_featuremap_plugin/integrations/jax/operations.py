@@ -127,8 +127,8 @@ def _product(operation: Operation) -> Labels:
     is_weight = [not data and any(operation.from_input) for data in operation.from_input]
     for side in (0, 1):
         if is_weight[1 - side] and len(summed[side]) == 1:
-            axis, channel = operation.operands[side].axes[summed[side][0]], operation.operands[side].channel
-            if not channel or any(factor.origin in channel for factor in axis):
+            axis = operation.operands[side].axes[summed[side][0]]
+            if algebra.holds_channels(operation.operands[side], axis):
                 operation.origins.claim_axis(axis, Role.CHANNEL, Trust.DENSE)
     return algebra.contract(one, other, summed, batched, operation.origins, (is_weight[0], is_weight[1]))
 
@@ -181,10 +181,6 @@ def _turned(at: Callable[[Operation], Sequence[int]]) -> Rule:
         return moved
 
     return rule
-
-
-def _top(operation: Operation) -> list[Labels]:
-    return _resized(operation)
 
 
 def _updated(operation: Operation) -> Labels | None:

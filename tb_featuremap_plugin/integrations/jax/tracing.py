@@ -13,7 +13,7 @@ from tb_featuremap_plugin.arrays.layouts import UNKNOWN_LAYOUT
 from tb_featuremap_plugin.integrations.common.arrangement import Arrangement, arrangement
 from tb_featuremap_plugin.integrations.common.axis_labels import Origins
 from tb_featuremap_plugin.integrations.jax.graph import Arrays, Walk
-from tb_featuremap_plugin.integrations.jax.layer_info import describe, kind_of
+from tb_featuremap_plugin.integrations.jax.layer_info import describe
 from tb_featuremap_plugin.integrations.jax.models import Model, Parts
 from tb_featuremap_plugin.integrations.jax.module_calls import Calls, name_by_parameters
 from tb_featuremap_plugin.integrations.jax.operations import input_labels
@@ -157,8 +157,8 @@ def _units(calls: Calls) -> dict[int, str]:
     for number, call in enumerate(calls.all):
         if any(above in units for above in _above(calls, number)):
             continue
-        if not call.has_parts or family_of(kind_of(call.module)) in (ATTENTION, RECURRENT):
-            units[number] = call.name or type(call.module).__name__.lower()
+        if not call.has_parts or family_of(call.module.kind) in (ATTENTION, RECURRENT):
+            units[number] = call.name or call.module.class_name.lower()
     return units
 
 

@@ -9,11 +9,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import jax
+import numpy as np
 
 from tb_featuremap_plugin.integrations.common.random_state import random_numbers_as_before
 from tb_featuremap_plugin.integrations.jax.adapters import adapted
 from tb_featuremap_plugin.integrations.jax.layer_selection import Choices, choose
-from tb_featuremap_plugin.integrations.jax.models import Model, Parts
+from tb_featuremap_plugin.integrations.jax.models import Model, Parts, is_array
 from tb_featuremap_plugin.integrations.jax.module_calls import Calls
 from tb_featuremap_plugin.integrations.jax.tracing import Traced, trace
 from tb_featuremap_plugin.integrations.jax.training import gradients_of, loss_facts
@@ -203,5 +204,8 @@ class _Taken:
 
 
 def _key(parts: Parts) -> Any:
+    """Equal where the same trace serves."""
     leaves, tree = jax.tree.flatten(parts.arrays)
-    return tree, tuple((leaf.shape, str(leaf.dtype)) for leaf in leaves), jax.tree.structure(parts.structure)
+    others, structure = jax.tree.flatten(parts.structure)
+    fixed = tuple((one.shape, str(one.dtype), np.asarray(one).tobytes()) if is_array(one) else one for one in others)
+    return tree, tuple((leaf.shape, str(leaf.dtype)) for leaf in leaves), structure, fixed
