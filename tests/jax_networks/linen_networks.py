@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import linen as nn
 
 from tests.jax_networks.known import KEY, Network, floats, network, tokens
 
 
 def made(model, *inputs, layouts, kernels, outputs):
-    variables = model.init({"params": KEY, "dropout": KEY}, *inputs)
+    shapes = jax.eval_shape(model.init, {"params": KEY, "dropout": KEY}, *inputs)
+    draw = np.random.default_rng(3)
+    variables = jax.tree.map(lambda one: jnp.asarray(0.1 + draw.random(one.shape), one.dtype), shapes)
     return Network(model, variables, inputs[0] if len(inputs) == 1 else list(inputs), layouts, kernels, outputs)
 
 
@@ -77,7 +80,7 @@ def linen_language_model_with_tied_embedding():
             return table.attend(x)
 
     layouts = {"table": "NWC", "places": "unknown", "LayerNorm_0": "NWC", "attention": "NWC", "table:2": "NWC"}
-    return made(Language(), tokens(3, 7), layouts=layouts, kernels={"table/embedding": "OI"}, outputs=("table:2",))
+    return made(Language(), tokens(3, 7), layouts=layouts, kernels={"attention/key/kernel": "IOO"}, outputs=("table:2",))
 
 
 @network

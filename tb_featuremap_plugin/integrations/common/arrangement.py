@@ -171,8 +171,7 @@ def _groups(factors: Sequence[tuple[int, Factor]], used: set[int]) -> list[list[
             by_origin.setdefault(factor.origin, []).append(index)
     again = [sorted(group, key=lambda index: -factors[index][1].stride) for group in by_origin.values()]
     complete = all(len(merged(factors[index][1] for index in group)) == 1 for group in again)
-    spread = any(len({factors[index][0] for index in group}) > 1 for group in again)
     whole = all(merged(factors[index][1] for index in group)[0].is_whole for group in again)
-    groups = again if complete and (spread or whole) and len(again) <= _MOST_SPACE else list(by_axis.values())
+    groups = again if complete and whole and len(again) <= _MOST_SPACE else list(by_axis.values())
     outer = len(groups) - _MOST_SPACE + 1
     return groups if outer < 2 else [[index for group in groups[:outer] for index in group], *groups[outer:]]

@@ -6,7 +6,7 @@ Marks survive `jit`, `scan`, `remat` and `vmap` inside a model, where Python's o
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import takewhile
@@ -81,9 +81,15 @@ class Call:
 
 @dataclass
 class Calls:
-    """The calls of a pass in the order in which they began."""
+    """The calls of a pass in the order in which they began.
+
+    Attributes:
+        all: calls.
+        known: names of the model's modules.
+    """
 
     all: list[Call] = field(default_factory=list)
+    known: set[str] = field(default_factory=set)
     _open: list[int] = field(default_factory=list)
 
     @contextmanager
@@ -152,10 +158,11 @@ def name_by_parameters(calls: Calls, used: Mapping[int, Iterable[str]]) -> None:
     for number, call in enumerate(calls.all):
         if call.name is None:
             above = calls.all[call.parent].name if call.parent is not None else ""
-            call.name = _common(found[number]) or "/".join(filter(None, (above, call.module.class_name.lower())))
+            call.name = _common(found[number], calls.known) or "/".join(filter(None, (above, call.module.class_name.lower())))
 
 
-def _common(names: Iterable[str]) -> str:
-    """The longest way that all these parameters share, without their own last parts."""
+def _common(names: Iterable[str], known: Set[str]) -> str:
+    """The innermost module of those known that holds all these parameters; "" if none does."""
     ways = [name.split("/")[:-1] for name in names]
-    return "/".join(parts[0] for parts in takewhile(lambda parts: len(set(parts)) == 1, zip(*ways, strict=False))) if ways else ""
+    way = [parts[0] for parts in takewhile(lambda parts: len(set(parts)) == 1, zip(*ways, strict=False))]
+    return next((name for end in range(len(way), 0, -1) if (name := "/".join(way[:end])) in known), "")

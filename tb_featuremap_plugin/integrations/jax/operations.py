@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tb_featuremap_plugin.integrations.common import axes as algebra
@@ -71,7 +71,8 @@ def _alike(operation: Operation) -> Labels | None:
     joined = algebra.join([labels for labels, _ in fitting], operation.origins)
     if operation.name == "mul":
         _note_gain([labels for labels, data in fitting if not data], joined, operation.origins)
-    return joined
+    data = [labels for labels, is_data in fitting if is_data]
+    return replace(joined, channel=data[0].channel) if len(data) == 1 and data[0].channel and joined.axes == data[0].axes else joined
 
 
 def _note_gain(gains: Sequence[Labels], product: Labels, origins: Origins) -> None:

@@ -26,6 +26,7 @@ def noted_calls(
         calls: where to note.
         is_state: as of `Calls.call`.
     """
+    calls.known.update(names.values())
     with _LOCK, ExitStack() as stack:
         for kind in dict.fromkeys(type(module) for module in modules):
             if callable(getattr(kind, _CALL, None)):

@@ -185,7 +185,7 @@ class Meanings:
     def _note_function(self, number: int, equation: Any, outputs: list[Meaning], container: str) -> None:
         function = activation_called(equation)
         part = activation_around(equation) if function is None else None
-        name = function or part
+        name = function or part or ("tanh" if equation.primitive.name == "tanh" else None)
         if name is None or not outputs or not outputs[0].sources:
             return
         if part is not None and self._in_parts == (number - 1, part):
