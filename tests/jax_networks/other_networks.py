@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -86,7 +87,7 @@ def nnx_attention_and_cells():
 @network
 def equinox_list_of_layers():
     class Listed(eqx.Module):
-        layers: list
+        layers: list[Any]
 
         def __init__(self):
             conv, pool = eqx.nn.Conv2d(1, 3, 3, key=KEYS[0]), eqx.nn.MaxPool2d(2, 2)
@@ -152,7 +153,7 @@ def equinox_line_with_one_channel_out():
         down: eqx.nn.Conv1d
         up: eqx.nn.ConvTranspose1d
         norm: eqx.nn.GroupNorm
-        act: Callable
+        act: Callable[..., Any]
 
         def __init__(self):
             self.down, self.up = eqx.nn.Conv1d(2, 8, 3, 2, padding=1, key=KEYS[0]), eqx.nn.ConvTranspose1d(8, 1, 2, 2, key=KEYS[1])
