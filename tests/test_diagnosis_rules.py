@@ -30,7 +30,7 @@ def test_every_rule_of_the_contract_exists_in_causal_order():
         "non_finite", "unscaled_input", "bad_init", "exploding_activation", "vanishing_activation", "dead_units", "saturated_activation",
         "vanishing_gradient", "exploding_gradient", "too_fast", "too_slow", "unchanged_weights", "lost_to_rounding", "thrashing_weights",
         "constant_output", "wrong_output", "frozen_but_moving", "wrong_axis", "gradient_accumulates",
-        "unscaled_targets", "class_imbalance", "tying_broken", "unregistered_layers",
+        "unscaled_targets", "class_imbalance", "tying_broken", "unregistered_layers", "dropout_too_high",
         "eval_mode_training", "frozen_random", "gradient_clipped", "loss_rises", "overfitting", "mode_collapse", "batchnorm_lag",
         "duplicate_filters", "flat_loss", "clipped_display", "probe_changed", "network_changed",
     }  # fmt: skip

@@ -133,6 +133,19 @@ class TestLoop:
         assert "65,504" in headline_of(half).message
 
 
+class TestDropout:
+    @pytest.mark.parametrize(("rate", "severity"), [(0.9, "warning"), (1.0, "error")])
+    def test_that_leaves_next_to_nothing(self, rate, severity):
+        (finding,) = found(edit_layer(stuck_run(), "fc", kind="dropout", rate=rate), "dropout_too_high")
+        assert (finding.target, finding.severity) == ("fc", severity)
+
+    def test_is_fine_at_usual_rates_and_where_the_run_learns(self):
+        assert found(edit_layer(stuck_run(), "fc", kind="dropout", rate=0.8), "dropout_too_high") == []
+        assert found(edit_layer(healthy_run(), "fc", kind="dropout", rate=0.95), "dropout_too_high") == []
+        assert found(edit_layer(stuck_run(), "fc", kind="dense", rate=0.95), "dropout_too_high") == []
+        assert found(edit_layer(healthy_run(losses=flat_losses(steps=10)), "fc", kind="dropout", rate=0.95), "dropout_too_high") == []
+
+
 class TestOverfitting:
     def test_validation_that_rises_while_training_falls(self):
         finding = headline_of(overfitted())

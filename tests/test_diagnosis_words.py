@@ -45,6 +45,7 @@ EXAMPLES = {
     "gradient_clipped": today.clipped,
     "loss_rises": lambda: healthy_run(losses=losses(np.concatenate([np.geomspace(2.3, 0.8, 100), np.geomspace(0.8, 2.2, 100)]))),
     "unregistered_layers": lambda: edit_record(healthy_run(), unregistered=("blocks[0]", "blocks[1]")),
+    "dropout_too_high": lambda: edit_layer(stuck(), "fc", kind="dropout", rate=0.95),
     "overfitting": lambda: today.overfitted(),
     "mode_collapse": today.collapsed,
     "batchnorm_lag": today.lagging,

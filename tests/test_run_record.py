@@ -98,7 +98,7 @@ def test_every_field_is_read_back():
     layer = Layer(
         "a", kind="conv2d", activation="relu", weights=("a/k",), state=("a/s",), trainable=False, role="output", inputs=("b",),
         kernel_size=(3, 3), strides=(2, 2), padding=(1, 1), dilation=(2, 2), groups=2, frozen=("a/k",),
-        receives=(-1.0, 1.0), output_function="softmax", output_axis=1, kernels=(), layout="NHWC", calls=3,
+        receives=(-1.0, 1.0), output_function="softmax", output_axis=1, kernels=(), layout="NHWC", calls=3, rate=0.5,
     )  # fmt: skip
     facts = LossFacts(ignored=-100, weighted=True, summed=True, constant=0.5, error=0.1, entries=8, output_shape=(8, 1), target_shape=(8,))
     change = NetworkChange(9, 3, ("b",), ("c",), ("b/k",), ("c/k",), ("a/k",), ("d/k",), ("e/k",))

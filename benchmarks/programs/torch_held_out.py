@@ -152,3 +152,25 @@ def _features(logdir: Path) -> Any:
     torch.manual_seed(310)
     model = _Blocks(lambda blocks: [block.requires_grad_(False) for block in blocks])
     return _digits(model, logdir, list(model.parameters()))
+
+
+def _dropping(rate: float, logdir: Path) -> Any:
+    torch.manual_seed(311)
+    drop = nn.Dropout(rate)
+    model = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), drop, nn.Linear(64, 32), nn.ReLU(), drop, nn.Linear(32, 10))
+    return fit(model, *digit_tensors(flat=True), nn.CrossEntropyLoss(), torch.optim.Adam(model.parameters(), 1e-3), logdir)
+
+
+@faulty("0.97 dropped where 0.03 was meant", "network", {"dropout_too_high"})
+def _dropped(logdir: Path) -> Any:
+    return _dropping(0.97, logdir)
+
+
+@faulty("all dropped", "network", {"dropout_too_high"})
+def _all_dropped(logdir: Path) -> Any:
+    return _dropping(1.0, logdir)
+
+
+@healthy("half dropped twice", "network")
+def _half_dropped(logdir: Path) -> Any:
+    return _dropping(0.5, logdir)

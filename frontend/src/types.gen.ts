@@ -39,6 +39,7 @@ export interface Layer {
   readonly kernels: readonly string[] | null;
   readonly layout: string | null;
   readonly calls: number | null;
+  readonly rate: number | null;
 }
 
 /** What is known of a loss besides its name. */

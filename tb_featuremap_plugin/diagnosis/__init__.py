@@ -60,7 +60,8 @@ def _with_layer(view: RunView, finding: Finding) -> Finding:
     if finding.target_kind == "variable":
         owner = next((variable.layer for variable in view.variables if variable.name == finding.target), None)
         return replace(finding, layer=owner.name if owner else None)
-    return replace(finding, layer=finding.target if finding.target_kind in ("layer", "input") else None)
+    has_maps = finding.target_kind == "input" or (finding.target_kind == "layer" and finding.target in view.layer_rows)
+    return replace(finding, layer=finding.target if has_maps else None)
 
 
 def _looked_at(view: RunView) -> LookedAtAnswer:

@@ -28,6 +28,7 @@ ORDER = (
     "exploding_activation",
     "flat_loss: weights wither",  # small weights are why a signal is lost then, and why an answer is the same for every input
     "vanishing_activation",
+    "dropout_too_high",  # the other rules see what too few numbers do
     "too_fast",
     "non_finite",
     "bad_init: too small",  # where the signal is next to nothing from the start, the first updates of the biases decide which units live

@@ -20,7 +20,7 @@ from tb_featuremap_plugin.schema.network import RunRecord
 KIND = "run"
 _LATER_FIELDS = frozenset(
     {
-        *("frozen", "layout", "calls", "kernels", "receives"),
+        *("frozen", "layout", "calls", "rate", "kernels", "receives"),
         *("output_function", "output_axis", "loss_facts", "loop_facts", "not_optimized", "unregistered", "left_out", "changes"),
     }
 )

@@ -60,6 +60,7 @@ class LayerAnswer(TypedDict):
     kernels: Sequence[str] | None
     layout: str | None
     calls: int | None
+    rate: float | None
 
 
 class LossFactsAnswer(TypedDict):

@@ -39,6 +39,7 @@ class Layer:
         layout: axes of its output, such as "NHWC"; "unknown" where it is not certain which are samples and channels, and None where nobody
             said anything.
         calls: how often it is called in one pass, if more than once: it is listed as it was called first, "<name>:2" and so on.
+        rate: of dropout, the share that it drops in training.
 
     Raises:
         TypeError: a name is no string, or a size no whole number.
@@ -65,6 +66,7 @@ class Layer:
     kernels: tuple[str, ...] | None = None
     layout: str | None = None
     calls: int | None = None
+    rate: float | None = None
 
     def __post_init__(self) -> None:
         if self.role not in ROLES:

@@ -20,6 +20,8 @@ from tb_featuremap_plugin.schema.network import Layer
 _GENERAL = (keras.layers.Layer, keras.layers.Wrapper, keras.Model, object)
 """Classes that say nothing of what a layer does."""
 
+_DROPOUT = (keras.layers.Dropout, keras.layers.AlphaDropout, keras.layers.GaussianDropout)
+
 _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z][a-z])|(?<=D)(?=[A-Z])|(?<=[a-z])(?=[A-Z])")
 
 
@@ -135,6 +137,7 @@ def _describe(call: LayerCall, names: VariableNames, role: str) -> Layer:
         dilation=_numbers(layer, "dilation_rate"),
         groups=getattr(layer, "groups", None) if isinstance(getattr(layer, "groups", None), int) else None,
         frozen=_names(frozen, names),
+        rate=float(layer.rate) if isinstance(layer, _DROPOUT) else None,
     )
 
 

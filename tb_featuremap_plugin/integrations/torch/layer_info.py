@@ -111,6 +111,7 @@ def _describe(call: ModuleCall, kind: str, variables: Variables, role: str, trac
         output_axis=axis,
         layout=layout_of(call),
         calls=call.calls if call.calls > 1 else None,
+        rate=float(module.p) if isinstance(module, nn.modules.dropout._DropoutNd) else None,
     )
 
 
