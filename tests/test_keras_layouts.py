@@ -92,3 +92,13 @@ def test_time_distributed_blocks_and_channels_first():
     first = keras.Sequential([keras.Input((3, 10, 11)), L.MaxPooling2D(2, data_format="channels_first", name="pool"), L.ReLU(name="act")])
     if keras.backend.backend() != "tensorflow":
         assert layouts(first, np.zeros((4, 3, 10, 11), np.float32)) == {"pool": "NCHW", "act": "NCHW"}
+
+
+def test_an_operation_between_layers_of_a_functional_model_may_have_moved_its_axes():
+    inputs = keras.Input((7, 5))
+    turned = ops.transpose(L.Conv1D(4, 3, padding="same", name="conv")(inputs), (0, 2, 1))
+    normalised = L.BatchNormalization(axis=1, name="norm")(L.ReLU(name="act")(turned))
+    known = layouts(keras.Model(inputs, L.Dense(2)(L.Flatten()(normalised))), SERIES)
+    assert known["conv"] == "NWC"
+    assert known["act"] == "unknown"
+    assert known["norm"] == "NCW"

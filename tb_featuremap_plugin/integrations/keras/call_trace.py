@@ -27,6 +27,7 @@ class LayerCall:
         shape, input_shape: of these.
         calls: how often the layer was called.
         block: whether it is made of layers that are followed too.
+        direct: whether it was given what layers put out, with no other operation between.
         inner: of a block, the call inside it that made the very tensor that it put out; None if its own code made that.
     """
 
@@ -39,6 +40,7 @@ class LayerCall:
     input_shape: tuple[int | None, ...] | None = None
     calls: int = 1
     block: bool = False
+    direct: bool = False
     inner: str | None = None
 
 
@@ -73,7 +75,8 @@ class Trace:
             self.calls = [call for call in self.calls if call.name != before]
         given, tensor = _first_tensor(inputs), _first_tensor(output)
         call = LayerCall(call_name, layer, self.sources(inputs), tensor, given, _shape(tensor), _shape(given), block=block)
-        self.calls.append(replace(call, inner=self._makers.get(id(tensor)) if block else None))
+        direct = all(id(one) in self._makers for one in keras.tree.flatten(inputs) if hasattr(one, "shape"))
+        self.calls.append(replace(call, direct=direct, inner=self._makers.get(id(tensor)) if block else None))
         self._makers.setdefault(id(tensor), call_name)
         self._remember(output, (call_name,), new_only=block)
 

@@ -148,7 +148,9 @@ def _named(axes: int, channel: int | None) -> str | None:
 
 
 def _given(call: LayerCall, known: Mapping[str, str]) -> str | None:
-    """The layout of what a call was given, where all that is known of it agrees."""
+    """The layout of what a call was given, where layers put that out and agree: other operations between may have moved its axes."""
+    if not call.direct:
+        return None
     found = {known.get(name, UNKNOWN_LAYOUT) for name in call.inputs}
     layout = found.pop() if len(found) == 1 else UNKNOWN_LAYOUT
     rank = len(call.input_shape or ())
