@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import socket
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 
 import tb_featuremap_plugin as fm
-from tests.support.known import layers_of, variables_of
+from tests.support.known import layers_of, record_of, variables_of
 from tests.support.monitored import losses, picture, read_run
 
 PROGRAMS = Path(__file__).parent / "support" / "programs"
@@ -191,3 +192,37 @@ def test_arrays_over_the_devices_of_a_process_are_logged_whole(tmp_path):
         for path in weights:
             assert variables_of(run).column(path.replace(".", "/"), "norm")[-1] == pytest.approx(np.linalg.norm(weights[path]))
         assert set(layers_of(run).column("first", "samples").tolist()) == {8.0}
+
+
+def run_jax(folder: Path, kind: str, who: str) -> list[list[np.ndarray]]:
+    """The parts of the trained parameters that each process ends with."""
+    folder.mkdir()
+    port = str(free_ports(1)[0])
+    run_together([[str(PROGRAMS / "jax_processes.py"), str(process), port, kind, who, str(folder)] for process in range(2)], [{}, {}])
+    return [list(np.load(folder / f"{process}.npz").values()) for process in range(2)]
+
+
+@pytest.fixture(scope="module")
+def unwatched(tmp_path_factory):
+    """`unwatched(kind)` is what a training that nobody watches ends with, run once."""
+    for package in ("jax", "flax", "optax"):
+        pytest.importorskip(package)
+    folder = tmp_path_factory.mktemp("jax")
+    return functools.cache(lambda kind: run_jax(folder / kind, kind, "nobody"))
+
+
+OTHER_WAYS = [("sharded", "all"), ("sharded", "gathered"), ("whole", "first"), ("whole", "all"), ("whole", "gathered")]
+
+
+@pytest.mark.parametrize(("kind", "who"), [("sharded", "first"), *(pytest.param(*way, marks=pytest.mark.exhaustive) for way in OTHER_WAYS)])
+def test_jax_processes_train_as_if_nobody_watched(tmp_path, unwatched, kind, who):
+    found = run_jax(tmp_path / who, kind, who)
+    for own, others in zip(found, unwatched(kind), strict=True):
+        assert all(np.array_equal(one, other) for one, other in zip(own, others, strict=True))
+    assert len(list((tmp_path / who).rglob("*tfevents*"))) == 1
+    run = read_run(tmp_path / who / "logs")
+    if kind == "whole" or who == "gathered":
+        assert set(variables_of(run).rows) == {"conv/kernel", "conv/bias", "out/kernel", "out/bias"}
+        assert set(layers_of(run).column("conv", "samples").tolist()) == {4.0}
+    else:
+        assert "process_allgather" in record_of(run).left_out["weights"]

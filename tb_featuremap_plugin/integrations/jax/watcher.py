@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from tb_featuremap_plugin.integrations.jax.adapters import adapted
 from tb_featuremap_plugin.integrations.jax.layer_selection import Choices, choose
 from tb_featuremap_plugin.integrations.jax.models import Model, Parts, is_array
 from tb_featuremap_plugin.integrations.jax.module_calls import Calls
+from tb_featuremap_plugin.integrations.jax.processes import is_copy, local
 from tb_featuremap_plugin.integrations.jax.tracing import Traced, trace
 from tb_featuremap_plugin.integrations.jax.training import gradients_of, loss_facts
 from tb_featuremap_plugin.monitor import Monitor
@@ -96,7 +97,8 @@ class Watcher:
     ) -> None:
         self._model = model
         inputs, targets = probe if isinstance(probe, tuple) and len(probe) == 2 else (probe, None)
-        self._inputs, self._targets = bounded_probe(inputs, targets)
+        self._inputs, self._targets = bounded_probe(local(inputs), local(targets))
+        self._is_copy: bool | None = None
         self._choices, self._loss_fn, self._step = layers, loss_fn, first_step
         self._passes: _Pass | None = None
         self._described: _Pass | None = None
@@ -104,7 +106,7 @@ class Watcher:
         facts = {"layers": (), "optimizer": optimizer, "layouts": self._layouts, **loss_facts(loss_fn)}
         start = parameters if parameters is not None else apply if model.holds_parameters else None
         if start is not None:
-            self._pass_for(model.parts(start))
+            self._pass_for(_Taken(model, start).parts)
         self.monitor = Monitor(logdir, **{**facts, **monitor_options})
         if start is not None:
             self._log(start, None)
@@ -143,6 +145,10 @@ class Watcher:
 
     def _log(self, given: Any, loss: Any) -> None:
         taken = _Taken(self._model, given)
+        if self._is_copy is None:
+            self._is_copy = taken.is_copy()
+        if self._is_copy:
+            return
         self.monitor.log(
             self._step,
             inputs=self._inputs,
@@ -199,8 +205,13 @@ class _Taken:
     @property
     def parts(self) -> Parts:
         if self._parts is None:
-            self._parts = self._model.parts(self._given)
+            parts = self._model.parts(self._given)
+            self._parts = replace(parts, arrays=local(parts.arrays))
         return self._parts
+
+    def is_copy(self) -> bool:
+        """Whether the first process of several logs the same."""
+        return is_copy(self._model.parts(self._given).arrays)
 
 
 def _key(parts: Parts) -> Any:
