@@ -17,6 +17,7 @@ const UNKNOWN: Layer = {
   groups: null,
   frozen: [],
   receives: null,
+  rate: null,
   output_function: null,
   output_axis: null,
   kernels: null,
