@@ -31,7 +31,8 @@ def test_every_rule_of_the_contract_exists_in_causal_order():
         "vanishing_gradient", "exploding_gradient", "too_fast", "too_slow", "unchanged_weights", "lost_to_rounding", "thrashing_weights",
         "constant_output", "wrong_output", "frozen_but_moving", "wrong_axis", "gradient_accumulates",
         "unscaled_targets", "class_imbalance", "tying_broken", "unregistered_layers", "dropout_too_high",
-        "eval_mode_training", "frozen_random", "gradient_clipped", "loss_rises", "overfitting", "mode_collapse", "batchnorm_lag",
+        "eval_mode_training", "frozen_random", "gradient_clipped", "loss_rises", "overfitting", "mode_collapse",
+        "batchnorm_lag", "batchnorm_frozen",
         "duplicate_filters", "flat_loss", "clipped_display", "probe_changed", "network_changed",
     }  # fmt: skip
     assert names.index("unscaled_input") < names.index("bad_init") < names.index("dead_units") < names.index("constant_output")

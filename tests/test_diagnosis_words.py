@@ -44,6 +44,7 @@ EXAMPLES = {
     "frozen_random": today.frozen_at_random,
     "gradient_clipped": today.clipped,
     "loss_rises": lambda: healthy_run(losses=losses(np.concatenate([np.geomspace(2.3, 0.8, 100), np.geomspace(0.8, 2.2, 100)]))),
+    "batchnorm_frozen": today.standing_statistics,
     "unregistered_layers": lambda: edit_record(healthy_run(), unregistered=("blocks[0]", "blocks[1]")),
     "dropout_too_high": lambda: edit_layer(stuck(), "fc", kind="dropout", rate=0.95),
     "overfitting": lambda: today.overfitted(),

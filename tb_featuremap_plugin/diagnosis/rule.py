@@ -20,6 +20,7 @@ ORDER = (
     "wrong_output",
     "gradient_accumulates",
     "eval_mode_training",
+    "batchnorm_frozen",
     "unregistered_layers",
     "tying_broken",
     "unscaled_targets",

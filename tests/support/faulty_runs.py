@@ -102,3 +102,11 @@ def tied(**head: npt.ArrayLike) -> Run:
     run = edit_record(run, layers=(words, *record_of(run).layers))
     shapes = {**record_of(run).variable_shapes, "words/embeddings": (10, 64)}  # the head's is [64, 10]
     return edit(edit_record(run, variable_shapes=shapes), "variables", "out/kernel", **{**same, **head})
+
+
+def standing_statistics() -> Run:
+    """A run of JAX whose batch normalisation learns a gain, while its statistics stay as they were made."""
+    made = {"displacement": 0, "update_norm": 0}
+    run = with_variable(healthy_run(), "norm/mean", "conv1/bias", **made, initial_norm=0, norm=0, mean=0)
+    run = with_variable(run, "norm/var", "conv1/bias", **made, mean=1, std=0)
+    return edit_layer(run, "conv1", kind="batch_norm", state=("norm/mean", "norm/var"))
