@@ -161,6 +161,15 @@ def test_every_arrangement_has_samples_first_and_channels_second(data):
     assert np.all(index[channel] == np.arange(view.shape[1]).reshape(1, -1, *[1] * (view.ndim - 2)))
 
 
+@pytest.mark.parametrize(
+    ("shape", "merged", "layout"), [((1, 3, 4), (3, 4), "NWC"), ((1, 7, 3, 4), (7, 3, 4), "NHWC"), ((1, 3, 1), (3, 1), "NWC")]
+)
+def test_one_sample_that_a_reshape_merges_into_positions_is_still_the_sample(shape, merged, layout):
+    labels, origins = sample_and_channel(shape, 0, len(shape) - 1)
+    found = laid_out(axes.reshape(labels, merged, origins), origins)
+    assert (found.layout, found.joined) == (layout, shape)
+
+
 def test_without_samples_or_channels_nothing_is_certain():
     origins = Origins()
     assert arrangement(axes.unknown((3, 4), origins), origins) is None

@@ -38,6 +38,8 @@ def reshape(labels: Labels, shape: Shape, origins: Origins) -> Labels:
     axes = [_take(waiting, size, origins) for size in shape[: len(shape) - same]]
     if any(factor.size > 1 for factor in waiting):  # cannot happen where the sizes are those of the same array
         return unknown(shape, origins)
+    if kept:  # samples of one entry that no new axis took, as in [1, 3, 4] to [3, 4]
+        kept = ((*(factor for factor in waiting if origins.is_sample(factor)), *kept[0]), *kept[1:])
     return replace(labels, axes=(*axes, *kept))
 
 
