@@ -99,7 +99,7 @@ def round_of(folder: Path, seed: int, runs: int) -> int:
 
 def test_mutated_logdirs_are_read_as_far_as_they_go(tmp_path, capsys):
     damaged = 0
-    for seed in range(3):
+    for seed in (0, 3, 6):  # at 3 and 6 pictures are among what is damaged
         (tmp_path / str(seed)).mkdir()
         damaged += round_of(tmp_path / str(seed), seed, 20)
     assert damaged > 0

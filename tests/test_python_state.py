@@ -7,7 +7,9 @@ import functools
 import itertools
 import tempfile
 import threading
+import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -214,3 +216,23 @@ def test_a_model_that_keeps_a_nested_tensor_is_logged(tmp_path):
     with fm.torch.watch(model, tmp_path, probe=PROBE, every=1, strict=True) as watcher:
         watcher.step()
     assert model.kept is kept
+
+
+def test_a_pool_that_waits_for_something_to_do_runs_nothing_of_the_users():
+    before = others_run_users_code()
+    begun, end = threading.Event(), threading.Event()
+
+    def work():
+        begun.set()
+        end.wait(60)
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(int).result()
+        deadline = time.monotonic() + 60
+        while others_run_users_code() != before and time.monotonic() < deadline:
+            time.sleep(0.01)  # the thread is on its way back to its queue
+        assert others_run_users_code() == before
+        pool.submit(work)
+        begun.wait(60)
+        assert others_run_users_code()
+        end.set()

@@ -54,7 +54,7 @@ def _diagnosed(run: Run) -> tuple[list[str], Diagnosis]:
     """What could not be read, in sentences, and what is to be said of the rest."""
     from tb_featuremap_plugin.diagnosis import diagnose
 
-    return [f"run {run.title}: {problem.tag}: {problem.message}" for problem in run.problems if problem.tag], diagnose(run)
+    return [f"run {run.title}: {problem.tag}: {problem.message}" for problem in run.problems], diagnose(run)
 
 
 def _warn(logdir: str | Path, problems: Sequence[str], *, empty: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from typing import Any
 
@@ -17,7 +18,13 @@ def others_run_users_code() -> bool:
     return any(thread is not mine and _runs_users_code(thread) for thread in threading.enumerate())
 
 
+_WAITING = "concurrent.futures.thread", "_worker"
+"""Module and name of the innermost function of a pool's thread that waits for something to do."""
+
+
 def _runs_users_code(thread: threading.Thread) -> bool:
+    if thread.ident is not None and _is_idle(thread.ident):
+        return False
     if thread is threading.main_thread() or isinstance(thread, threading.Timer):
         return True
     if isinstance(thread, threading._DummyThread):  # made by a library in another language
@@ -26,3 +33,8 @@ def _runs_users_code(thread: threading.Thread) -> bool:
     code = type(thread) if target is None else getattr(target, "__func__", target)
     module = getattr(code, "__module__", None) or type(target).__module__
     return str(module).partition(".")[0] in _RUN_CODE_OF_OTHERS or not is_foreign(module)
+
+
+def _is_idle(ident: int) -> bool:
+    frame = sys._current_frames().get(ident)
+    return frame is not None and (frame.f_globals.get("__name__"), frame.f_code.co_name) == _WAITING
