@@ -16,6 +16,7 @@ from tb_featuremap_plugin.reading.events import EventSource
 from tb_featuremap_plugin.schema.network import Layer, before_weights
 from tests.support import logdirs
 from tests.support.known import layers_of, record_of
+from tests.support.zips import unpacked
 
 SECRET = np.linspace(0.123, 0.987, 2 * 6 * 6 * 3, dtype=np.float32).reshape(2, 6, 6, 3)
 LAYERS = (
@@ -41,12 +42,6 @@ def pictured(run):
     return {(series.kind, series.name) for series in run.pictures}
 
 
-def unpacked(archive, folder):
-    with zipfile.ZipFile(archive) as file:
-        file.extractall(folder)
-    return EventSource(folder)
-
-
 @pytest.mark.parametrize("max_bytes", [10**8, 9_000])
 def test_a_private_zip_holds_no_inputs_no_targets_and_no_maps_that_show_them(tmp_path, max_bytes):
     log(tmp_path / "logs")
@@ -55,7 +50,7 @@ def test_a_private_zip_holds_no_inputs_no_targets_and_no_maps_that_show_them(tmp
     whole = EventSource(tmp_path / "logs").run("featuremaps")
     assert {("inputs", "photo"), ("maps", "rescale"), ("maps", "pad"), ("maps", "conv")} <= pictured(whole)
     pack(tmp_path / "logs", tmp_path / "small.zip", max_bytes, {}, private=True)
-    source = unpacked(tmp_path / "small.zip", tmp_path / "copy")
+    source = EventSource(unpacked(tmp_path / "small.zip", tmp_path / "copy"))
     run = source.run("featuremaps")
     assert pictured(run).isdisjoint({("inputs", "photo"), ("maps", "rescale"), ("maps", "pad")})
     if max_bytes == 10**8:
