@@ -74,6 +74,7 @@ class Recorder:
         self._open_writer = open_writer
         self._writer: RunWriter | None = None
         self._closed_writer: RunWriter | None = None
+        self._folder: str | None = None
         self._lost_before = 0
         self._stalled = False
         self._options = options
@@ -161,6 +162,7 @@ class Recorder:
     ) -> None:
         if self._writer is None:
             self._writer, self._closed_writer = self._open_writer(self._closed_writer), None
+            self._folder = self._writer.logdir
         changed = bool(batch.inputs) and bool(self.left_out.attempt("inputs", lambda: self._probe.changed(step, batch.inputs)))
         self._network = self._network.with_names(batch.activations, [*whole, *joined.variables])
         slopes = {name: value for name, value in gradients.items() if name not in self._shards.shapes}
@@ -193,10 +195,10 @@ class Recorder:
         self._warn_of_probe(step, changed)
 
     def _written_before(self) -> int:
-        """Bytes of the event files that earlier sessions left in the run's folder; 0 for a URL."""
-        if self._writer is None:
+        """Bytes of the event files that earlier sessions left in the run's folder; 0 for a URL. The writer may be closing meanwhile."""
+        if self._folder is None:
             return 0
-        return sum(size for name, size in storage.sizes(self._writer.logdir).items() if eventfile.is_own(name))
+        return sum(size for name, size in storage.sizes(self._folder).items() if eventfile.is_own(name))
 
     def _wait(self) -> bool:
         """Waits until the record before this one is made; False if the storage hangs, and at once while it still does."""
